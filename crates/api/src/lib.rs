@@ -1,0 +1,1 @@
+//! Platform API v3, git smart HTTP; wire types; the one error mapping.

@@ -1,0 +1,1 @@
+//! Source to slug: buildpacks, compile in a sandbox, slug files.

@@ -1,0 +1,1 @@
+//! The verbs: every use case, one file per noun.

@@ -1,0 +1,1 @@
+//! Bare repositories through the git binary.

@@ -1,0 +1,1 @@
+//! Lines in, history, tails out.

@@ -1,0 +1,63 @@
+//! Ids are types: a build's id never stands where an app's id belongs.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+use uuid::Uuid;
+
+/// Text that is no lower-case UUID.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not an id: expected a UUID such as 01234567-89ab-cdef-0123-456789abcdef")]
+pub struct NotAnId(pub String);
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub Uuid);
+
+        impl From<Uuid> for $name {
+            fn from(id: Uuid) -> Self {
+                Self(id)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.hyphenated().fmt(f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = NotAnId;
+
+            fn from_str(text: &str) -> Result<Self, NotAnId> {
+                Uuid::parse_str(text).map(Self).map_err(|_| NotAnId(text.to_owned()))
+            }
+        }
+    )+};
+}
+
+ids! {
+    /// A person or a machine that may call the API.
+    AccountId,
+    /// An app.
+    AppId,
+    /// One run from source to slug.
+    BuildId,
+    /// One run of a process.
+    DynoId,
+    /// A fact in the ledger's event list.
+    EventId,
+    /// The formation entry of one process type.
+    FormationId,
+    /// A readable log stream with an address of its own.
+    LogSessionId,
+    /// A numbered release.
+    ReleaseId,
+    /// A built artifact.
+    SlugId,
+    /// An uploaded source archive.
+    SourceId,
+}

@@ -1,0 +1,23 @@
+//! The nouns of Flowline, their states, and every decision that needs no I/O.
+//!
+//! Nothing here reads a clock, a file, a socket or chance: time and chance come in as values (see [`world`]).
+
+pub mod account;
+pub mod app;
+pub mod app_json;
+pub mod build;
+pub mod config_var;
+pub mod crash;
+pub mod dyno;
+pub mod formation;
+pub mod id;
+pub mod log;
+pub mod mount;
+pub mod procfile;
+pub mod release;
+pub mod route;
+pub mod slug;
+pub mod source;
+pub mod stack;
+pub mod time;
+pub mod world;

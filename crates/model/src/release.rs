@@ -1,0 +1,142 @@
+//! A release: slug + config, numbered per app. Everything that changes what runs is one.
+
+use crate::id::{AccountId, AppId, ReleaseId, SlugId};
+use crate::time::Timestamp;
+
+/// The release command may take this long, not extendable (RELPH-24).
+pub const RELEASE_PHASE_LIMIT_S: u64 = 3600;
+
+/// A numbered entry of the ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Release {
+    /// Its id.
+    pub id: ReleaseId,
+    /// The app it is of.
+    pub app: AppId,
+    /// 1, 2, 3 … per app, never reused (RLS-1).
+    pub version: i64,
+    /// How far it is.
+    pub status: ReleaseStatus,
+    /// What made it, as clients read it (RLS-4).
+    pub description: String,
+    /// The code; `None` before the first build.
+    pub slug: Option<SlugId>,
+    /// Who made it.
+    pub by: AccountId,
+    /// The secret in the address of its output; `None` when there is no release command.
+    pub output_secret: Option<String>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+}
+
+/// Pending while the release command runs (RELPH-20).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReleaseStatus {
+    /// The release command runs.
+    Pending,
+    /// It may be current.
+    Succeeded,
+    /// Its release command failed; it never becomes current.
+    Failed,
+}
+
+/// The release was decided before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("The release already {0:?}")]
+pub struct ReleaseOver(pub ReleaseStatus);
+
+impl ReleaseStatus {
+    /// The only way a release changes: its command ended.
+    ///
+    /// # Errors
+    /// [`ReleaseOver`] when it was decided before.
+    pub fn on_command_ended(self, succeeded: bool) -> Result<Self, ReleaseOver> {
+        match self {
+            Self::Pending if succeeded => Ok(Self::Succeeded),
+            Self::Pending => Ok(Self::Failed),
+            Self::Succeeded | Self::Failed => Err(ReleaseOver(self)),
+        }
+    }
+
+    /// As the Platform API says it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// Reads the word back.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Pending, Self::Succeeded, Self::Failed].into_iter().find(|status| status.word() == word)
+    }
+}
+
+/// What made a release; its `Display` is the description that clients parse (RLS-4).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReleaseCause {
+    /// v1.
+    Initial,
+    /// v2, as on Heroku, so that a user's first change is v3.
+    EnableLogplex,
+    /// A build of this commit or version.
+    Deploy {
+        /// The commit; the first 8 characters are shown.
+        commit: Option<String>,
+    },
+    /// A change of config vars, as `config_var::describe` words it.
+    Config(String),
+    /// Back to an earlier one.
+    Rollback {
+        /// The version that it repeats.
+        to: i64,
+    },
+    /// A client's own words.
+    Custom(String),
+}
+
+impl std::fmt::Display for ReleaseCause {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Initial => f.write_str("Initial release"),
+            Self::EnableLogplex => f.write_str("Enable Logplex"),
+            Self::Deploy { commit: Some(commit) } => {
+                write!(f, "Deploy {}", commit.chars().take(8).collect::<String>())
+            }
+            Self::Deploy { commit: None } => f.write_str("Deploy"),
+            Self::Config(words) | Self::Custom(words) => f.write_str(words),
+            Self::Rollback { to } => write!(f, "Rollback to v{to}"),
+        }
+    }
+}
+
+/// May the app go back to this release (RLS-7)? It must have run code and must not have failed.
+#[must_use]
+pub fn eligible_for_rollback(release: &Release) -> bool {
+    release.slug.is_some() && release.status == ReleaseStatus::Succeeded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rls_4_descriptions() {
+        let deploy = ReleaseCause::Deploy { commit: Some("0123456789abcdef".into()) };
+        assert_eq!(deploy.to_string(), "Deploy 01234567");
+        assert_eq!(ReleaseCause::Rollback { to: 46 }.to_string(), "Rollback to v46");
+        assert_eq!(ReleaseCause::EnableLogplex.to_string(), "Enable Logplex");
+    }
+
+    #[test]
+    fn relph_22_a_failed_release_stays_failed() {
+        let failed = ReleaseStatus::Pending.on_command_ended(false).unwrap();
+        assert_eq!(failed, ReleaseStatus::Failed);
+        assert!(failed.on_command_ended(true).is_err());
+    }
+}

@@ -1,0 +1,1 @@
+//! Public HTTP data plane over a route table.

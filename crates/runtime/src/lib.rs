@@ -1,0 +1,1 @@
+//! Dynos: start, stop, observe, run to end; the sandbox itself.

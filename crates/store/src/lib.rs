@@ -1,0 +1,1 @@
+//! The SQL: one file per noun, migrations, outbox.

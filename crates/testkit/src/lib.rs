@@ -1,0 +1,1 @@
+//! A whole Flowline on port 0 with real parts.
