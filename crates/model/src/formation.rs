@@ -131,7 +131,7 @@ impl Wanted {
     fn slots(&self) -> impl Iterator<Item = (DynoName, DynoSize, &String)> {
         self.formation.iter().filter(|entry| !entry.process_type.is_release()).flat_map(|entry| {
             let command = self.process_types.get(&entry.process_type);
-            let number = if command.is_some() { 1..=entry.quantity } else { 1..=0 };
+            let number = 1..=command.map_or(0, |_| entry.quantity);
             number.filter_map(move |number| {
                 let name = DynoName { process_type: entry.process_type.clone(), number };
                 command.map(|command| (name, entry.size, command))

@@ -1,1 +1,155 @@
-//! The SQL: one file per noun, migrations, outbox.
+//! The SQL, one file per noun. Rows become nouns at this edge; a half-set row is an error, not a guess.
+//!
+//! Reads take any executor ([`Store::db`] or [`Tx::db`]); changes take a [`Tx`], so that what belongs together commits together.
+
+pub mod account;
+pub mod app;
+pub mod build;
+pub mod config_var;
+pub mod formation;
+pub mod release;
+mod row;
+pub mod slug;
+pub mod source;
+mod vault;
+
+pub use vault::{Vault, VaultError};
+
+use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{SqlSafeStr, Sqlite, SqliteConnection, Transaction};
+use std::path::Path;
+use std::sync::Arc;
+
+/// Readers beside the one writer: more would only hold memory on a small server.
+const READERS: u32 = 3;
+
+/// Page cache per connection, in KiB (negative is SQLite's way to say KiB).
+const CACHE_KIB: &str = "-512";
+
+/// What went wrong below the nouns.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database refused or failed.
+    #[error("The database failed: {0}")]
+    Database(#[from] sqlx::Error),
+    /// A row that no version of this program writes.
+    #[error("The database holds a {table} row that this version cannot read: {what}. Was it edited by hand?")]
+    BadRow {
+        /// Which table.
+        table: &'static str,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// A newer version has been here.
+    #[error(
+        "The data folder was used by a newer Flowline ({0}); start that version, or restore a backup made before the upgrade"
+    )]
+    NewerVersion(String),
+    /// The schema could not be brought up to date.
+    #[error("The database could not be brought up to date: {0}")]
+    Migration(String),
+    /// A sealed value cannot be opened.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+}
+
+impl StoreError {
+    /// Did a change violate a uniqueness that the database keeps (a name taken, a build already pending)?
+    #[must_use]
+    pub fn is_duplicate(&self) -> bool {
+        matches!(self, Self::Database(sqlx::Error::Database(error)) if error.is_unique_violation())
+    }
+}
+
+/// The database of one data folder.
+#[derive(Clone)]
+pub struct Store {
+    readers: SqlitePool,
+    writer: SqlitePool,
+    vault: Arc<Vault>,
+}
+
+impl Store {
+    /// Opens the SQLite file at `path`, makes it when missing, and brings its tables up to date.
+    ///
+    /// # Errors
+    /// [`StoreError::NewerVersion`] when a newer Flowline has used it; other variants when the file cannot be used.
+    pub async fn open(path: &Path, vault: Vault) -> Result<Self, StoreError> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            // What was acknowledged must outlive a power cut, so every commit reaches the disk.
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .pragma("cache_size", CACHE_KIB);
+        // One writer: changes queue here instead of failing with SQLITE_BUSY.
+        let writer = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
+        migrate(&writer).await?;
+        let readers = SqlitePoolOptions::new().max_connections(READERS).connect_with(options.read_only(true)).await?;
+        Ok(Self { readers, writer, vault: Arc::new(vault) })
+    }
+
+    /// For reads outside a transaction.
+    #[must_use]
+    pub fn db(&self) -> &SqlitePool {
+        &self.readers
+    }
+
+    /// Begins a change.
+    ///
+    /// # Errors
+    /// When no transaction can be begun.
+    pub async fn begin(&self) -> Result<Tx, StoreError> {
+        // IMMEDIATE: a transaction that reads first and writes later must not lose its turn in between.
+        Ok(Tx { inner: self.writer.begin_with("BEGIN IMMEDIATE").await?, vault: Arc::clone(&self.vault) })
+    }
+
+    /// Closes all connections; what was committed is on disk.
+    pub async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+
+    fn vault(&self) -> &Vault {
+        &self.vault
+    }
+}
+
+/// One change: dropped without [`Tx::commit`], nothing of it has happened.
+pub struct Tx {
+    inner: Transaction<'static, Sqlite>,
+    vault: Arc<Vault>,
+}
+
+impl Tx {
+    /// For reads that must see this change.
+    pub fn db(&mut self) -> &mut SqliteConnection {
+        &mut self.inner
+    }
+
+    /// Makes it last.
+    ///
+    /// # Errors
+    /// When the disk did not take it; then nothing of it has happened.
+    pub async fn commit(self) -> Result<(), StoreError> {
+        Ok(self.inner.commit().await?)
+    }
+}
+
+/// Every change of the tables, in order; one that was released is never edited.
+const MIGRATIONS: &[(i64, &str, &str)] = &[(1, "first", include_str!("../migrations/0001_first.sql"))];
+
+async fn migrate(writer: &SqlitePool) -> Result<(), StoreError> {
+    let migration = |(version, name, sql): &(i64, &'static str, &'static str)| {
+        Migration::new(*version, (*name).into(), MigrationType::Simple, (*sql).into_sql_str(), false)
+    };
+    let migrator = Migrator::with_migrations(MIGRATIONS.iter().map(migration).collect());
+    migrator.run(writer).await.map_err(|error| match error {
+        MigrateError::VersionMissing(version) => {
+            StoreError::NewerVersion(format!("its tables are at version {version}"))
+        }
+        other => StoreError::Migration(other.to_string()),
+    })
+}

@@ -1,0 +1,117 @@
+//! Builds.
+
+use crate::row::Cells;
+use crate::{StoreError, Tx};
+use model::build::{Build, BuildSource, BuildState};
+use model::id::{AppId, BuildId, ReleaseId};
+use model::stack::Stack;
+use model::time::Timestamp;
+use sqlx::SqliteExecutor;
+use sqlx::sqlite::SqliteRow;
+
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, app_id, by_id, source_url, source_version, source_description, source_checksum, stack, secret, state, ",
+            "slug_id, why, release_id, created_at, updated_at FROM build ",
+            $rest
+        )
+    };
+}
+
+const INSERT: &str = "INSERT INTO build (id, app_id, by_id, source_url, source_version, source_description, source_checksum, \
+     stack, secret, state, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'pending', $10, $10)";
+const FINISH: &str =
+    "UPDATE build SET state = $2, slug_id = $3, why = $4, updated_at = $5 WHERE id = $1 AND state = 'pending'";
+const SET_RELEASE: &str = "UPDATE build SET release_id = $2 WHERE id = $1";
+const BY_ID: &str = select!("WHERE id = $1");
+const LIST: &str = select!("WHERE app_id = $1 ORDER BY created_at");
+const PENDING: &str = select!("WHERE state = 'pending'");
+
+/// Every statement of this file, for the test that prepares them all.
+pub const ALL: &[&str] = &[INSERT, FINISH, SET_RELEASE, BY_ID, LIST, PENDING];
+
+/// Adds a pending build.
+///
+/// # Errors
+/// [`StoreError::is_duplicate`] when the app has a pending one already (BLD-5).
+pub async fn insert(tx: &mut Tx, build: &Build) -> Result<(), StoreError> {
+    let query = sqlx::query(INSERT).bind(build.id.to_string()).bind(build.app.to_string()).bind(build.by.to_string());
+    let query = query.bind(&build.source.url).bind(&build.source.version).bind(&build.source.description);
+    let query = query.bind(&build.source.checksum).bind(build.stack.as_str()).bind(&build.secret);
+    query.bind(build.created_at.0).execute(tx.db()).await?;
+    Ok(())
+}
+
+/// Stores how a build ended. `false`: another worker ended it first.
+///
+/// # Errors
+/// When the database fails.
+pub async fn finish(tx: &mut Tx, id: BuildId, state: &BuildState, at: Timestamp) -> Result<bool, StoreError> {
+    let why = match state {
+        BuildState::Failed { why } => Some(why),
+        BuildState::Pending | BuildState::Succeeded { .. } => None,
+    };
+    let query = sqlx::query(FINISH).bind(id.to_string()).bind(state.word()).bind(state.slug().map(|id| id.to_string()));
+    Ok(query.bind(why).bind(at.0).execute(tx.db()).await?.rows_affected() == 1)
+}
+
+/// Notes which release the build became.
+///
+/// # Errors
+/// When the database fails.
+pub async fn set_release(tx: &mut Tx, id: BuildId, release: ReleaseId) -> Result<(), StoreError> {
+    sqlx::query(SET_RELEASE).bind(id.to_string()).bind(release.to_string()).execute(tx.db()).await?;
+    Ok(())
+}
+
+/// The build with this id.
+///
+/// # Errors
+/// When the database fails.
+pub async fn by_id<'e>(db: impl SqliteExecutor<'e>, id: BuildId) -> Result<Option<Build>, StoreError> {
+    sqlx::query(BY_ID).bind(id.to_string()).fetch_optional(db).await?.as_ref().map(read).transpose()
+}
+
+/// The builds of an app, oldest first.
+///
+/// # Errors
+/// When the database fails.
+pub async fn list<'e>(db: impl SqliteExecutor<'e>, app: AppId) -> Result<Vec<Build>, StoreError> {
+    sqlx::query(LIST).bind(app.to_string()).fetch_all(db).await?.iter().map(read).collect()
+}
+
+/// All builds under way.
+///
+/// # Errors
+/// When the database fails.
+pub async fn pending<'e>(db: impl SqliteExecutor<'e>) -> Result<Vec<Build>, StoreError> {
+    sqlx::query(PENDING).fetch_all(db).await?.iter().map(read).collect()
+}
+
+fn read(row: &SqliteRow) -> Result<Build, StoreError> {
+    let cells = Cells { table: "build", row };
+    let state = match (cells.text("state")?.as_str(), cells.maybe_parsed("slug_id")?, cells.maybe_text("why")?) {
+        ("pending", None, None) => BuildState::Pending,
+        ("succeeded", Some(slug), None) => BuildState::Succeeded { slug },
+        ("failed", None, Some(why)) => BuildState::Failed { why },
+        (word, slug, why) => return Err(cells.bad(format!("state {word} with slug {slug:?} and reason {why:?}"))),
+    };
+    Ok(Build {
+        id: cells.parsed("id")?,
+        app: cells.parsed("app_id")?,
+        by: cells.parsed("by_id")?,
+        source: BuildSource {
+            url: cells.text("source_url")?,
+            version: cells.maybe_text("source_version")?,
+            description: cells.maybe_text("source_description")?,
+            checksum: cells.maybe_text("source_checksum")?,
+        },
+        stack: Stack::named(&cells.text("stack")?).map_err(|error| cells.bad(error))?,
+        secret: cells.text("secret")?,
+        state,
+        release: cells.maybe_parsed("release_id")?,
+        created_at: cells.time("created_at")?,
+        updated_at: cells.time("updated_at")?,
+    })
+}

@@ -1,0 +1,92 @@
+//! Slugs.
+
+use crate::row::Cells;
+use crate::{StoreError, Tx};
+use model::id::{AppId, SlugId};
+use model::procfile::ProcessTypes;
+use model::slug::Slug;
+use model::stack::Stack;
+use sqlx::SqliteExecutor;
+use sqlx::sqlite::SqliteRow;
+
+const INSERT: &str = "INSERT INTO slug (id, app_id, checksum, size_bytes, process_types, commit_sha, commit_description, \
+     buildpack, stack, secret, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+const SET_BLOB: &str = "UPDATE slug SET checksum = $2, size_bytes = $3 WHERE id = $1";
+const BY_ID: &str = "SELECT id, app_id, checksum, size_bytes, process_types, commit_sha, commit_description, buildpack, stack, \
+     secret, created_at FROM slug WHERE id = $1";
+const OF_APP: &str = "SELECT id FROM slug WHERE app_id = $1";
+const CHECKSUM_USES: &str = "SELECT COUNT(*) FROM slug WHERE checksum = $1";
+
+/// Every statement of this file, for the test that prepares them all.
+pub const ALL: &[&str] = &[INSERT, SET_BLOB, BY_ID, OF_APP, CHECKSUM_USES];
+
+/// Adds a slug.
+///
+/// # Errors
+/// When the database fails.
+pub async fn insert(tx: &mut Tx, slug: &Slug) -> Result<(), StoreError> {
+    let types = serde_json::to_string(&slug.process_types);
+    let types = types.map_err(|error| StoreError::BadRow { table: "slug", what: error.to_string() })?;
+    let query = sqlx::query(INSERT).bind(slug.id.to_string()).bind(slug.app.to_string()).bind(&slug.checksum);
+    let query = query.bind(size(slug.size_bytes)).bind(types).bind(&slug.commit).bind(&slug.commit_description);
+    let query = query.bind(&slug.buildpack).bind(slug.stack.as_str()).bind(&slug.secret).bind(slug.created_at.0);
+    query.execute(tx.db()).await?;
+    Ok(())
+}
+
+/// Stores what was uploaded for a slug. `false`: no such slug.
+///
+/// # Errors
+/// When the database fails.
+pub async fn set_blob(tx: &mut Tx, id: SlugId, checksum: &str, size_bytes: u64) -> Result<bool, StoreError> {
+    let query = sqlx::query(SET_BLOB).bind(id.to_string()).bind(checksum).bind(size(size_bytes));
+    Ok(query.execute(tx.db()).await?.rows_affected() == 1)
+}
+
+/// The slug with this id.
+///
+/// # Errors
+/// When the database fails.
+pub async fn by_id<'e>(db: impl SqliteExecutor<'e>, id: SlugId) -> Result<Option<Slug>, StoreError> {
+    sqlx::query(BY_ID).bind(id.to_string()).fetch_optional(db).await?.as_ref().map(read).transpose()
+}
+
+/// The slugs that were built for an app.
+///
+/// # Errors
+/// When the database fails.
+pub async fn of_app<'e>(db: impl SqliteExecutor<'e>, app: AppId) -> Result<Vec<SlugId>, StoreError> {
+    let rows = sqlx::query(OF_APP).bind(app.to_string()).fetch_all(db).await?;
+    rows.iter().map(|row| Cells { table: "slug", row }.parsed("id")).collect()
+}
+
+/// How many slugs are these very bytes: the object may go only when none is.
+///
+/// # Errors
+/// When the database fails.
+pub async fn checksum_uses<'e>(db: impl SqliteExecutor<'e>, checksum: &str) -> Result<i64, StoreError> {
+    Ok(sqlx::query_scalar(CHECKSUM_USES).bind(checksum).fetch_one(db).await?)
+}
+
+fn size(bytes: u64) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
+}
+
+fn read(row: &SqliteRow) -> Result<Slug, StoreError> {
+    let cells = Cells { table: "slug", row };
+    let types: ProcessTypes = serde_json::from_str(&cells.text("process_types")?)
+        .map_err(|error| cells.bad(format!("process_types: {error}")))?;
+    Ok(Slug {
+        id: cells.parsed("id")?,
+        app: cells.parsed("app_id")?,
+        checksum: cells.maybe_text("checksum")?,
+        size_bytes: cells.unsigned("size_bytes")?,
+        process_types: types,
+        commit: cells.maybe_text("commit_sha")?,
+        commit_description: cells.maybe_text("commit_description")?,
+        buildpack: cells.maybe_text("buildpack")?,
+        stack: Stack::named(&cells.text("stack")?).map_err(|error| cells.bad(error))?,
+        secret: cells.text("secret")?,
+        created_at: cells.time("created_at")?,
+    })
+}

@@ -1,0 +1,184 @@
+//! The tables on a real SQLite file: every statement prepares, and what must not be possible is not.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends by panicking")]
+
+use model::account::Account;
+use model::app::App;
+use model::build::{Build, BuildSource, BuildState};
+use model::id::{AccountId, AppId, BuildId, ReleaseId};
+use model::release::{Release, ReleaseStatus};
+use model::stack::Stack;
+use model::time::Timestamp;
+use sqlx::{Executor, SqlSafeStr};
+use store::{Store, StoreError, Vault};
+use uuid::Uuid;
+
+const AT: Timestamp = Timestamp(1_000);
+
+async fn store(dir: &tempfile::TempDir) -> Store {
+    Store::open(&dir.path().join("flowline.db"), Vault::new(&[1; 32]).unwrap()).await.unwrap()
+}
+
+fn app(n: u128, name: &str) -> App {
+    App {
+        id: AppId(Uuid::from_u128(n)),
+        name: name.parse().unwrap(),
+        owner: AccountId(Uuid::from_u128(1)),
+        region: "us".into(),
+        stack: Stack::default(),
+        maintenance: false,
+        buildpack: None,
+        created_at: AT,
+        updated_at: AT,
+    }
+}
+
+async fn with_app(store: &Store) -> App {
+    let account = Account { id: AccountId(Uuid::from_u128(1)), email: "a@b".into(), created_at: AT, updated_at: AT };
+    let shop = app(2, "shop");
+    let mut tx = store.begin().await.unwrap();
+    store::account::insert(&mut tx, &account, "hash").await.unwrap();
+    store::app::insert(&mut tx, &shop).await.unwrap();
+    tx.commit().await.unwrap();
+    shop
+}
+
+fn release(app: &App, version: i64) -> Release {
+    Release {
+        id: ReleaseId(Uuid::from_u128(1000 + u128::try_from(version).unwrap())),
+        app: app.id,
+        version,
+        status: ReleaseStatus::Pending,
+        description: "Deploy".into(),
+        slug: None,
+        by: app.owner,
+        output_secret: None,
+        created_at: AT,
+        updated_at: AT,
+    }
+}
+
+fn build(app: &App, n: u128) -> Build {
+    Build {
+        id: BuildId(Uuid::from_u128(n)),
+        app: app.id,
+        by: app.owner,
+        source: BuildSource::default(),
+        stack: Stack::default(),
+        secret: "s".into(),
+        state: BuildState::Pending,
+        release: None,
+        created_at: AT,
+        updated_at: AT,
+    }
+}
+
+#[tokio::test]
+async fn every_statement_prepares() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(&dir).await;
+    let nouns = [
+        store::account::ALL,
+        store::app::ALL,
+        store::build::ALL,
+        store::config_var::ALL,
+        store::formation::ALL,
+        store::release::ALL,
+        store::slug::ALL,
+        store::source::ALL,
+    ];
+    for statement in nouns.concat() {
+        store.db().prepare(statement.into_sql_str()).await.unwrap_or_else(|error| panic!("{statement}: {error}"));
+    }
+}
+
+#[tokio::test]
+async fn app_1_a_name_is_taken_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(&dir).await;
+    with_app(&store).await;
+    let mut tx = store.begin().await.unwrap();
+    assert!(store::app::insert(&mut tx, &app(3, "shop")).await.unwrap_err().is_duplicate());
+}
+
+#[tokio::test]
+async fn bld_5_one_pending_build_per_app_and_an_over_one_stays_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(&dir).await;
+    let shop = with_app(&store).await;
+    let mut tx = store.begin().await.unwrap();
+    store::build::insert(&mut tx, &build(&shop, 10)).await.unwrap();
+    assert!(store::build::insert(&mut tx, &build(&shop, 11)).await.unwrap_err().is_duplicate());
+    let failed = BuildState::Failed { why: "no".into() };
+    let id = BuildId(Uuid::from_u128(10));
+    assert!(store::build::finish(&mut tx, id, &failed, AT).await.unwrap());
+    assert!(!store::build::finish(&mut tx, id, &failed, AT).await.unwrap());
+    store::build::insert(&mut tx, &build(&shop, 11)).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(store::build::by_id(store.db(), id).await.unwrap().unwrap().state, failed);
+}
+
+#[tokio::test]
+async fn relph_21_current_is_the_newest_that_succeeded() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(&dir).await;
+    let shop = with_app(&store).await;
+    let config = [("KEY".to_owned(), "s3cret".to_owned())].into();
+    let mut tx = store.begin().await.unwrap();
+    for version in 1..=3 {
+        assert_eq!(store::release::next_version(&mut tx, shop.id).await.unwrap(), version);
+        store::release::insert(&mut tx, &release(&shop, version), &config).await.unwrap();
+    }
+    for (version, status) in [(2, ReleaseStatus::Succeeded), (3, ReleaseStatus::Failed)] {
+        assert!(store::release::finish(&mut tx, release(&shop, version).id, status, AT).await.unwrap());
+    }
+    tx.commit().await.unwrap();
+    assert_eq!(store::release::current(store.db(), shop.id).await.unwrap().unwrap().version, 2);
+    assert_eq!(store::release::config(&store, release(&shop, 2).id).await.unwrap(), config);
+}
+
+#[tokio::test]
+async fn config_is_sealed_on_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(&dir).await;
+    let shop = with_app(&store).await;
+    let config = [("KEY".to_owned(), "very-s3cret-value".to_owned())].into();
+    let mut tx = store.begin().await.unwrap();
+    store::config_var::replace(&mut tx, shop.id, &config).await.unwrap();
+    store::release::insert(&mut tx, &release(&shop, 1), &config).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(store::config_var::all(&store, shop.id).await.unwrap(), config);
+    store.close().await;
+    for file in std::fs::read_dir(dir.path()).unwrap() {
+        let bytes = std::fs::read(file.unwrap().path()).unwrap();
+        assert!(!bytes.windows(17).any(|window| window == b"very-s3cret-value"));
+    }
+}
+
+#[tokio::test]
+async fn a_database_of_a_newer_version_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(&dir).await;
+    store.close().await;
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(dir.path().join("flowline.db"));
+    let pool = sqlx::SqlitePool::connect_with(options).await.unwrap();
+    let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+                 VALUES (99, 'later', TRUE, x'00', 0)";
+    sqlx::query(newer).execute(&pool).await.unwrap();
+    pool.close().await;
+    let again = Store::open(&dir.path().join("flowline.db"), Vault::new(&[1; 32]).unwrap()).await;
+    assert!(matches!(again, Err(StoreError::NewerVersion(_))));
+}
+
+#[tokio::test]
+async fn destroying_an_app_takes_its_ledger_along() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(&dir).await;
+    let shop = with_app(&store).await;
+    let mut tx = store.begin().await.unwrap();
+    store::build::insert(&mut tx, &build(&shop, 10)).await.unwrap();
+    store::release::insert(&mut tx, &release(&shop, 1), &[].into()).await.unwrap();
+    assert!(store::app::delete(&mut tx, shop.id).await.unwrap());
+    tx.commit().await.unwrap();
+    assert!(store::app::list(store.db()).await.unwrap().is_empty());
+    assert!(store::build::pending(store.db()).await.unwrap().is_empty());
+}
