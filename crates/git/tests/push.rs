@@ -1,4 +1,5 @@
 //! The real git client against a small HTTP server over this crate: push, decline, fetch, live lines, lost clients.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test stops at what it did not expect")]
 
 mod support;
 

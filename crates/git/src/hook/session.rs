@@ -125,9 +125,9 @@ impl PushSession {
         for line in line.split('\n') {
             let mut rest = line;
             loop {
-                let cut = rest.floor_char_boundary(LINE_LIMIT_BYTES);
-                frame::send(&mut self.to_hook, Kind::Line, rest[..cut].as_bytes()).await.map_err(PushError::Gone)?;
-                rest = &rest[cut..];
+                let (now, later) = rest.split_at(rest.floor_char_boundary(LINE_LIMIT_BYTES));
+                frame::send(&mut self.to_hook, Kind::Line, now.as_bytes()).await.map_err(PushError::Gone)?;
+                rest = later;
                 if rest.is_empty() {
                     break;
                 }

@@ -27,7 +27,7 @@ pub(crate) struct Server {
     listener: Listener,
     addr: SocketAddr,
     connections: Arc<AtomicUsize>,
-    dir: TempDir,
+    _dir: TempDir,
 }
 
 impl Server {
@@ -56,15 +56,11 @@ impl Server {
         let tcp = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (addr, connections) = (tcp.local_addr().unwrap(), Arc::new(AtomicUsize::new(0)));
         tokio::spawn(serve(tcp, git.clone(), app, connections.clone()));
-        Self { git, app, hook_sock, listener, addr, connections, dir }
+        Self { git, app, hook_sock, listener, addr, connections, _dir: dir }
     }
 
     pub(crate) fn url(&self) -> String {
         format!("http://{}/app.git", self.addr)
-    }
-
-    pub(crate) fn dir(&self) -> &std::path::Path {
-        self.dir.path()
     }
 
     /// The next push at the hook.
