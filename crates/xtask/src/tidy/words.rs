@@ -53,7 +53,10 @@ fn type_names(file: &File, source: &Source, findings: &mut Vec<Finding>) {
             let finding = Finding::new(Rule::Names, &file.path, source.line_of(at), what, "name it by what it is");
             findings.push(finding.about(word));
         }
-        after_keyword = matches!(word, "struct" | "enum" | "trait" | "type" | "union" | "mod");
+        // A `type` inside an `impl` has the name that the trait gave it.
+        let line_start = source.code[..at].iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
+        let outermost = source.code.get(line_start) != Some(&b' ');
+        after_keyword = matches!(word, "struct" | "enum" | "trait" | "union" | "mod") || (word == "type" && outermost);
     }
 }
 
@@ -113,7 +116,7 @@ mod tests {
         );
         assert_eq!(found(&path("a"), "//! x\nmod git_utils;"), ["2: `utils` in the name `git_utils`"]);
         assert!(
-            found(&path("database"), "//! x\n// struct Info\nstruct Information; fn data() { info!(\"struct Data\") }")
+            found(&path("database"), "//! x\n// struct Info\nstruct Information;\nimpl B for A {\n    type Data = u8; }\nfn data() { info!(\"struct Data\") }")
                 .is_empty()
         );
     }
