@@ -28,7 +28,7 @@ check: ## format, lints, tidy, and cargo deny where it is installed
 	@scripts/timed "fmt" cargo fmt --all --check
 	@scripts/timed "clippy" cargo clippy --workspace --all-targets -- -D warnings
 	@cargo xtask tidy
-	@if command -v cargo-deny >/dev/null; then scripts/timed "deny" cargo deny --offline check bans licenses sources; \
+	@if command -v cargo-deny >/dev/null; then scripts/timed "deny" cargo deny check bans licenses sources; \
 	else echo "deny: skipped, cargo-deny is not installed (tidy checks the ban on ring)"; fi
 
 fmt: ## format every source file
