@@ -21,11 +21,34 @@ pub(super) fn check(tree: &Tree, findings: &mut Vec<Finding>) {
             decision(file, name, findings);
         }
     }
+    for file in tree.files.iter().filter(|file| file.path.ends_with(".md") && file.path != "CHANGELOG.md") {
+        named_paths(tree, file, findings);
+    }
     if let Some(makefile) = tree.file("Makefile") {
         let targets = targets(&makefile.text);
         if targets.len() > MAKE_TARGETS {
             let what = format!("{} targets, the ceiling is {MAKE_TARGETS}", targets.len());
             findings.push(Finding::new(Rule::Layout, "Makefile", 1, what, "let one do the work of two"));
+        }
+    }
+}
+
+/// Every path of the tree that a document names is there: a map shows what stands.
+fn named_paths(tree: &Tree, file: &File, findings: &mut Vec<Finding>) {
+    for (at, line) in file.text.lines().enumerate() {
+        let quoted = line.split('`').skip(1).step_by(2);
+        for path in quoted.filter(|path| path.starts_with("crates/") && !path.contains(['*', ' ', '{', '<'])) {
+            let inside = format!("{}/", path.trim_end_matches('/'));
+            if !tree.files.iter().any(|file| file.path == path || file.path.starts_with(&inside)) {
+                let remedy = "name what is there";
+                findings.push(Finding::new(
+                    Rule::Layout,
+                    &file.path,
+                    at + 1,
+                    format!("`{path}` does not exist"),
+                    remedy,
+                ));
+            }
         }
     }
 }
@@ -64,6 +87,17 @@ mod tests {
     fn counts_targets_only() {
         let makefile = ".PHONY: run test\nX := 1\nY ?= a:b\nrun test: build ## help\n\techo a:b\n%.o: %.c\nhelp:\n";
         assert_eq!(targets(makefile), ["run", "test", "help"]);
+    }
+
+    #[test]
+    fn documents_name_what_is_there() {
+        let file = |path: &str, text: &str| File { path: path.to_owned(), text: text.to_owned() };
+        let text = "`crates/` and `crates/*` and `crates/api`\n`crates/api/src/lib.rs` `crates/api/src/gone.rs`\n";
+        let tree = Tree::of(vec![file("crates/api/src/lib.rs", ""), file("docs/map.md", text)]);
+        let mut findings = Vec::new();
+        named_paths(&tree, &tree.files[1], &mut findings);
+        let found: Vec<_> = findings.iter().map(ToString::to_string).collect();
+        assert_eq!(found, ["docs/map.md:2: `crates/api/src/gone.rs` does not exist: name what is there"]);
     }
 
     #[test]
