@@ -1,1 +1,33 @@
 //! The command line: the verbs of heroku over the Platform API.
+//!
+//! It speaks HTTP to a server like any other client. The binary flattens [`Command`] into its own, fills [`Env`] once and
+//! calls [`run`]; nothing else here reads the environment.
+
+mod account;
+mod app;
+mod args;
+mod build;
+mod client;
+mod command;
+mod completion;
+mod config_var;
+mod console;
+mod credentials;
+mod dyno;
+mod env;
+mod error;
+mod formation;
+mod git_credential;
+mod log;
+mod moment;
+mod one_off;
+mod release;
+mod remote;
+mod server;
+mod session;
+mod stream;
+mod transport;
+
+pub use command::{Command, HELP, run, run_on};
+pub use console::Console;
+pub use env::{Env, Terminal};

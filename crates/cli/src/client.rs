@@ -1,0 +1,230 @@
+//! The Platform API: JSON in, JSON out, its errors in the user's words.
+
+use crate::error::{CliError, root_cause};
+use crate::server::Server;
+use crate::stream::Stream;
+use crate::transport::Transport;
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, RANGE, USER_AGENT};
+use hyper::{Method, Request, Response, StatusCode};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::time::Duration;
+
+/// Larger answers are not ours: the longest list page is 1,000 small objects (API-5).
+const BODY_LIMIT_BYTES: usize = 32 * 1024 * 1024;
+
+/// The rest of an answer whose head is there.
+const BODY_LIMIT: Duration = Duration::from_secs(60);
+
+/// Pages of a list: 200 objects each (API-5), more than any list that is printed whole.
+const PAGES_LIMIT: usize = 100;
+
+const ACCEPT_V3: &str = "application/vnd.heroku+json; version=3";
+const AGENT: &str = concat!("flowline/", env!("CARGO_PKG_VERSION"));
+
+/// One server, for the length of a command.
+pub(crate) struct Client {
+    pub(crate) server: Server,
+    transport: Transport,
+}
+
+/// The body of an error (API-3).
+#[derive(Deserialize)]
+struct ErrorBody {
+    id: String,
+    message: String,
+}
+
+/// Which media type a stream is asked for as.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum StreamKind {
+    /// Bytes as they come.
+    Plain,
+    /// Server-sent events.
+    Events,
+}
+
+impl Client {
+    pub(crate) fn new(server: Server) -> Self {
+        Self { server, transport: Transport::default() }
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Result<Value, CliError> {
+        Ok(self.call(Method::GET, path, None, None).await?.0)
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Result<Value, CliError> {
+        Ok(self.call(Method::POST, path, None, Some(body)).await?.0)
+    }
+
+    pub(crate) async fn patch(&self, path: &str, body: &Value) -> Result<Value, CliError> {
+        Ok(self.call(Method::PATCH, path, None, Some(body)).await?.0)
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> Result<Value, CliError> {
+        Ok(self.call(Method::DELETE, path, None, None).await?.0)
+    }
+
+    /// One page, as `range` asks for it.
+    pub(crate) async fn page(&self, path: &str, range: &str) -> Result<Vec<Value>, CliError> {
+        let (body, _) = self.call(Method::GET, path, Some(range), None).await?;
+        self.array(body)
+    }
+
+    /// A whole list: every page is followed to the next (API-5).
+    pub(crate) async fn all(&self, path: &str) -> Result<Vec<Value>, CliError> {
+        let mut list = Vec::new();
+        let mut range: Option<String> = None;
+        for _ in 0..PAGES_LIMIT {
+            let (body, next) = self.call(Method::GET, path, range.as_deref(), None).await?;
+            list.extend(self.array(body)?);
+            if next.is_none() || next == range {
+                break;
+            }
+            range = next;
+        }
+        Ok(list)
+    }
+
+    /// Opens a stream that the API gave the address of. The address is the secret: no token goes there.
+    pub(crate) async fn stream(&self, url: &str, kind: StreamKind) -> Result<Stream, CliError> {
+        let accept = match kind {
+            StreamKind::Plain => "text/plain",
+            StreamKind::Events => "text/event-stream",
+        };
+        let request = Request::get(url).header(ACCEPT, accept).header(USER_AGENT, AGENT).body(Full::default());
+        let request = request.map_err(|_| self.odd(format!("`{url}` is not the address of a stream")))?;
+        if !matches!(request.uri().scheme_str(), Some("http" | "https")) {
+            return Err(self.odd(format!("`{url}` is not the address of a stream")));
+        }
+        let answer = self.transport.send(request).await?;
+        if answer.status() == StatusCode::OK {
+            Ok(Stream::new(answer, self.server.url.clone()))
+        } else {
+            Err(self.refusal(answer).await)
+        }
+    }
+
+    async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        range: Option<&str>,
+        body: Option<&Value>,
+    ) -> Result<(Value, Option<String>), CliError> {
+        let url = &self.server.url;
+        let token = self.server.token.as_ref().ok_or_else(|| CliError::LoggedOut { url: url.clone() })?;
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("{url}{path}"))
+            .header(ACCEPT, ACCEPT_V3)
+            .header(USER_AGENT, AGENT)
+            .header(AUTHORIZATION, format!("Bearer {token}"));
+        if let Some(range) = range {
+            request = request.header(RANGE, range);
+        }
+        let body = match body {
+            Some(body) => {
+                request = request.header(CONTENT_TYPE, "application/json");
+                Full::new(Bytes::from(body.to_string()))
+            }
+            None => Full::default(),
+        };
+        let request = request.body(body).map_err(|error| {
+            CliError::usage(format!("That cannot be sent: {error}."), "Check FLOWLINE_TOKEN and what you typed.")
+        })?;
+        let answer = self.transport.send(request).await?;
+        if !answer.status().is_success() {
+            return Err(self.refusal(answer).await);
+        }
+        let next = answer.headers().get("next-range").and_then(|range| range.to_str().ok()).map(str::to_owned);
+        let body = self.body(answer).await?;
+        if body.is_empty() {
+            return Ok((Value::Null, next));
+        }
+        let body =
+            serde_json::from_slice(&body).map_err(|error| self.odd(format!("its answer is no JSON ({error})")))?;
+        Ok((body, next))
+    }
+
+    async fn body(&self, answer: Response<Incoming>) -> Result<Bytes, CliError> {
+        let whole = Limited::new(answer.into_body(), BODY_LIMIT_BYTES).collect();
+        match tokio::time::timeout(BODY_LIMIT, whole).await {
+            Ok(Ok(body)) => Ok(body.to_bytes()),
+            Ok(Err(error)) => {
+                let error: &(dyn std::error::Error + 'static) = &*error;
+                Err(CliError::Unreachable { url: self.server.url.clone(), why: root_cause(error) })
+            }
+            Err(_) => {
+                let why = format!("the answer did not end within {} s", BODY_LIMIT.as_secs());
+                Err(CliError::Unreachable { url: self.server.url.clone(), why })
+            }
+        }
+    }
+
+    /// The server's own words where it has them.
+    async fn refusal(&self, answer: Response<Incoming>) -> CliError {
+        let status = answer.status();
+        if status.is_redirection() {
+            let to = answer.headers().get("location").and_then(|to| to.to_str().ok()).unwrap_or("another address");
+            return self.odd(format!("it sends us on to {to}"));
+        }
+        let body = match self.body(answer).await {
+            Ok(body) => body,
+            Err(error) => return error,
+        };
+        match serde_json::from_slice::<ErrorBody>(&body) {
+            Ok(ErrorBody { id, message }) => CliError::Refused { status: status.as_u16(), id, message },
+            Err(_) if status.is_server_error() => CliError::Refused {
+                status: status.as_u16(),
+                id: String::new(),
+                message: format!("{} answered with status {status}.", self.server.url),
+            },
+            Err(_) => self.odd(format!("status {status} without a reason")),
+        }
+    }
+
+    fn array(&self, body: Value) -> Result<Vec<Value>, CliError> {
+        match body {
+            Value::Array(list) => Ok(list),
+            _ => Err(self.odd("a list was expected".to_owned())),
+        }
+    }
+
+    /// Reads what a command needs out of the API's answer.
+    pub(crate) fn read<T: DeserializeOwned>(&self, value: &Value) -> Result<T, CliError> {
+        T::deserialize(value).map_err(|error| self.odd(error.to_string()))
+    }
+
+    fn odd(&self, why: String) -> CliError {
+        CliError::NotFlowline { url: self.server.url.clone(), why }
+    }
+}
+
+/// One element of a path: everything but letters, digits and `-_.~` is escaped.
+pub(crate) fn segment(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
+            escaped.push(char::from(byte));
+        } else {
+            escaped += &format!("%{byte:02X}");
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn path_elements_stay_elements() {
+        assert_eq!(segment("web.1"), "web.1");
+        assert_eq!(segment("a/../b?c d"), "a%2F..%2Fb%3Fc%20d");
+    }
+}

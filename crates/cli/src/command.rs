@@ -1,0 +1,220 @@
+//! Every command in one list, and what it does.
+
+use crate::args::{AppOnly, Bare, Print};
+use crate::console::Console;
+use crate::env::Env;
+use crate::error::CliError;
+use crate::session::Session;
+use crate::{account, app, build, completion, config_var, dyno, formation, git_credential, log, one_off, release};
+use std::process::ExitCode;
+
+/// For the end of the program's `--help`.
+pub const HELP: &str = "\
+The commands are those of heroku. They speak to one server:
+  FLOWLINE_URL    its address (else the one of `flowline login`, else http://127.0.0.1:7700)
+  FLOWLINE_TOKEN  your token (else the one of `flowline login`; for http://127.0.0.1:7700 also the one in
+                  .flowline/admin.token of this folder or one above, so that it works at once after `make run`)
+  FLOWLINE_APP    the app when there is no -a; without both: the app of this folder's git remote
+  NO_COLOR        no colours; there are none outside a terminal either
+
+Every command takes --json. Results go to stdout, progress and errors to stderr.
+
+Exit codes: 0 done, 1 it failed (a release, a build, a command in `run`), 2 bad input, 3 not logged in or not allowed,
+4 not found, 5 the server cannot be reached.";
+
+/// What can be typed. The binary flattens it into its own commands.
+#[derive(Debug, Clone, clap::Subcommand)]
+pub enum Command {
+    /// Log in to a server: tries and stores its address and your token
+    #[command(name = "login", visible_alias = "auth:login")]
+    Login(account::Login),
+    /// Forget the stored token
+    #[command(name = "logout", visible_alias = "auth:logout")]
+    Logout(Bare),
+    /// Print who you are on the server
+    #[command(name = "auth:whoami", visible_alias = "whoami")]
+    Whoami(Bare),
+    /// List your apps
+    #[command(name = "apps", visible_alias = "apps:list", alias = "list")]
+    Apps(Bare),
+    /// Create an app, and the git remote to push to
+    #[command(name = "apps:create", visible_alias = "create")]
+    AppsCreate(app::Create),
+    /// Show an app
+    #[command(name = "apps:info", visible_alias = "info")]
+    AppsInfo(app::Show),
+    /// Destroy an app for good
+    #[command(name = "apps:destroy", visible_alias = "destroy", alias = "apps:delete")]
+    AppsDestroy(app::Destroy),
+    /// Give an app another name
+    #[command(name = "apps:rename", visible_alias = "rename")]
+    AppsRename(app::Rename),
+    /// Print the app's address, and open it in the browser
+    #[command(name = "apps:open", visible_alias = "open")]
+    AppsOpen(app::Open),
+    /// List the builds
+    #[command(name = "builds", alias = "builds:list")]
+    Builds(build::Builds),
+    /// Show a build
+    #[command(name = "builds:info")]
+    BuildsInfo(build::OneBuild),
+    /// Print what a build printed, or prints
+    #[command(name = "builds:output")]
+    BuildsOutput(build::OneBuild),
+    /// Print the shell script that makes Tab work
+    #[command(name = "completions")]
+    Completions(completion::Completions),
+    /// List the config vars
+    #[command(name = "config")]
+    Config(config_var::Config),
+    /// Print config vars
+    #[command(name = "config:get")]
+    ConfigGet(config_var::Get),
+    /// Set config vars, which restarts the app
+    #[command(name = "config:set", alias = "config:add")]
+    ConfigSet(config_var::Set),
+    /// Remove config vars, which restarts the app
+    #[command(name = "config:unset", alias = "config:remove")]
+    ConfigUnset(config_var::Unset),
+    /// Answer git's question for the token
+    #[command(name = "git:credentials", hide = true)]
+    GitCredentials(git_credential::GitCredentials),
+    /// Tie this folder's git repository to an app
+    #[command(name = "git:remote")]
+    GitRemote(app::GitRemote),
+    /// Print the log
+    #[command(name = "logs", alias = "log")]
+    Logs(log::Logs),
+    /// Say whether the maintenance page is on
+    #[command(name = "maintenance")]
+    Maintenance(AppOnly),
+    /// Put the maintenance page in front of an app
+    #[command(name = "maintenance:on")]
+    MaintenanceOn(AppOnly),
+    /// Take the maintenance page away
+    #[command(name = "maintenance:off")]
+    MaintenanceOff(AppOnly),
+    /// List the dynos
+    #[command(name = "ps", alias = "ps:list", alias = "dyno")]
+    Ps(dyno::Ps),
+    /// Restart dynos
+    #[command(name = "ps:restart", visible_alias = "restart", alias = "dyno:restart")]
+    PsRestart(dyno::Restart),
+    /// Print the formation or change it
+    #[command(name = "ps:scale", visible_alias = "scale", alias = "dyno:scale")]
+    PsScale(formation::Scale),
+    /// Stop dynos; those of the formation come back
+    #[command(name = "ps:stop", visible_alias = "stop", aliases = ["ps:kill", "kill", "dyno:stop", "dyno:kill"])]
+    PsStop(dyno::Stop),
+    /// List the releases
+    #[command(name = "releases", alias = "releases:list")]
+    Releases(release::Releases),
+    /// Show a release with its config vars
+    #[command(name = "releases:info")]
+    ReleasesInfo(release::OneRelease),
+    /// Print what a release command printed, or prints
+    #[command(name = "releases:output")]
+    ReleasesOutput(release::OneRelease),
+    /// Go back to an earlier release, by a new one
+    #[command(name = "releases:rollback", visible_alias = "rollback")]
+    Rollback(release::OneRelease),
+    /// Run a command in a one-off dyno and print its output (not attached: it gets no input)
+    #[command(name = "run")]
+    Run(one_off::Run),
+    /// Start a command in a one-off dyno and return
+    #[command(name = "run:detached")]
+    RunDetached(one_off::RunDetached),
+}
+
+/// Runs a command on the process's own streams. Needs a tokio runtime with I/O and time.
+pub async fn run(command: Command, env: Env) -> ExitCode {
+    let mut console = Console::of_process(&env);
+    ExitCode::from(run_on(command, &env, &mut console).await)
+}
+
+/// Runs a command on these streams and returns its exit code.
+pub async fn run_on(command: Command, env: &Env, console: &mut Console) -> u8 {
+    let done = dispatch(command, env, console).await;
+    match done.and_then(|code| console.flush().map(|()| code)) {
+        Ok(code) => code,
+        Err(error) if error.is_closed_pipe() => 0,
+        Err(error) => {
+            console.report(&error);
+            error.exit_code()
+        }
+    }
+}
+
+async fn dispatch(command: Command, env: &Env, console: &mut Console) -> Result<u8, CliError> {
+    let mut session = Session::open(env, console, command.print())?;
+    let session = &mut session;
+    let done = match command {
+        Command::Login(args) => account::login(session, args).await,
+        Command::Logout(_) => account::logout(session),
+        Command::Whoami(_) => account::whoami(session).await,
+        Command::Apps(_) => app::list(session).await,
+        Command::AppsCreate(args) => app::create(session, args).await,
+        Command::AppsInfo(args) => app::show(session, &args).await,
+        Command::AppsDestroy(args) => app::destroy(session, &args).await,
+        Command::AppsRename(args) => app::rename(session, &args).await,
+        Command::AppsOpen(args) => app::open(session, &args).await,
+        Command::Builds(args) => build::list(session, &args).await,
+        Command::BuildsInfo(args) => build::show(session, &args).await,
+        Command::BuildsOutput(args) => build::output(session, &args).await,
+        Command::Completions(args) => completion::print(session, &args),
+        Command::Config(args) => config_var::list(session, &args).await,
+        Command::ConfigGet(args) => config_var::get(session, &args).await,
+        Command::ConfigSet(args) => config_var::set(session, &args).await,
+        Command::ConfigUnset(args) => config_var::unset(session, &args).await,
+        Command::GitCredentials(args) => git_credential::answer(session, &args),
+        Command::GitRemote(args) => app::git_remote(session, &args).await,
+        Command::Logs(args) => log::logs(session, args).await,
+        Command::Maintenance(args) => app::maintenance(session, &args.on).await,
+        Command::MaintenanceOn(args) => app::set_maintenance(session, &args.on, true).await,
+        Command::MaintenanceOff(args) => app::set_maintenance(session, &args.on, false).await,
+        Command::Ps(args) => dyno::list(session, &args).await,
+        Command::PsRestart(args) => dyno::restart(session, &args).await,
+        Command::PsScale(args) => formation::scale(session, &args).await,
+        Command::PsStop(args) => dyno::stop(session, &args).await,
+        Command::Releases(args) => release::list(session, &args).await,
+        Command::ReleasesInfo(args) => release::show(session, &args).await,
+        Command::ReleasesOutput(args) => release::output(session, &args).await,
+        Command::Rollback(args) => release::rollback(session, &args).await,
+        Command::Run(args) => return one_off::attached(session, &args).await,
+        Command::RunDetached(args) => one_off::detached(session, &args).await,
+    };
+    done.map(|()| 0)
+}
+
+impl Command {
+    /// How the result is wanted; a script and git's question have one form only.
+    fn print(&self) -> Print {
+        match self {
+            Self::Completions(_) | Self::GitCredentials(_) => Print::default(),
+            Self::Login(args) => args.print,
+            Self::Logout(args) | Self::Whoami(args) | Self::Apps(args) => args.print,
+            Self::AppsCreate(args) => args.print,
+            Self::AppsInfo(args) => args.on.print,
+            Self::AppsDestroy(args) => args.on.print,
+            Self::AppsRename(args) => args.on.print,
+            Self::AppsOpen(args) => args.on.print,
+            Self::Builds(args) => args.on.print,
+            Self::BuildsInfo(args) | Self::BuildsOutput(args) => args.on.print,
+            Self::Config(args) => args.on.print,
+            Self::ConfigGet(args) => args.on.print,
+            Self::ConfigSet(args) => args.on.print,
+            Self::ConfigUnset(args) => args.on.print,
+            Self::GitRemote(args) => args.print,
+            Self::Logs(args) => args.on.print,
+            Self::Maintenance(args) | Self::MaintenanceOn(args) | Self::MaintenanceOff(args) => args.on.print,
+            Self::Ps(args) => args.on.print,
+            Self::PsRestart(args) => args.on.print,
+            Self::PsScale(args) => args.on.print,
+            Self::PsStop(args) => args.on.print,
+            Self::Releases(args) => args.on.print,
+            Self::ReleasesInfo(args) | Self::ReleasesOutput(args) | Self::Rollback(args) => args.on.print,
+            Self::Run(args) => args.on.print,
+            Self::RunDetached(args) => args.on.print,
+        }
+    }
+}

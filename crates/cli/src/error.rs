@@ -1,0 +1,166 @@
+//! Why a command did not do what was asked, in the user's words, and the exit code that says it to scripts.
+
+use std::error::Error;
+use std::io;
+
+/// A failed command.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CliError {
+    /// What was typed cannot be.
+    #[error("{message}")]
+    Usage {
+        /// What is wrong.
+        message: String,
+        /// What to type instead.
+        next: String,
+    },
+    /// There is no token for this server.
+    #[error("You are not logged in to {url}.")]
+    LoggedOut {
+        /// The server.
+        url: String,
+    },
+    /// The server said no.
+    #[error("{message}")]
+    Refused {
+        /// The HTTP status.
+        status: u16,
+        /// The Platform API's error id (API-3).
+        id: String,
+        /// The server's words.
+        message: String,
+    },
+    /// No connection, or none that lasted.
+    #[error("Couldn't reach Flowline at {url}: {why}.")]
+    Unreachable {
+        /// Where.
+        url: String,
+        /// The cause.
+        why: String,
+    },
+    /// Something answered that is no Flowline server.
+    #[error("{url} does not answer as a Flowline server does: {why}.")]
+    NotFlowline {
+        /// Where.
+        url: String,
+        /// What was odd.
+        why: String,
+    },
+    /// It was done, and ended badly.
+    #[error("{message}")]
+    Failed {
+        /// What failed.
+        message: String,
+        /// What to do next.
+        next: String,
+    },
+    /// What was asked for is not there.
+    #[error("{message}")]
+    Missing {
+        /// What is not there.
+        message: String,
+        /// What to do next.
+        next: String,
+    },
+    /// A file or program of this machine.
+    #[error("Couldn't {what}: {source}.")]
+    Local {
+        /// What was tried.
+        what: String,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+    /// stdout or stderr cannot be written to.
+    #[error("Couldn't print: {0}.")]
+    Console(#[source] io::Error),
+}
+
+impl CliError {
+    /// Bad input, and what to type instead.
+    pub(crate) fn usage(message: impl Into<String>, next: impl Into<String>) -> Self {
+        Self::Usage { message: message.into(), next: next.into() }
+    }
+
+    /// An operation that ended badly, and what to do next.
+    pub(crate) fn failed(message: impl Into<String>, next: impl Into<String>) -> Self {
+        Self::Failed { message: message.into(), next: next.into() }
+    }
+
+    /// Something that is not there, and what to do next.
+    pub(crate) fn missing(message: impl Into<String>, next: impl Into<String>) -> Self {
+        Self::Missing { message: message.into(), next: next.into() }
+    }
+
+    /// A file or program that could not be used: `what` reads on from "Couldn't".
+    pub(crate) fn local(what: impl Into<String>, source: io::Error) -> Self {
+        Self::Local { what: what.into(), source }
+    }
+
+    /// The reader of our output went away (`flowline logs | head`): nothing to report.
+    pub(crate) fn is_closed_pipe(&self) -> bool {
+        matches!(self, Self::Console(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+
+    /// May the same call succeed a little later?
+    pub(crate) fn is_passing(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } => true,
+            Self::Refused { status, .. } => *status >= 500 || *status == 429,
+            Self::Usage { .. }
+            | Self::LoggedOut { .. }
+            | Self::NotFlowline { .. }
+            | Self::Failed { .. }
+            | Self::Missing { .. }
+            | Self::Local { .. }
+            | Self::Console(_) => false,
+        }
+    }
+
+    /// As `--help` documents them.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Self::Usage { .. } => 2,
+            Self::LoggedOut { .. } => 3,
+            Self::Refused { status, .. } => match status {
+                400 | 413 | 414 | 416 | 422 => 2,
+                401 | 403 => 3,
+                404 | 410 => 4,
+                _ => 1,
+            },
+            Self::Missing { .. } => 4,
+            Self::Unreachable { .. } => 5,
+            Self::NotFlowline { .. } | Self::Failed { .. } | Self::Local { .. } | Self::Console(_) => 1,
+        }
+    }
+
+    /// What to type next.
+    pub(crate) fn next(&self) -> Option<&str> {
+        match self {
+            Self::Usage { next, .. } | Self::Failed { next, .. } | Self::Missing { next, .. } => Some(next),
+            Self::LoggedOut { .. } => Some("Type `flowline login`, or set FLOWLINE_TOKEN."),
+            Self::Refused { status, .. } => match status {
+                401 => Some("The token is not valid (any more): type `flowline login`, or set FLOWLINE_TOKEN."),
+                403 => Some("Ask the app's owner for access, or log in as somebody else: `flowline login`."),
+                404 => Some("`flowline apps` lists your apps; -a names one."),
+                429 => Some("Wait a minute and try again."),
+                500.. => Some("The cause is in the server's own log, on the stderr of `flowline serve`."),
+                _ => None,
+            },
+            Self::Unreachable { .. } => {
+                Some("Start it with `flowline serve`, or name another server with FLOWLINE_URL or `flowline login`.")
+            }
+            Self::NotFlowline { .. } => Some("Check FLOWLINE_URL, or the URL given to `flowline login`."),
+            Self::Local { .. } | Self::Console(_) => None,
+        }
+    }
+}
+
+/// The innermost cause: `Connection refused`, where the outer errors only say "error sending request".
+pub(crate) fn root_cause(error: &(dyn Error + 'static)) -> String {
+    let mut cause = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}

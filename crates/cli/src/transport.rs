@@ -1,0 +1,82 @@
+//! Connections: plain, or TLS when a URL asks for it.
+
+use crate::error::{CliError, root_cause};
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::{Request, Response, Uri};
+use hyper_rustls::HttpsConnector;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+/// A server that takes longer to answer a connection is away.
+const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+
+/// Until the head of the answer is there; heroku's own command line waits as long.
+const ANSWER_LIMIT: Duration = Duration::from_secs(60);
+
+/// A silent log tail may last for hours: this finds out when the other end is gone.
+const KEEPALIVE: Duration = Duration::from_secs(60);
+
+type Plain = Client<HttpConnector, Full<Bytes>>;
+type Tls = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
+
+/// Made once per command; each kind of connection on first use, because loading the machine's roots takes milliseconds.
+#[derive(Default)]
+pub(crate) struct Transport {
+    plain: OnceLock<Plain>,
+    tls: OnceLock<Tls>,
+}
+
+impl Transport {
+    /// One request and the head of its answer.
+    pub(crate) async fn send(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, CliError> {
+        let url = origin(request.uri());
+        let sent = if request.uri().scheme_str() == Some("https") {
+            self.tls()?.request(request)
+        } else {
+            self.plain.get_or_init(|| Client::builder(TokioExecutor::new()).build(connector())).request(request)
+        };
+        let unreachable = |why| CliError::Unreachable { url: url.clone(), why };
+        match tokio::time::timeout(ANSWER_LIMIT, sent).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => Err(unreachable(root_cause(&error))),
+            Err(_) => Err(unreachable(format!("no answer within {} s", ANSWER_LIMIT.as_secs()))),
+        }
+    }
+
+    fn tls(&self) -> Result<&Tls, CliError> {
+        if let Some(client) = self.tls.get() {
+            return Ok(client);
+        }
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let mut http = connector();
+        http.enforce_http(false);
+        let connector = hyper_rustls::HttpsConnectorBuilder::new()
+            .with_provider_and_native_roots(provider)
+            .map_err(|error| {
+                CliError::local("load this machine's certificate authorities (package ca-certificates)", error)
+            })?
+            .https_only()
+            .enable_http1()
+            .wrap_connector(http);
+        Ok(self.tls.get_or_init(|| Client::builder(TokioExecutor::new()).build(connector)))
+    }
+}
+
+fn connector() -> HttpConnector {
+    let mut connector = HttpConnector::new();
+    connector.set_connect_timeout(Some(CONNECT_LIMIT));
+    connector.set_keepalive(Some(KEEPALIVE));
+    connector.set_nodelay(true);
+    connector
+}
+
+/// `http://host:port` of a request's address.
+fn origin(uri: &Uri) -> String {
+    let authority = uri.authority().map_or("", |authority| authority.as_str());
+    format!("{}://{authority}", uri.scheme_str().unwrap_or("http"))
+}
