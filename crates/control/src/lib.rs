@@ -1,1 +1,138 @@
-//! The verbs: every use case, one file per noun.
+//! The verbs: every use case, one file per noun. The only crate that uses hands together.
+
+pub mod account;
+pub mod app;
+pub mod build;
+pub mod config_var;
+pub mod dyno;
+mod fetch;
+pub mod formation;
+pub mod gate;
+mod journal;
+mod life;
+pub mod log_session;
+pub mod objects;
+pub mod output;
+pub mod push;
+mod registry;
+pub mod release;
+mod release_phase;
+mod sandbox;
+pub mod slug;
+pub mod source;
+mod start;
+mod steps;
+mod supervisor;
+mod sweep;
+
+pub use start::{StartError, stop};
+
+use model::app::AppName;
+use model::time::Timestamp;
+use model::world::World;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::ops::Deref;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+/// Builds at the same time on one machine: the third waits, so that dynos keep the CPU.
+const BUILDS_AT_ONCE: usize = 2;
+
+/// What is decided once, at the start.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The data folder.
+    pub dir: PathBuf,
+    /// This binary.
+    pub exe: PathBuf,
+    /// Where the API really listens.
+    pub api: SocketAddr,
+    /// Where the router is to listen; its real address is [`Control::apps_addr`].
+    pub apps: SocketAddr,
+    /// Apps answer at `<name>.<domain>`.
+    pub domain: String,
+    /// The operator's environment for every build: registries, proxies, certificates.
+    pub site_env: BTreeMap<String, String>,
+}
+
+/// Everything that the verbs use. Cheap to clone.
+#[derive(Clone)]
+pub struct Control(Arc<Parts>);
+
+/// The hands and what the verbs share.
+pub struct Parts {
+    pub(crate) settings: Settings,
+    pub(crate) world: Arc<dyn World>,
+    pub(crate) store: store::Store,
+    pub(crate) git: Arc<git::Git>,
+    pub(crate) logs: logs::Logs,
+    pub(crate) runtime: runtime::Runtime,
+    pub(crate) router: router::link::RouterLink,
+    pub(crate) packs: builder::Packs,
+    pub(crate) slugs: builder::Slugs,
+    pub(crate) objects: objects::Objects,
+    pub(crate) outputs: output::Outputs,
+    pub(crate) owner: Option<builder::tree::Owner>,
+    pub(crate) registry: registry::Registry,
+    pub(crate) supervisor: supervisor::Supervisor,
+    pub(crate) log_sessions: log_session::LogSessions,
+    pub(crate) tickets: push::Tickets,
+    pub(crate) build_turns: Semaphore,
+}
+
+impl Deref for Control {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl Parts {
+    /// The present moment.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.world.now()
+    }
+
+    /// What was decided at the start.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Where apps really answer.
+    #[must_use]
+    pub fn apps_addr(&self) -> SocketAddr {
+        self.router.addr()
+    }
+
+    /// The number of a one-off dyno: 1 to 9999 (DYNO-50).
+    pub(crate) fn one_off_number(&self) -> u32 {
+        1 + self.world.below(9999)
+    }
+}
+
+impl Settings {
+    /// The host that leads to an app.
+    #[must_use]
+    pub fn host(&self, app: &AppName) -> String {
+        format!("{app}.{}", self.domain)
+    }
+
+    /// Where an app answers (ROUTE-1); clients read it, and do not build it.
+    #[must_use]
+    pub fn web_url(&self, app: &AppName) -> String {
+        match self.apps.port() {
+            80 => format!("http://{}/", self.host(app)),
+            port => format!("http://{}:{port}/", self.host(app)),
+        }
+    }
+}
+
+/// Are two secrets the same? Takes as long for a near miss as for a far one.
+pub(crate) fn same_secret(known: &str, given: &str) -> bool {
+    aws_lc_rs::constant_time::verify_slices_are_equal(known.as_bytes(), given.as_bytes()).is_ok()
+}

@@ -164,8 +164,9 @@ pub fn converge(wanted: &Wanted, dynos: &[Dyno], now: Timestamp) -> Vec<Step> {
     let dynos: Vec<&Dyno> = dynos.iter().filter(|dyno| dyno.role == DynoRole::Formation).collect();
     let mut steps = Vec::new();
     for (name, size, command) in wanted.slots() {
-        let mut fresh = dynos.iter().filter(|dyno| dyno.name == name && wanted.is_fresh(dyno));
-        let due = match fresh.next().map(|dyno| (dyno.id, dyno.state)) {
+        let attempt =
+            dynos.iter().find(|dyno| dyno.name == name && dyno.state != DynoState::Stopping && wanted.is_fresh(dyno));
+        let due = match attempt.map(|dyno| (dyno.id, dyno.state)) {
             None | Some((_, DynoState::Stopping)) => true,
             Some((_, DynoState::Starting | DynoState::Up)) => false,
             Some((id, DynoState::Crashed { retry_at })) => {

@@ -1,3 +1,5 @@
+//! Table tests of the decisions.
+
 use super::*;
 use uuid::Uuid;
 
@@ -138,4 +140,10 @@ fn dyno_12_first_web_starts_one() {
     assert_eq!(first_quantity(&ProcessType::web(), false), 1);
     assert_eq!(first_quantity(&ProcessType::web(), true), 0);
     assert_eq!(first_quantity(&"worker".parse().unwrap(), false), 0);
+}
+
+#[test]
+fn one_that_is_on_its_way_out_does_not_hide_its_successor() {
+    let running = [dyno(1, "web.1", 5, DynoState::Stopping), dyno(2, "web.1", 5, DynoState::Starting)];
+    assert!(steps(&wanted(5, &[("web", 1)]), &running).is_empty());
 }

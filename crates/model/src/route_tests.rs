@@ -1,3 +1,5 @@
+//! Table tests of the decisions.
+
 use super::*;
 use crate::dyno::{DynoRole, DynoSize};
 use crate::formation::Formation;

@@ -1,0 +1,236 @@
+//! Apps: create, list, change, destroy.
+
+use crate::gate::Authorized;
+use crate::{Control, journal, release};
+use model::account::Account;
+use model::app::{App, AppName, BadAppName};
+use model::config_var::ConfigVars;
+use model::id::AppId;
+use model::release::ReleaseCause;
+use model::stack::{NoSuchStack, Stack};
+use model::time::Timestamp;
+use store::StoreError;
+
+/// Apps of one account (APP-4).
+pub const APP_LIMIT: usize = 1000;
+
+/// What a client asks for.
+#[derive(Debug, Clone, Default)]
+pub struct NewApp {
+    /// Its name; a random one when missing.
+    pub name: Option<String>,
+    /// The region, only echoed (CLI-11).
+    pub region: Option<String>,
+    /// The stack by name.
+    pub stack: Option<String>,
+}
+
+/// What a client changes.
+#[derive(Debug, Clone, Default)]
+pub struct AppChange {
+    /// Another name.
+    pub name: Option<String>,
+    /// Maintenance on or off.
+    pub maintenance: Option<bool>,
+    /// Another stack for the next build.
+    pub build_stack: Option<String>,
+}
+
+/// What an app shows beside its own columns.
+#[derive(Debug, Clone)]
+pub struct AppDetail {
+    /// The app.
+    pub app: App,
+    /// Its owner.
+    pub owner: Account,
+    /// Where it answers.
+    pub web_url: String,
+    /// When its newest release was made.
+    pub released_at: Option<Timestamp>,
+    /// The size of the slug that runs.
+    pub slug_size_bytes: Option<u64>,
+}
+
+/// Why an app is not made or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// APP-1.
+    #[error(transparent)]
+    BadName(#[from] BadAppName),
+    /// APP-1.
+    #[error("Name {0} is already taken")]
+    NameTaken(AppName),
+    /// An unknown stack.
+    #[error(transparent)]
+    NoSuchStack(#[from] NoSuchStack),
+    /// APP-4.
+    #[error("You have {APP_LIMIT} apps, which is the limit; destroy one first")]
+    TooMany,
+    /// Somebody destroyed it meanwhile.
+    #[error("Couldn't find that app.")]
+    Gone,
+    /// Another app runs a slug that this one built.
+    #[error("Another app runs a slug that was built for {0}; release another slug there, or destroy that app, first")]
+    SlugInUse(AppName),
+    /// Its repository cannot be made.
+    #[error("The app's repository could not be made: {0}")]
+    Git(#[from] git::GitError),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Makes an app with its repository and its first two releases (RLS-1).
+///
+/// # Errors
+/// A name that is bad or taken, an unknown stack, too many apps.
+pub async fn create(control: &Control, who: &Account, new: NewApp) -> Result<AppDetail, AppError> {
+    let stack = new.stack.as_deref().map_or_else(|| Ok(Stack::default()), Stack::named)?;
+    if store::app::list(control.store.db()).await?.len() >= APP_LIMIT {
+        return Err(AppError::TooMany);
+    }
+    let wanted = new.name.map(|name| name.parse::<AppName>()).transpose()?;
+    let now = control.now();
+    let app = App {
+        id: control.world.new_id(),
+        name: wanted.unwrap_or_else(|| AppName::generate(&*control.world)),
+        owner: who.id,
+        region: new.region.unwrap_or_else(|| "us".to_owned()),
+        stack,
+        maintenance: false,
+        buildpack: None,
+        created_at: now,
+        updated_at: now,
+    };
+    // The repository first: an app whose repository is missing could not be pushed to, an orphaned folder harms nobody.
+    control.git.init(app.id).await?;
+    if let Err(error) = insert(control, &app).await {
+        control.git.remove(app.id).await?;
+        return Err(if error.is_duplicate() { AppError::NameTaken(app.name) } else { error.into() });
+    }
+    journal::api(control, app.id, now, format!("Initial release by user {}", who.email)).await;
+    journal::api(control, app.id, now, format!("Release v1 created by user {}", who.email)).await;
+    control.supervisor.adopt(control, app.id);
+    detail(control, app).await
+}
+
+async fn insert(control: &Control, app: &App) -> Result<(), StoreError> {
+    let mut tx = control.store.begin().await?;
+    store::app::insert(&mut tx, app).await?;
+    for cause in [ReleaseCause::Initial, ReleaseCause::EnableLogplex] {
+        release::insert(control, &mut tx, app.id, app.owner, &cause, None, &ConfigVars::new()).await?;
+    }
+    tx.commit().await
+}
+
+/// The apps that an account may see, by name.
+///
+/// # Errors
+/// When the database fails.
+pub async fn list(control: &Control, who: &Account) -> Result<Vec<AppDetail>, AppError> {
+    let mut details = Vec::new();
+    for app in store::app::list(control.store.db()).await? {
+        if app.owner == who.id {
+            details.push(detail(control, app).await?);
+        }
+    }
+    Ok(details)
+}
+
+/// One app with what it shows.
+///
+/// # Errors
+/// When the database fails.
+pub async fn find(control: &Control, app: &Authorized<App>) -> Result<AppDetail, AppError> {
+    detail(control, App::clone(app)).await
+}
+
+/// Renames it, turns maintenance on or off, or sets the stack of the next build.
+///
+/// # Errors
+/// A name that is bad or taken, an unknown stack, an app that is gone.
+pub async fn update(control: &Control, app: &Authorized<App>, change: AppChange) -> Result<AppDetail, AppError> {
+    let mut next = App::clone(app);
+    if let Some(name) = change.name {
+        next.name = name.parse()?;
+    }
+    if let Some(stack) = change.build_stack {
+        next.stack = Stack::named(&stack)?;
+    }
+    next.maintenance = change.maintenance.unwrap_or(next.maintenance);
+    if next != **app {
+        next.updated_at = control.now();
+        store_change(control, &next).await?;
+        let said = match (next.maintenance, app.maintenance) {
+            (true, false) => Some("Maintenance mode enabled"),
+            (false, true) => Some("Maintenance mode disabled"),
+            (true, true) | (false, false) => None,
+        };
+        if let Some(said) = said {
+            journal::api(control, app.id, next.updated_at, format!("{said} by user {}", app.by().email)).await;
+        }
+        control.supervisor.wake(app.id);
+    }
+    detail(control, next).await
+}
+
+async fn store_change(control: &Control, next: &App) -> Result<(), AppError> {
+    let mut tx = control.store.begin().await?;
+    match store::app::update(&mut tx, next).await {
+        Ok(true) => Ok(tx.commit().await?),
+        Ok(false) => Err(AppError::Gone),
+        Err(error) if error.is_duplicate() => Err(AppError::NameTaken(next.name.clone())),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Destroys it: ledger, config, repository, slugs, logs; its dynos stop.
+///
+/// # Errors
+/// When it is gone already, or another app still runs one of its slugs.
+pub async fn destroy(control: &Control, app: &Authorized<App>) -> Result<AppDetail, AppError> {
+    let shown = detail(control, App::clone(app)).await?;
+    let slugs = store::slug::of_app(control.store.db(), app.id).await?;
+    let mut objects = Vec::new();
+    for id in &slugs {
+        objects.extend(store::slug::by_id(control.store.db(), *id).await?.and_then(|slug| slug.checksum));
+    }
+    let mut tx = control.store.begin().await?;
+    match store::app::delete(&mut tx, app.id).await {
+        Ok(true) => tx.commit().await?,
+        Ok(false) => return Err(AppError::Gone),
+        Err(StoreError::Database(error)) if is_foreign_key(&error) => {
+            return Err(AppError::SlugInUse(app.name.clone()));
+        }
+        Err(error) => return Err(error.into()),
+    }
+    control.supervisor.wake(app.id);
+    crate::sweep::after_destroy(control, app.id, slugs, objects).await;
+    Ok(shown)
+}
+
+fn is_foreign_key(error: &impl std::fmt::Display) -> bool {
+    error.to_string().contains("FOREIGN KEY")
+}
+
+async fn detail(control: &Control, app: App) -> Result<AppDetail, AppError> {
+    let db = control.store.db();
+    let owner = store::account::by_id(db, app.owner).await?.ok_or(AppError::Gone)?;
+    let current = store::release::current(db, app.id).await?;
+    let slug = match current.as_ref().and_then(|release| release.slug) {
+        Some(id) => store::slug::by_id(db, id).await?,
+        None => None,
+    };
+    Ok(AppDetail {
+        web_url: control.settings.web_url(&app.name),
+        released_at: store::release::latest(db, app.id).await?.map(|release| release.created_at),
+        slug_size_bytes: slug.map(|slug| slug.size_bytes),
+        owner,
+        app,
+    })
+}
+
+/// The app by id, for work that goes on after the request that began it.
+pub(crate) async fn by_id(control: &Control, id: AppId) -> Result<Option<App>, StoreError> {
+    store::app::by_id(control.store.db(), id).await
+}

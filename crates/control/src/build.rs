@@ -1,0 +1,372 @@
+//! Builds: from source to slug to release. One at a time per app (BLD-5).
+
+use crate::gate::Authorized;
+use crate::output::{OutputReader, OutputWriter};
+use crate::release::{self, Created};
+use crate::{Control, fetch, journal, steps};
+use builder::{BuildFailure, Job, Rules};
+use model::account::Account;
+use model::app::App;
+use model::build::{Build, BuildEvent, BuildSource, BuildState};
+use model::dyno::Limits;
+use model::id::{BuildId, SlugId};
+use model::release::{Release, ReleaseCause};
+use model::slug::Slug;
+use std::path::PathBuf;
+use store::StoreError;
+use tokio::io::AsyncRead;
+use tokio::sync::mpsc;
+
+/// What a step of a build may use: as much memory as the larger hosted builders give, less CPU than dynos that serve.
+const BUILD_LIMITS: Limits =
+    Limits { memory_bytes: 2560 * 1024 * 1024, processes: 4096, cpu_weight: 50, open_files: 10_000 };
+
+/// Lines of a build that wait for a slow reader.
+const LINES_WAITING: usize = 256;
+
+/// Why a build is not begun or found.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// BLD-5.
+    #[error("{0} is being built already. Wait for that build to end (`flowline builds` shows it), then try again")]
+    Busy(model::app::AppName),
+    /// No such build.
+    #[error("Couldn't find that build.")]
+    NoSuchBuild,
+    /// No address to fetch the source from.
+    #[error(
+        "source_blob.url is missing: make one with POST /sources and upload the archive there, or give an http(s) address"
+    )]
+    NoSource,
+    /// An address that is none.
+    #[error("source_blob.url `{0}` is not an http or https address")]
+    BadUrl(String),
+    /// The output's file.
+    #[error("The build's output cannot be read: {0}")]
+    Output(#[source] std::io::Error),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A build with what it shows.
+#[derive(Debug, Clone)]
+pub struct BuildDetail {
+    /// The build.
+    pub build: Build,
+    /// Who asked for it.
+    pub by: Account,
+}
+
+/// Why a build that began came to nothing.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Broken {
+    #[error(transparent)]
+    Compile(#[from] BuildFailure),
+    #[error("the source cannot be used: {0}")]
+    Archive(#[from] builder::ArchiveError),
+    #[error("the source could not be fetched: {0}")]
+    Fetch(#[from] fetch::FetchError),
+    #[error("app.json cannot be used: {0}")]
+    AppJson(#[from] model::app_json::AppJsonError),
+    #[error("{0}")]
+    Limit(&'static str),
+    #[error("the build's folder failed: {0}")]
+    Folder(#[from] std::io::Error),
+    #[error(transparent)]
+    Slug(#[from] builder::SlugError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Where a build's source comes from.
+pub(crate) enum Archive {
+    /// A git tree.
+    Tree(Box<dyn AsyncRead + Send + Unpin>),
+    /// An address.
+    Url(String),
+}
+
+/// Lines of a build: kept, and sent on to whoever watches the push.
+pub(crate) struct Report {
+    writer: OutputWriter,
+    watcher: Option<mpsc::Sender<String>>,
+}
+
+impl Report {
+    pub(crate) async fn line(&mut self, text: &str) {
+        self.writer.line(text);
+        // A watcher that left is not missed: the build goes on.
+        if let Some(watcher) = &self.watcher
+            && watcher.send(text.to_owned()).await.is_err()
+        {
+            self.watcher = None;
+        }
+    }
+}
+
+/// Begins a build from an address, in the background (BLD-2).
+///
+/// # Errors
+/// A build under way, no or a bad address.
+pub async fn create(control: &Control, app: &Authorized<App>, source: BuildSource) -> Result<BuildDetail, BuildError> {
+    if source.url.is_empty() {
+        return Err(BuildError::NoSource);
+    }
+    if !source.url.starts_with("http://") && !source.url.starts_with("https://") {
+        return Err(BuildError::BadUrl(source.url));
+    }
+    let archive = Archive::Url(source.url.clone());
+    let (build, report) = begin(control, app, source, None).await?;
+    let detail = BuildDetail { build: build.clone(), by: app.by().clone() };
+    let (control, app) = (control.clone(), app.clone());
+    tokio::spawn(async move { run(&control, &app, build, archive, report).await });
+    Ok(detail)
+}
+
+/// Notes that a build begins.
+pub(crate) async fn begin(
+    control: &Control,
+    app: &Authorized<App>,
+    source: BuildSource,
+    watcher: Option<mpsc::Sender<String>>,
+) -> Result<(Build, Report), BuildError> {
+    let now = control.now();
+    let build = Build {
+        id: control.world.new_id(),
+        app: app.id,
+        by: app.by().id,
+        source,
+        stack: app.stack.clone(),
+        secret: control.world.secret::<32>(),
+        state: BuildState::Pending,
+        release: None,
+        created_at: now,
+        updated_at: now,
+    };
+    let mut tx = control.store.begin().await?;
+    if let Err(error) = store::build::insert(&mut tx, &build).await {
+        return Err(if error.is_duplicate() { BuildError::Busy(app.name.clone()) } else { error.into() });
+    }
+    let writer = control.outputs.create(&output_key(build.id)).map_err(BuildError::Output)?;
+    tx.commit().await?;
+    journal::api(control, app.id, now, format!("Build started by user {}", app.by().email)).await;
+    Ok((build, Report { writer, watcher }))
+}
+
+/// A build's slug became this release, or it failed with a reason that its lines tell.
+pub(crate) type Outcome = Result<Release, Broken>;
+
+/// Runs a build to its end, whatever becomes of whoever watches.
+pub(crate) async fn run(
+    control: &Control,
+    app: &Authorized<App>,
+    build: Build,
+    archive: Archive,
+    mut report: Report,
+) -> Outcome {
+    let folder = control.settings.dir.join("builds").join(build.id.to_string());
+    let made = make(control, app, &build, archive, &folder, &mut report).await;
+    let done = match made {
+        Ok(slug) => succeed(control, app, &build, slug).await.map_err(Broken::from),
+        Err(broken) => Err(broken),
+    };
+    remove(folder).await;
+    match done {
+        Ok(created) => {
+            journal::api(control, app.id, control.now(), "Build succeeded".to_owned()).await;
+            let release = created.release.clone();
+            drop(report);
+            release::begin(control, app.by(), created).await?;
+            Ok(release)
+        }
+        Err(broken) => {
+            if !matches!(broken, Broken::Compile(_)) {
+                report.line(&format!(" !     Push rejected: {broken}.")).await;
+                report.line("").await;
+                report.line(" !     Push failed").await;
+            }
+            fail(control, &build, &broken.to_string()).await;
+            Err(broken)
+        }
+    }
+}
+
+/// Notes that a build failed and why.
+pub(crate) async fn fail(control: &Control, build: &Build, why: &str) {
+    let stored = async {
+        let Ok(state) = build.state.clone().on(BuildEvent::Broke(why.to_owned())) else { return Ok(()) };
+        let mut tx = control.store.begin().await?;
+        store::build::finish(&mut tx, build.id, &state, control.now()).await?;
+        tx.commit().await
+    };
+    if let Err(error) = stored.await {
+        tracing::error!(build.id = %build.id, %error, "A failed build could not be noted");
+    }
+    tracing::info!(app.id = %build.app, build.id = %build.id, why, "Build failed");
+    let said = format!("Build failed -- check your build output: flowline builds:output {}", build.id);
+    journal::api(control, build.app, control.now(), said).await;
+}
+
+async fn make(
+    control: &Control,
+    app: &Authorized<App>,
+    build: &Build,
+    archive: Archive,
+    folder: &std::path::Path,
+    report: &mut Report,
+) -> Result<Slug, Broken> {
+    // One build too many waits here; it holds no memory but its own.
+    let _turn = control.build_turns.acquire().await;
+    let source = folder.join("app");
+    tokio::fs::create_dir_all(folder).await?;
+    runtime::prepare_dir(&source)?;
+    match archive {
+        Archive::Tree(tree) => builder::extract_stream(tree, &source, Rules::tree(control.owner)).await?,
+        Archive::Url(url) => {
+            let body = fetch::archive(control, &url, build.source.checksum.as_deref(), folder).await?;
+            builder::extract_stream(body, &source, Rules::source(control.owner)).await?;
+        }
+    }
+    check_app_json(&source).await?;
+    let config = store::config_var::all(&control.store, app.id).await?;
+    let job = Job {
+        build: build.id,
+        dir: folder.to_owned(),
+        cache_dir: control.settings.dir.join("cache").join(app.id.to_string()),
+        packs: &control.packs,
+        buildpacks: Vec::new(),
+        stack: build.stack.clone(),
+        source_version: build.source.version.clone(),
+        config_vars: &config,
+        site_env: &control.settings.site_env,
+        owner: control.owner,
+        limits: BUILD_LIMITS,
+    };
+    let runner = steps::SandboxRunner::new(control.clone(), build);
+    let (lines, mut printed) = mpsc::channel(LINES_WAITING);
+    let work = async {
+        let built = builder::compile(job, &runner, lines.clone()).await?;
+        let packed = builder::compress(&control.slugs, &built.app_dir, &lines).await?;
+        drop(lines);
+        Ok::<_, Broken>((built, packed))
+    };
+    let relay = async {
+        while let Some(line) = printed.recv().await {
+            report.line(&line).await;
+        }
+    };
+    let (made, ()) = tokio::join!(work, relay);
+    let (built, packed) = made?;
+    let slug = Slug {
+        id: control.world.new_id(),
+        app: app.id,
+        checksum: Some(packed.checksum),
+        size_bytes: packed.size_bytes,
+        process_types: built.process_types,
+        commit: build.source.version.clone(),
+        commit_description: build.source.description.clone(),
+        buildpack: Some(built.buildpack),
+        stack: build.stack.clone(),
+        secret: control.world.secret::<32>(),
+        created_at: control.now(),
+    };
+    adopt(control, built.app_dir, slug.id).await?;
+    Ok(slug)
+}
+
+async fn adopt(control: &Control, app_dir: PathBuf, id: SlugId) -> Result<(), Broken> {
+    Ok(control.slugs.adopt(&app_dir, id).await?)
+}
+
+async fn check_app_json(source: &std::path::Path) -> Result<(), Broken> {
+    match tokio::fs::symlink_metadata(source.join("app.json")).await {
+        Ok(meta) if meta.is_file() && meta.len() > model::app_json::APP_JSON_LIMIT_BYTES as u64 => {
+            Err(model::app_json::AppJsonError::TooLarge.into())
+        }
+        Ok(meta) if meta.is_file() => {
+            model::app_json::parse(&tokio::fs::read(source.join("app.json")).await?)?;
+            Ok(())
+        }
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+/// Slug, end of the build and release commit together.
+async fn succeed(control: &Control, app: &Authorized<App>, build: &Build, slug: Slug) -> Result<Created, StoreError> {
+    let mut tx = control.store.begin().await?;
+    store::slug::insert(&mut tx, &slug).await?;
+    let state = BuildState::Succeeded { slug: slug.id };
+    store::build::finish(&mut tx, build.id, &state, control.now()).await?;
+    if let Some(buildpack) = &slug.buildpack {
+        store::app::set_buildpack(&mut tx, app.id, buildpack, control.now()).await?;
+    }
+    let config = store::config_var::all_in(&mut tx, app.id).await?;
+    let cause = ReleaseCause::Deploy { commit: build.source.version.clone() };
+    let created = release::insert(control, &mut tx, app.id, app.by().id, &cause, Some(slug.id), &config).await?;
+    store::build::set_release(&mut tx, build.id, created.release.id).await?;
+    tx.commit().await?;
+    Ok(created)
+}
+
+async fn remove(folder: PathBuf) {
+    let removed = tokio::task::spawn_blocking(move || runtime::remove_dir(&folder)).await;
+    if let Ok(Err(error)) = removed {
+        tracing::warn!(%error, "A build's folder was not removed");
+    }
+}
+
+/// The builds of an app, oldest first.
+///
+/// # Errors
+/// When the database fails.
+pub async fn list(control: &Control, app: &Authorized<App>) -> Result<Vec<BuildDetail>, BuildError> {
+    let mut details = Vec::new();
+    for build in store::build::list(control.store.db(), app.id).await? {
+        details.push(detail(control, build).await?);
+    }
+    Ok(details)
+}
+
+/// One build.
+///
+/// # Errors
+/// [`BuildError::NoSuchBuild`].
+pub async fn find(control: &Control, app: &Authorized<App>, id: BuildId) -> Result<BuildDetail, BuildError> {
+    let build = store::build::by_id(control.store.db(), id).await?;
+    detail(control, build.filter(|build| build.app == app.id).ok_or(BuildError::NoSuchBuild)?).await
+}
+
+async fn detail(control: &Control, build: Build) -> Result<BuildDetail, BuildError> {
+    let by = store::account::by_id(control.store.db(), build.by).await?.ok_or(BuildError::NoSuchBuild)?;
+    Ok(BuildDetail { build, by })
+}
+
+/// What a build printed, for whoever holds the address.
+///
+/// # Errors
+/// A wrong address, or a file that cannot be read.
+pub async fn output(control: &Control, id: BuildId, secret: &str) -> Result<OutputReader, BuildError> {
+    let build = store::build::by_id(control.store.db(), id).await?;
+    let build = build.filter(|build| crate::same_secret(&build.secret, secret)).ok_or(BuildError::NoSuchBuild)?;
+    let reader = control.outputs.read(&output_key(build.id)).map_err(BuildError::Output)?;
+    reader.ok_or(BuildError::NoSuchBuild)
+}
+
+/// Empties the build cache of an app (BLD-2).
+///
+/// # Errors
+/// A build under way, or files that cannot be removed.
+pub async fn purge_cache(control: &Control, app: &Authorized<App>) -> Result<(), BuildError> {
+    let pending = store::build::pending(control.store.db()).await?;
+    if pending.iter().any(|build| build.app == app.id) {
+        return Err(BuildError::Busy(app.name.clone()));
+    }
+    let cache = control.settings.dir.join("cache").join(app.id.to_string());
+    builder::purge(&cache).map_err(BuildError::Output)
+}
+
+/// The key of a build's output.
+fn output_key(id: BuildId) -> String {
+    format!("build-{id}")
+}

@@ -1,0 +1,218 @@
+//! Dynos as people handle them: list, run one off, restart, stop.
+
+use crate::gate::Authorized;
+use crate::{Control, journal, life};
+use model::app::App;
+use model::dyno::{Dyno, DynoName, DynoRole, DynoSize, DynoState, NoSuchSize, TIME_TO_LIVE_LIMIT_S};
+use model::id::DynoId;
+use model::procfile::{BadProcessType, ProcessType};
+use std::collections::BTreeMap;
+use std::time::Duration;
+use store::StoreError;
+
+/// One-off dynos of an app at the same time.
+pub const ONE_OFF_LIMIT: usize = 50;
+
+/// The longest command.
+pub const COMMAND_LIMIT_BYTES: usize = 32 * 1024;
+
+/// A one-off dyno as a client asks for it (DYNO-50).
+#[derive(Debug, Clone, Default)]
+pub struct NewDyno {
+    /// What it runs; the name of a process type stands for that type's command (DYNO-51).
+    pub command: String,
+    /// Environment beside the config.
+    pub env: BTreeMap<String, String>,
+    /// Its size.
+    pub size: Option<String>,
+    /// What it is called; `run` when missing.
+    pub process_type: Option<String>,
+    /// Seconds until it is stopped.
+    pub time_to_live_s: Option<u64>,
+}
+
+/// Why dynos are not found or started.
+#[derive(Debug, thiserror::Error)]
+pub enum DynoError {
+    /// No such dyno.
+    #[error("Couldn't find that dyno.")]
+    NoSuchDyno,
+    /// No dyno of that type.
+    #[error("Couldn't find that process type ({0}).")]
+    NoSuchType(String),
+    /// Nothing to run it on.
+    #[error("{0} has no release with code yet. Push something first: git push flowline main")]
+    NoCode(String),
+    /// No command.
+    #[error("A one-off dyno needs a command, such as `bash` or `python manage.py migrate`")]
+    NoCommand,
+    /// Over [`COMMAND_LIMIT_BYTES`].
+    #[error("The command is longer than {COMMAND_LIMIT_BYTES} bytes; put it into a script of the app")]
+    CommandTooLong,
+    /// Over [`ONE_OFF_LIMIT`].
+    #[error("{0} one-off dynos run already, which is the limit; `flowline ps` lists them, `flowline ps:stop` ends one")]
+    TooMany(usize),
+    /// A longer life than a day (DYNO-50).
+    #[error("time_to_live may be 1 to {TIME_TO_LIVE_LIMIT_S} seconds")]
+    BadTimeToLive,
+    /// A variable that no environment can hold.
+    #[error(transparent)]
+    BadEnvironment(#[from] model::config_var::ConfigError),
+    /// A bad type name.
+    #[error(transparent)]
+    BadType(#[from] BadProcessType),
+    /// An unknown size.
+    #[error(transparent)]
+    Size(#[from] NoSuchSize),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// All dynos of an app, by name.
+#[must_use]
+pub fn list(control: &Control, app: &Authorized<App>) -> Vec<Dyno> {
+    control.registry.of_app(app.id)
+}
+
+/// One dyno by name or id.
+///
+/// # Errors
+/// [`DynoError::NoSuchDyno`].
+pub fn find(control: &Control, app: &Authorized<App>, which: &str) -> Result<Dyno, DynoError> {
+    let mut named: Vec<Dyno> = list(control, app).into_iter().filter(|dyno| is(dyno, which)).collect();
+    // Two of one name during a deploy: the newer one is meant.
+    named.sort_by_key(|dyno| dyno.created_at);
+    named.pop().ok_or(DynoError::NoSuchDyno)
+}
+
+/// Starts a one-off dyno of the current release; its lines go to the log.
+///
+/// # Errors
+/// No code, a bad command, size, name or environment, too many at once.
+pub async fn run(control: &Control, app: &Authorized<App>, new: NewDyno) -> Result<Dyno, DynoError> {
+    let command = checked(&new)?;
+    let running = list(control, app).iter().filter(|dyno| dyno.role == DynoRole::OneOff).count();
+    if running >= ONE_OFF_LIMIT {
+        return Err(DynoError::TooMany(running));
+    }
+    let wanted = crate::supervisor::wanted(control, app.id).await?;
+    let wanted = wanted.ok_or_else(|| DynoError::NoCode(app.name.to_string()))?;
+    let known = command.parse::<ProcessType>().ok().and_then(|name| wanted.process_types.get(&name));
+    let now = control.now();
+    let dyno = Dyno {
+        id: control.world.new_id(),
+        app: app.id,
+        name: DynoName {
+            process_type: new.process_type.as_deref().unwrap_or("run").parse()?,
+            number: control.one_off_number(),
+        },
+        role: DynoRole::OneOff,
+        size: new.size.as_deref().map_or(Ok(DynoSize::Standard1X), str::parse)?,
+        command: known.cloned().unwrap_or(command),
+        release: wanted.release,
+        version: wanted.version,
+        addr: None,
+        state: DynoState::Starting,
+        since: now,
+        created_at: now,
+        retired: false,
+    };
+    let said = format!("Starting process with command `{}` by user {}", dyno.command, app.by().email);
+    journal::api(control, app.id, now, said).await;
+    life::begin_with(control, dyno.clone(), new.env, new.time_to_live_s.map(Duration::from_secs));
+    Ok(dyno)
+}
+
+/// Restarts dynos of the formation (DYNO-35): all, those of a type, or one. Web dynos are replaced without a gap.
+///
+/// # Errors
+/// When there is none of that type or name.
+pub async fn restart(control: &Control, app: &Authorized<App>, which: Which<'_>) -> Result<(), DynoError> {
+    let count = control.registry.retire(app.id, |dyno| dyno.role == DynoRole::Formation && which.holds(dyno));
+    which.found(count)?;
+    let said = format!("Restarted {which} by user {}", app.by().email);
+    journal::api(control, app.id, control.now(), said).await;
+    control.supervisor.wake(app.id);
+    Ok(())
+}
+
+/// Stops dynos: one-off ones end, those of the formation come back (DYNO-35).
+///
+/// # Errors
+/// When there is none of that type or name.
+pub async fn stop(control: &Control, app: &Authorized<App>, which: Which<'_>) -> Result<(), DynoError> {
+    let dynos: Vec<Dyno> = list(control, app).into_iter().filter(|dyno| which.holds(dyno)).collect();
+    which.found(dynos.len())?;
+    for dyno in dynos {
+        match dyno.role {
+            DynoRole::Formation => {
+                control.registry.retire(app.id, |known| known.id == dyno.id);
+            }
+            DynoRole::OneOff | DynoRole::Release | DynoRole::Build => life::stop(control, &dyno),
+        }
+    }
+    let said = format!("Stopped {which} by user {}", app.by().email);
+    journal::api(control, app.id, control.now(), said).await;
+    control.supervisor.wake(app.id);
+    Ok(())
+}
+
+/// Which dynos are meant.
+#[derive(Debug, Clone, Copy)]
+pub enum Which<'a> {
+    /// All of them.
+    All,
+    /// Those of a process type.
+    Type(&'a str),
+    /// The one of this name or id.
+    One(&'a str),
+}
+
+impl Which<'_> {
+    fn holds(&self, dyno: &Dyno) -> bool {
+        match self {
+            Self::All => true,
+            Self::Type(name) => dyno.name.process_type.as_str() == *name,
+            Self::One(which) => is(dyno, which),
+        }
+    }
+
+    fn found(&self, count: usize) -> Result<(), DynoError> {
+        match self {
+            Self::One(_) if count == 0 => Err(DynoError::NoSuchDyno),
+            Self::Type(name) if count == 0 => Err(DynoError::NoSuchType((*name).to_owned())),
+            Self::All | Self::Type(_) | Self::One(_) => Ok(()),
+        }
+    }
+}
+
+impl std::fmt::Display for Which<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::All => f.write_str("all dynos"),
+            Self::Type(name) => write!(f, "{name} dynos"),
+            Self::One(which) => f.write_str(which),
+        }
+    }
+}
+
+fn is(dyno: &Dyno, which: &str) -> bool {
+    dyno.name.to_string() == which || which.parse::<DynoId>().is_ok_and(|id| id == dyno.id)
+}
+
+fn checked(new: &NewDyno) -> Result<String, DynoError> {
+    let command = new.command.trim();
+    if command.is_empty() {
+        return Err(DynoError::NoCommand);
+    }
+    if command.len() > COMMAND_LIMIT_BYTES {
+        return Err(DynoError::CommandTooLong);
+    }
+    if new.time_to_live_s.is_some_and(|seconds| seconds == 0 || seconds > TIME_TO_LIVE_LIMIT_S) {
+        return Err(DynoError::BadTimeToLive);
+    }
+    let patch = new.env.iter().map(|(name, value)| (name.clone(), Some(value.clone()))).collect();
+    model::config_var::apply(&BTreeMap::new(), &patch)?;
+    Ok(command.to_owned())
+}

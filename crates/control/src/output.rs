@@ -1,0 +1,165 @@
+//! What builds and release commands print: kept in a file, and followed live by any number of readers.
+
+use bytes::Bytes;
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::watch;
+
+/// What is kept of one build or release command; the rest is dropped with a line that says so (CI-9 allows 300 MB).
+const OUTPUT_LIMIT_BYTES: u64 = 16 * 1024 * 1024;
+
+/// Bytes handed on at once.
+const CHUNK_BYTES: usize = 32 * 1024;
+
+/// All outputs of a data folder.
+#[derive(Clone)]
+pub struct Outputs {
+    dir: PathBuf,
+    live: Arc<Mutex<HashMap<String, watch::Receiver<u64>>>>,
+}
+
+/// The one who writes an output; it is complete when this is dropped.
+pub(crate) struct OutputWriter {
+    key: String,
+    file: File,
+    size_bytes: u64,
+    progress: watch::Sender<u64>,
+    outputs: Outputs,
+}
+
+/// Reads an output from its beginning to its end, waiting while it grows.
+pub struct OutputReader {
+    file: File,
+    progress: Option<watch::Receiver<u64>>,
+}
+
+impl Outputs {
+    /// Outputs in `dir`, which is made.
+    ///
+    /// # Errors
+    /// When the folder cannot be made.
+    pub(crate) fn open(dir: PathBuf) -> io::Result<Self> {
+        std::fs::create_dir_all(&dir)?;
+        Ok(Self { dir, live: Arc::default() })
+    }
+
+    /// Begins an output; one of that key is replaced.
+    pub(crate) fn create(&self, key: &str) -> io::Result<OutputWriter> {
+        let file = File::create(self.dir.join(key))?;
+        let (progress, follow) = watch::channel(0);
+        self.live().insert(key.to_owned(), follow);
+        Ok(OutputWriter { key: key.to_owned(), file, size_bytes: 0, progress, outputs: self.clone() })
+    }
+
+    /// Goes on with the output of a program that outlived the server before this one.
+    pub(crate) fn resume(&self, key: &str) -> io::Result<OutputWriter> {
+        let file = File::options().append(true).create(true).open(self.dir.join(key))?;
+        let size_bytes = file.metadata()?.len();
+        let (progress, follow) = watch::channel(size_bytes);
+        self.live().insert(key.to_owned(), follow);
+        Ok(OutputWriter { key: key.to_owned(), file, size_bytes, progress, outputs: self.clone() })
+    }
+
+    /// Reads an output; `None` while nothing has begun under that key.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub(crate) fn read(&self, key: &str) -> io::Result<Option<OutputReader>> {
+        let progress = self.live().get(key).cloned();
+        match File::open(self.dir.join(key)) {
+            Ok(file) => Ok(Some(OutputReader { file, progress })),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn live(&self) -> std::sync::MutexGuard<'_, HashMap<String, watch::Receiver<u64>>> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl OutputWriter {
+    /// Adds one line. A disk that is full costs the output, never the build that it tells of.
+    pub(crate) fn line(&mut self, text: &str) {
+        if self.size_bytes > OUTPUT_LIMIT_BYTES {
+            return;
+        }
+        let mut line = Vec::with_capacity(text.len() + 1);
+        line.extend_from_slice(text.as_bytes());
+        line.push(b'\n');
+        if self.size_bytes + line.len() as u64 > OUTPUT_LIMIT_BYTES {
+            line =
+                format!("[The output is longer than {OUTPUT_LIMIT_BYTES} bytes; the rest is not kept]\n").into_bytes();
+            self.size_bytes = OUTPUT_LIMIT_BYTES;
+        }
+        if let Err(error) = self.file.write_all(&line) {
+            tracing::warn!(output = self.key, %error, "A line of output was not kept");
+        }
+        self.size_bytes += line.len() as u64;
+        self.progress.send_replace(self.size_bytes);
+    }
+}
+
+impl Drop for OutputWriter {
+    fn drop(&mut self) {
+        self.outputs.live().remove(&self.key);
+    }
+}
+
+impl OutputReader {
+    /// The next bytes; `None` at the end of a complete output.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn next(&mut self) -> io::Result<Option<Bytes>> {
+        loop {
+            // Asked before reading: an end that comes in between is seen on the next round.
+            let over = match &mut self.progress {
+                None => true,
+                Some(progress) => {
+                    progress.borrow_and_update();
+                    progress.has_changed().is_err()
+                }
+            };
+            let mut chunk = vec![0; CHUNK_BYTES];
+            let length = self.file.read(&mut chunk)?;
+            if length > 0 {
+                chunk.truncate(length);
+                return Ok(Some(chunk.into()));
+            }
+            if over {
+                return Ok(None);
+            }
+            if let Some(progress) = &mut self.progress {
+                // An error is the writer's end, which the next round sees.
+                let _end = progress.changed().await.is_err();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_reader_gets_all_of_it_and_then_the_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let outputs = Outputs::open(dir.path().to_owned()).unwrap();
+        assert!(outputs.read("build-1").unwrap().is_none());
+        let mut writer = outputs.create("build-1").unwrap();
+        writer.line("one");
+        let mut reader = outputs.read("build-1").unwrap().unwrap();
+        assert_eq!(reader.next().await.unwrap().unwrap(), "one\n");
+        let rest = tokio::spawn(async move { (reader.next().await.unwrap(), reader.next().await.unwrap()) });
+        writer.line("two");
+        drop(writer);
+        assert_eq!(rest.await.unwrap(), (Some("two\n".into()), None));
+        let mut late = outputs.read("build-1").unwrap().unwrap();
+        assert_eq!(late.next().await.unwrap().unwrap(), "one\ntwo\n");
+        assert!(late.next().await.unwrap().is_none());
+    }
+}

@@ -1,0 +1,166 @@
+//! The dynos that this server knows of, and what the router was last told. All of it can be found again from the keepers.
+
+use model::crash::{GOOD_RUN, backoff};
+use model::dyno::{Dyno, DynoName, DynoState};
+use model::id::{AppId, DynoId, ReleaseId};
+use model::route::Web;
+use model::time::Timestamp;
+use runtime::DynoControl;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use tokio::sync::watch;
+
+/// The dynos by id.
+pub(crate) struct Registry {
+    known: Mutex<Known>,
+    changes: watch::Sender<u64>,
+}
+
+#[derive(Default)]
+struct Known {
+    dynos: HashMap<DynoId, Entry>,
+    crashes: HashMap<(AppId, DynoName), u32>,
+    routed: HashMap<AppId, Routed>,
+}
+
+struct Entry {
+    dyno: Dyno,
+    control: Option<DynoControl>,
+}
+
+/// What the router serves for an app.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Routed {
+    /// The release that was current when it was told.
+    pub(crate) release: Option<ReleaseId>,
+    /// What requests meet.
+    pub(crate) web: Web,
+    /// The hosts that lead there.
+    pub(crate) hosts: Vec<String>,
+}
+
+impl Default for Registry {
+    fn default() -> Self {
+        Self { known: Mutex::default(), changes: watch::channel(0).0 }
+    }
+}
+
+impl Registry {
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn changed(&self) {
+        self.changes.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    /// Wakes whenever anything here changes.
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    pub(crate) fn insert(&self, dyno: Dyno, control: Option<DynoControl>) {
+        self.known().dynos.insert(dyno.id, Entry { dyno, control });
+        self.changed();
+    }
+
+    pub(crate) fn remove(&self, id: DynoId) {
+        self.known().dynos.remove(&id);
+        self.changed();
+    }
+
+    /// All dynos of an app, in the order of their names.
+    pub(crate) fn of_app(&self, app: AppId) -> Vec<Dyno> {
+        let known = self.known();
+        let mut dynos: Vec<Dyno> =
+            known.dynos.values().filter(|entry| entry.dyno.app == app).map(|entry| entry.dyno.clone()).collect();
+        dynos.sort_by(|a, b| a.name.cmp(&b.name).then(a.created_at.cmp(&b.created_at)));
+        dynos
+    }
+
+    /// Every dyno with a process.
+    pub(crate) fn running(&self) -> Vec<(Dyno, DynoControl)> {
+        let known = self.known();
+        let all = known.dynos.values();
+        all.filter_map(|entry| entry.control.clone().map(|control| (entry.dyno.clone(), control))).collect()
+    }
+
+    pub(crate) fn control(&self, id: DynoId) -> Option<DynoControl> {
+        self.known().dynos.get(&id).and_then(|entry| entry.control.clone())
+    }
+
+    /// The process is there.
+    pub(crate) fn started(&self, id: DynoId, addr: Option<SocketAddr>, control: DynoControl) {
+        if let Some(entry) = self.known().dynos.get_mut(&id) {
+            entry.dyno.addr = addr;
+            entry.control = Some(control);
+        }
+        self.changed();
+    }
+
+    /// Another state; the one before, or `None` when the dyno is not known (any more).
+    pub(crate) fn set_state(&self, id: DynoId, state: DynoState, now: Timestamp) -> Option<DynoState> {
+        let before = self.known().dynos.get_mut(&id).map(|entry| {
+            entry.dyno.since = now;
+            std::mem::replace(&mut entry.dyno.state, state)
+        });
+        self.changed();
+        before
+    }
+
+    pub(crate) fn state(&self, id: DynoId) -> Option<DynoState> {
+        self.known().dynos.get(&id).map(|entry| entry.dyno.state)
+    }
+
+    /// Marks dynos for replacement and forgets their crashes, so that crashed ones are tried at once; how many there were.
+    pub(crate) fn retire(&self, app: AppId, which: impl Fn(&Dyno) -> bool) -> usize {
+        let mut known = self.known();
+        let mut count = 0;
+        let mut names = Vec::new();
+        for entry in known.dynos.values_mut().filter(|entry| entry.dyno.app == app && which(&entry.dyno)) {
+            entry.dyno.retired = true;
+            names.push((app, entry.dyno.name.clone()));
+            count += 1;
+        }
+        for name in names {
+            known.crashes.remove(&name);
+        }
+        drop(known);
+        self.changed();
+        count
+    }
+
+    /// Counts a crash; when the next attempt is due.
+    pub(crate) fn crashed(&self, dyno: &Dyno, ran_since: Timestamp, now: Timestamp) -> Timestamp {
+        let mut known = self.known();
+        let count = known.crashes.entry((dyno.app, dyno.name.clone())).or_default();
+        *count = if now.since(ran_since) >= GOOD_RUN { 1 } else { count.saturating_add(1) };
+        let retry_at = now.plus(backoff(*count));
+        if let Some(entry) = known.dynos.get_mut(&dyno.id) {
+            entry.dyno.state = DynoState::Crashed { retry_at };
+            entry.dyno.since = now;
+            entry.control = None;
+        }
+        drop(known);
+        self.changed();
+        retry_at
+    }
+
+    /// A new release starts with a clean slate (DYNO-32).
+    pub(crate) fn forget_crashes(&self, app: AppId) {
+        self.known().crashes.retain(|(of, _), _| *of != app);
+    }
+
+    pub(crate) fn routed(&self, app: AppId) -> Option<Routed> {
+        self.known().routed.get(&app).cloned()
+    }
+
+    pub(crate) fn set_routed(&self, app: AppId, routed: Option<Routed>) {
+        match routed {
+            Some(routed) => self.known().routed.insert(app, routed),
+            None => self.known().routed.remove(&app),
+        };
+        self.changed();
+    }
+}

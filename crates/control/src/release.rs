@@ -1,0 +1,264 @@
+//! Releases: everything that changes what runs is one, and all are made here.
+
+use crate::gate::Authorized;
+use crate::output::OutputReader;
+use crate::{Control, formation, journal, release_phase};
+use model::account::{Account, Right};
+use model::app::App;
+use model::config_var::ConfigVars;
+use model::id::{AccountId, AppId, ReleaseId, SlugId};
+use model::procfile::ProcessTypes;
+use model::release::{Release, ReleaseCause, ReleaseStatus, eligible_for_rollback};
+use store::{StoreError, Tx};
+
+/// Why a release is not found or not made.
+#[derive(Debug, thiserror::Error)]
+pub enum ReleaseError {
+    /// No such version or id.
+    #[error("Couldn't find that release.")]
+    NoSuchRelease,
+    /// No such slug, or one of an app that the caller may not see.
+    #[error("Couldn't find that slug.")]
+    NoSuchSlug,
+    /// A slug that was announced but not uploaded.
+    #[error("That slug has no content yet: upload the archive to its blob address first")]
+    EmptySlug,
+    /// RLS-7.
+    #[error("Cannot roll back to v{0}: it failed or has no code. `flowline releases` lists the ones that can")]
+    NotEligible(i64),
+    /// No earlier release with code.
+    #[error("There is no earlier release to roll back to.")]
+    NothingBefore,
+    /// RELPH-40.
+    #[error("Release command not started yet. Please try again in a few seconds.")]
+    NoOutput,
+    /// The output's file cannot be read.
+    #[error("The release's output cannot be read: {0}")]
+    Output(#[source] std::io::Error),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A release with what it shows.
+#[derive(Debug, Clone)]
+pub struct ReleaseDetail {
+    /// The release.
+    pub release: Release,
+    /// Who made it.
+    pub by: Account,
+    /// Does it run?
+    pub current: bool,
+    /// May the app go back to it?
+    pub eligible_for_rollback: bool,
+}
+
+/// A release that was inserted; [`begin`] makes it take effect once it is committed.
+pub(crate) struct Created {
+    /// The release.
+    pub(crate) release: Release,
+    process_types: ProcessTypes,
+}
+
+/// Writes a release into the ledger, as part of a larger change.
+pub(crate) async fn insert(
+    control: &Control,
+    tx: &mut Tx,
+    app: AppId,
+    by: AccountId,
+    cause: &ReleaseCause,
+    slug: Option<SlugId>,
+    config: &ConfigVars,
+) -> Result<Created, StoreError> {
+    let process_types = match slug {
+        Some(id) => store::slug::by_id(tx.db(), id).await?.map(|slug| slug.process_types).unwrap_or_default(),
+        None => ProcessTypes::new(),
+    };
+    let has_command = process_types.keys().any(model::procfile::ProcessType::is_release);
+    let now = control.now();
+    let release = Release {
+        id: control.world.new_id(),
+        app,
+        version: store::release::next_version(tx, app).await?,
+        status: if has_command { ReleaseStatus::Pending } else { ReleaseStatus::Succeeded },
+        description: cause.to_string(),
+        slug,
+        by,
+        output_secret: has_command.then(|| control.world.secret::<32>()),
+        created_at: now,
+        updated_at: now,
+    };
+    store::release::insert(tx, &release, config).await?;
+    if slug.is_some() && !has_command {
+        formation::reshape(control, tx, app, &process_types).await?;
+    }
+    Ok(Created { release, process_types })
+}
+
+/// After the commit: says so, and runs the release command or the new dynos.
+pub(crate) async fn begin(control: &Control, by: &Account, created: Created) -> Result<(), StoreError> {
+    let Created { release, process_types } = created;
+    let (version, email) = (release.version, &by.email);
+    journal::api(control, release.app, release.created_at, format!("{} by user {email}", release.description)).await;
+    let said = match release.status {
+        ReleaseStatus::Pending => format!("Running release v{version} commands by user {email}"),
+        ReleaseStatus::Succeeded | ReleaseStatus::Failed => format!("Release v{version} created by user {email}"),
+    };
+    journal::api(control, release.app, release.created_at, said).await;
+    tracing::info!(app.id = %release.app, release.version = version, cause = %release.description, "Release v{version} made");
+    match release.status {
+        ReleaseStatus::Pending => release_phase::spawn(control, release, &process_types),
+        ReleaseStatus::Succeeded | ReleaseStatus::Failed => control.supervisor.wake(release.app),
+    }
+    Ok(())
+}
+
+/// The releases of an app, oldest first (RLS-9).
+///
+/// # Errors
+/// When the database fails.
+pub async fn list(control: &Control, app: &Authorized<App>) -> Result<Vec<ReleaseDetail>, ReleaseError> {
+    let current = store::release::current(control.store.db(), app.id).await?.map(|release| release.id);
+    let mut details = Vec::new();
+    let mut known: Option<Account> = None;
+    for release in store::release::list(control.store.db(), app.id).await? {
+        // Nearly always the same person: asked for once.
+        let by = match known.take().filter(|account| account.id == release.by) {
+            Some(account) => account,
+            None => author(control, release.by).await?,
+        };
+        known = Some(by.clone());
+        details.push(shown(release, by, current));
+    }
+    Ok(details)
+}
+
+/// One release by number (`12`, `v12`) or id (RLS-10).
+///
+/// # Errors
+/// [`ReleaseError::NoSuchRelease`].
+pub async fn find(control: &Control, app: &Authorized<App>, which: &str) -> Result<ReleaseDetail, ReleaseError> {
+    let release = lookup(control, app.id, which).await?;
+    detail(control, release).await
+}
+
+pub(crate) async fn detail(control: &Control, release: Release) -> Result<ReleaseDetail, ReleaseError> {
+    let current = store::release::current(control.store.db(), release.app).await?.map(|release| release.id);
+    let by = author(control, release.by).await?;
+    Ok(shown(release, by, current))
+}
+
+/// The config that a release runs with (RLS-6).
+///
+/// # Errors
+/// [`ReleaseError::NoSuchRelease`].
+pub async fn config_vars(control: &Control, app: &Authorized<App>, which: &str) -> Result<ConfigVars, ReleaseError> {
+    let release = lookup(control, app.id, which).await?;
+    Ok(store::release::config(&control.store, release.id).await?)
+}
+
+/// A new release of a slug that the caller may use, with the app's present config (RLS-5).
+///
+/// # Errors
+/// [`ReleaseError::NoSuchSlug`], [`ReleaseError::EmptySlug`].
+pub async fn create_from_slug(
+    control: &Control,
+    app: &Authorized<App>,
+    slug: SlugId,
+    description: Option<String>,
+) -> Result<ReleaseDetail, ReleaseError> {
+    let slug = store::slug::by_id(control.store.db(), slug).await?.ok_or(ReleaseError::NoSuchSlug)?;
+    let of = control.app(app.by(), &slug.app.to_string(), Right::View).await;
+    of.map_err(|_| ReleaseError::NoSuchSlug)?;
+    if slug.checksum.is_none() || slug.size_bytes == 0 {
+        return Err(ReleaseError::EmptySlug);
+    }
+    let cause = match description {
+        Some(words) => ReleaseCause::Custom(words),
+        None => ReleaseCause::Deploy { commit: slug.commit.clone() },
+    };
+    let mut tx = control.store.begin().await?;
+    let config = store::config_var::all_in(&mut tx, app.id).await?;
+    let created = insert(control, &mut tx, app.id, app.by().id, &cause, Some(slug.id), &config).await?;
+    tx.commit().await?;
+    finish(control, app.by(), created).await
+}
+
+/// A new release with the code and the config of an earlier one (RLS-6). `None`: the one before the current.
+///
+/// # Errors
+/// No such release, or one that cannot be gone back to (RLS-7).
+pub async fn rollback(
+    control: &Control,
+    app: &Authorized<App>,
+    to: Option<&str>,
+) -> Result<ReleaseDetail, ReleaseError> {
+    let target = match to {
+        Some(which) => lookup(control, app.id, which).await?,
+        None => before_current(control, app.id).await?,
+    };
+    if !eligible_for_rollback(&target) {
+        return Err(ReleaseError::NotEligible(target.version));
+    }
+    let mut tx = control.store.begin().await?;
+    let config = store::release::config_in(&mut tx, target.id).await?;
+    store::config_var::replace(&mut tx, app.id, &config).await?;
+    let cause = ReleaseCause::Rollback { to: target.version };
+    let created = insert(control, &mut tx, app.id, app.by().id, &cause, target.slug, &config).await?;
+    tx.commit().await?;
+    finish(control, app.by(), created).await
+}
+
+/// What the release command printed, for whoever holds the address (RELPH-40).
+///
+/// # Errors
+/// A wrong address, or a command that has not begun.
+pub async fn output(control: &Control, id: ReleaseId, secret: &str) -> Result<OutputReader, ReleaseError> {
+    let release = store::release::by_own_id(control.store.db(), id).await?.ok_or(ReleaseError::NoSuchRelease)?;
+    if !release.output_secret.is_some_and(|known| crate::same_secret(&known, secret)) {
+        return Err(ReleaseError::NoSuchRelease);
+    }
+    let reader = control.outputs.read(&output_key(id)).map_err(ReleaseError::Output)?;
+    reader.ok_or(ReleaseError::NoOutput)
+}
+
+/// The key of a release's output.
+pub(crate) fn output_key(id: ReleaseId) -> String {
+    format!("release-{id}")
+}
+
+async fn finish(control: &Control, by: &Account, created: Created) -> Result<ReleaseDetail, ReleaseError> {
+    let release = created.release.clone();
+    begin(control, by, created).await?;
+    detail(control, release).await
+}
+
+async fn before_current(control: &Control, app: AppId) -> Result<Release, ReleaseError> {
+    let releases = store::release::list(control.store.db(), app).await?;
+    releases.into_iter().rev().filter(eligible_for_rollback).nth(1).ok_or(ReleaseError::NothingBefore)
+}
+
+async fn lookup(control: &Control, app: AppId, which: &str) -> Result<Release, ReleaseError> {
+    let db = control.store.db();
+    let found = if let Ok(id) = which.parse::<ReleaseId>() {
+        store::release::by_id(db, app, id).await?
+    } else if let Ok(version) = which.strip_prefix('v').unwrap_or(which).parse::<i64>() {
+        store::release::by_version(db, app, version).await?
+    } else {
+        None
+    };
+    found.ok_or(ReleaseError::NoSuchRelease)
+}
+
+async fn author(control: &Control, id: AccountId) -> Result<Account, ReleaseError> {
+    store::account::by_id(control.store.db(), id).await?.ok_or(ReleaseError::NoSuchRelease)
+}
+
+fn shown(release: Release, by: Account, current: Option<ReleaseId>) -> ReleaseDetail {
+    ReleaseDetail {
+        current: current == Some(release.id),
+        eligible_for_rollback: eligible_for_rollback(&release),
+        release,
+        by,
+    }
+}

@@ -1,0 +1,148 @@
+//! The release phase: the `release` command as a one-off dyno, before the release becomes current (RELPH-20 to RELPH-28).
+
+use crate::output::OutputWriter;
+use crate::{Control, formation, journal, release, sandbox};
+use model::dyno::{Dyno, DynoName, DynoRole, DynoSize, DynoState, Exit};
+use model::procfile::{ProcessType, ProcessTypes};
+use model::release::{RELEASE_PHASE_LIMIT_S, Release};
+use runtime::Output;
+use std::time::Duration;
+use store::StoreError;
+
+/// Runs the command in the background and decides the release when it ends.
+pub(crate) fn spawn(control: &Control, release: Release, process_types: &ProcessTypes) {
+    let command = process_types.get(&ProcessType::release()).cloned().unwrap_or_default();
+    let control = control.clone();
+    tokio::spawn(async move {
+        // Made before the command starts, so that a reader never misses its first line.
+        let writer = control.outputs.create(&release::output_key(release.id));
+        let mut writer = match writer {
+            Ok(writer) => writer,
+            Err(error) => {
+                return fail_unstarted(&control, &release, &format!("its output cannot be kept: {error}")).await;
+            }
+        };
+        let name = DynoName { process_type: ProcessType::release(), number: control.one_off_number() };
+        let dyno = record(&control, &release, name, command);
+        let exit = match sandbox::start(&control, &dyno).await {
+            Ok(running) => {
+                control.registry.insert(dyno.clone(), Some(running.control()));
+                journal::dyno(&control, release.app, &dyno.name, "State changed from starting to up").await;
+                follow(&control, &dyno, running, &mut writer).await
+            }
+            Err(error) => {
+                writer.line(&format!(" !     The release command could not be started: {error}"));
+                Exit::Lost
+            }
+        };
+        over(&control, &release, &dyno, exit).await;
+        drop(writer);
+    });
+}
+
+/// Goes on with a release command that outlived the server before this one.
+pub(crate) fn resume(control: &Control, release: Release, dyno: Dyno, running: runtime::Dyno) {
+    let control = control.clone();
+    tokio::spawn(async move {
+        let Ok(mut writer) = control.outputs.resume(&release::output_key(release.id)) else {
+            return fail_unstarted(&control, &release, "its output cannot be kept").await;
+        };
+        control.registry.insert(dyno.clone(), Some(running.control()));
+        let exit = follow(&control, &dyno, running, &mut writer).await;
+        over(&control, &release, &dyno, exit).await;
+    });
+}
+
+/// A release whose command did not outlive the server: failed, with the reason where people look for it.
+pub(crate) async fn fail_unstarted(control: &Control, release: &Release, why: &str) {
+    let text = format!(
+        "Release v{} command did not run to its end: {why}. The release before it stays current",
+        release.version
+    );
+    journal::api(control, release.app, control.now(), text).await;
+    if let Err(error) = decide(control, release, false).await {
+        tracing::error!(release.id = %release.id, %error, "A release could not be decided");
+    }
+}
+
+fn record(control: &Control, release: &Release, name: DynoName, command: String) -> Dyno {
+    let now = control.now();
+    Dyno {
+        id: control.world.new_id(),
+        app: release.app,
+        name,
+        role: DynoRole::Release,
+        size: DynoSize::Standard1X,
+        command,
+        release: release.id,
+        version: release.version,
+        addr: None,
+        state: DynoState::Up,
+        since: now,
+        created_at: now,
+        retired: false,
+    }
+}
+
+async fn follow(control: &Control, dyno: &Dyno, mut running: runtime::Dyno, writer: &mut OutputWriter) -> Exit {
+    let handle = running.control();
+    let limit = tokio::time::sleep(Duration::from_secs(RELEASE_PHASE_LIMIT_S));
+    tokio::pin!(limit);
+    let mut late = false;
+    loop {
+        tokio::select! {
+            output = running.next() => match output {
+                Some(Output::Line { seq, at, text }) => {
+                    writer.line(&text);
+                    journal::printed(control, dyno.app, &dyno.name, at, text).await;
+                    handle.ack(seq);
+                }
+                Some(Output::Dropped { count }) => {
+                    writer.line(&format!(" !     {count} lines were lost: they came faster than they could be kept"));
+                }
+                Some(Output::Exited(exit)) => return exit,
+                None => return Exit::Lost,
+            },
+            () = &mut limit, if !late => {
+                late = true;
+                writer.line(&format!(" !     The release command ran longer than {RELEASE_PHASE_LIMIT_S} seconds and is ended"));
+                handle.kill();
+            }
+        }
+    }
+}
+
+async fn over(control: &Control, release: &Release, dyno: &Dyno, exit: Exit) {
+    control.registry.remove(dyno.id);
+    sandbox::clean(control, dyno.id).await;
+    journal::dyno(control, dyno.app, &dyno.name, format!("Process exited with status {}", exit.status())).await;
+    journal::dyno(control, dyno.app, &dyno.name, "State changed from up to complete").await;
+    if let Err(error) = decide(control, release, exit.is_success()).await {
+        tracing::error!(release.id = %release.id, %error, "A release could not be decided");
+    }
+}
+
+/// Succeeded: it becomes current. Failed: nothing else changes (RELPH-22).
+async fn decide(control: &Control, release: &Release, succeeded: bool) -> Result<(), StoreError> {
+    let Ok(status) = release.status.on_command_ended(succeeded) else { return Ok(()) };
+    let mut tx = control.store.begin().await?;
+    if !store::release::finish(&mut tx, release.id, status, control.now()).await? {
+        return Ok(());
+    }
+    let current = store::release::current(tx.db(), release.app).await?;
+    if let (true, Some(slug)) = (current.is_some_and(|current| current.id == release.id), release.slug) {
+        let slug = store::slug::by_id(tx.db(), slug).await?;
+        formation::reshape(control, &mut tx, release.app, &slug.map(|slug| slug.process_types).unwrap_or_default())
+            .await?;
+    }
+    tx.commit().await?;
+    let version = release.version;
+    let said = if succeeded {
+        format!("Release v{version} command succeeded")
+    } else {
+        format!("Release v{version} command failed")
+    };
+    journal::api(control, release.app, control.now(), said).await;
+    control.supervisor.wake(release.app);
+    Ok(())
+}

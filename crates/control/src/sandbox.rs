@@ -1,0 +1,156 @@
+//! From a dyno that should run to a sandbox: its files, its environment, its labels.
+
+use crate::Control;
+use builder::SlugError;
+use model::config_var::ConfigVars;
+use model::dyno::{Dyno, DynoName, DynoRole, DynoSize, DynoState};
+use model::id::DynoId;
+use model::mount::Mount;
+use model::time::Timestamp;
+use runtime::{DynoSpec, RuntimeError};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use store::StoreError;
+
+/// Where the flowline binary lies inside a sandbox: the static pack's web server is in it.
+const INSIDE_EXE: &str = "/opt/flowline/bin/flowline";
+
+/// What every dyno's shell finds when the config does not say otherwise.
+const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+
+/// DYNO-4, DYNO-23: profile scripts, the app's own profile, then the command under `bash -c`.
+const BOOT: &str = r#"for script in .profile.d/*.sh; do [ -r "$script" ] && . "./$script"; done
+unset script
+[ -r .profile ] && . ./.profile
+exec bash -c "$1""#;
+
+/// Why a dyno cannot be started.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SandboxError {
+    #[error("its release has no slug")]
+    NoSlug,
+    #[error("its slug cannot be used: {0}")]
+    Slug(#[from] SlugError),
+    #[error("its folders cannot be made: {0}")]
+    Folder(#[from] std::io::Error),
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Starts a dyno of a release.
+pub(crate) async fn start(control: &Control, dyno: &Dyno) -> Result<runtime::Dyno, SandboxError> {
+    start_with(control, dyno, &BTreeMap::new()).await
+}
+
+/// The same, with more environment than the config has (`heroku run -e`, terminal size).
+pub(crate) async fn start_with(
+    control: &Control,
+    dyno: &Dyno,
+    extra: &BTreeMap<String, String>,
+) -> Result<runtime::Dyno, SandboxError> {
+    let release = store::release::by_own_id(control.store.db(), dyno.release).await?;
+    let slug = release.and_then(|release| release.slug).ok_or(SandboxError::NoSlug)?;
+    let slug = store::slug::by_id(control.store.db(), slug).await?.ok_or(SandboxError::NoSlug)?;
+    let checksum = slug.checksum.as_deref().ok_or(SandboxError::NoSlug)?;
+    let layer = control.slugs.unpacked(slug.id, checksum).await?;
+    let config = store::release::config(&control.store, dyno.release).await?;
+    let mounts = vec![overlay(&layer, &scratch(control, dyno.id))?, own_binary(control)];
+    let spec = DynoSpec {
+        id: dyno.id,
+        name: dyno.name.to_string(),
+        argv: vec!["/bin/bash".into(), "-c".into(), BOOT.into(), "bash".into(), dyno.command.clone()],
+        cwd: "/app".into(),
+        env: environment(dyno, config, extra),
+        mounts,
+        limits: dyno.size.limits(),
+        port: dyno.name.process_type.is_web(),
+        labels: labels(dyno),
+    };
+    Ok(control.runtime.start(spec).await?)
+}
+
+/// Removes what a dyno wrote (DYNO-26: its file system ends with it).
+pub(crate) async fn clean(control: &Control, id: DynoId) {
+    let folder = scratch(control, id);
+    let removed = tokio::task::spawn_blocking(move || runtime::remove_dir(&folder)).await;
+    if let Ok(Err(error)) = removed {
+        tracing::warn!(dyno.id = %id, %error, "A dyno's files were not removed");
+    }
+}
+
+fn scratch(control: &Control, id: DynoId) -> PathBuf {
+    control.settings.dir.join("scratch").join(id.to_string())
+}
+
+fn overlay(layer: &Path, scratch: &Path) -> Result<Mount, std::io::Error> {
+    let (upper, work) = (scratch.join("upper"), scratch.join("work"));
+    std::fs::create_dir_all(scratch)?;
+    runtime::prepare_dir(&upper)?;
+    runtime::prepare_dir(&work)?;
+    Ok(Mount::Overlay { lowers: vec![layer.to_owned()], upper, work, to: "/app".into() })
+}
+
+/// The flowline binary, read-only.
+pub(crate) fn own_binary(control: &Control) -> Mount {
+    Mount::Bind { from: control.settings.exe.clone(), to: INSIDE_EXE.into(), writable: false }
+}
+
+/// Defaults, then the config, then what the platform itself says (DYNO-23, DYNO-24).
+fn environment(dyno: &Dyno, config: ConfigVars, extra: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let mut env = BTreeMap::from([("PATH".to_owned(), PATH.to_owned())]);
+    env.extend(config);
+    env.extend(extra.clone());
+    env.insert("HOME".to_owned(), "/app".to_owned());
+    env.insert("DYNO".to_owned(), dyno.name.to_string());
+    env
+}
+
+fn labels(dyno: &Dyno) -> BTreeMap<String, String> {
+    let role = match dyno.role {
+        DynoRole::Formation => "formation",
+        DynoRole::OneOff => "one_off",
+        DynoRole::Release => "release",
+        DynoRole::Build => "build",
+    };
+    let pairs = [
+        ("app", dyno.app.to_string()),
+        ("name", dyno.name.to_string()),
+        ("role", role.to_owned()),
+        ("size", dyno.size.word().to_owned()),
+        ("command", dyno.command.clone()),
+        ("release", dyno.release.to_string()),
+        ("version", dyno.version.to_string()),
+        ("created_at", dyno.created_at.0.to_string()),
+    ];
+    pairs.map(|(name, value)| (name.to_owned(), value)).into()
+}
+
+/// The dyno that a keeper's labels tell of; `None` for labels of another version.
+pub(crate) fn from_labels(spec: &DynoSpec, addr: Option<std::net::SocketAddr>) -> Option<Dyno> {
+    let label = |name: &str| spec.labels.get(name).map(String::as_str);
+    let role = match label("role")? {
+        "formation" => DynoRole::Formation,
+        "one_off" => DynoRole::OneOff,
+        "release" => DynoRole::Release,
+        "build" => DynoRole::Build,
+        _ => return None,
+    };
+    let created_at = Timestamp(label("created_at")?.parse().ok()?);
+    Some(Dyno {
+        id: spec.id,
+        app: label("app")?.parse().ok()?,
+        name: label("name")?.parse::<DynoName>().ok()?,
+        role,
+        size: label("size")?.parse::<DynoSize>().ok()?,
+        command: label("command")?.to_owned(),
+        release: label("release")?.parse().ok()?,
+        version: label("version")?.parse().ok()?,
+        addr,
+        state: if addr.is_some() { DynoState::Starting } else { DynoState::Up },
+        since: created_at,
+        created_at,
+        retired: false,
+    })
+}

@@ -1,0 +1,149 @@
+//! Slugs that clients make themselves: announce, upload, release (BLD-15).
+
+use crate::Control;
+use crate::gate::Authorized;
+use crate::objects::{ByteStream, ObjectError};
+use builder::SlugError;
+use model::app::App;
+use model::id::SlugId;
+use model::procfile::{BadProcessType, ProcessTypes};
+use model::slug::{SLUG_LIMIT_BYTES, Slug};
+use model::stack::{NoSuchStack, Stack};
+use std::collections::BTreeMap;
+use store::StoreError;
+
+/// A slug as a client announces it.
+#[derive(Debug, Clone, Default)]
+pub struct NewSlug {
+    /// Commands by process type.
+    pub process_types: BTreeMap<String, String>,
+    /// `SHA256:<hex>` that the upload must have.
+    pub checksum: Option<String>,
+    /// The commit.
+    pub commit: Option<String>,
+    /// What the client says about it.
+    pub commit_description: Option<String>,
+    /// What built it.
+    pub buildpack: Option<String>,
+    /// What it runs on.
+    pub stack: Option<String>,
+}
+
+/// Why a slug is not made, found or uploaded.
+#[derive(Debug, thiserror::Error)]
+pub enum SlugDoorError {
+    /// No such slug.
+    #[error("Couldn't find that slug.")]
+    NoSuchSlug,
+    /// A process type without a command.
+    #[error("Process type `{0}` has no command")]
+    NoCommand(String),
+    /// Not `SHA256:<64 hex digits>`.
+    #[error("checksum must look like SHA256:<64 hex digits>")]
+    BadChecksum,
+    /// The upload is not what was announced (R17 is found here, before any dyno starts).
+    #[error("The upload's checksum is {found}, announced was {announced}; upload it again")]
+    OtherChecksum {
+        /// Of the bytes.
+        found: String,
+        /// Of the announcement.
+        announced: String,
+    },
+    /// A bad process type.
+    #[error(transparent)]
+    BadType(#[from] BadProcessType),
+    /// An unknown stack.
+    #[error(transparent)]
+    Stack(#[from] NoSuchStack),
+    /// The bytes.
+    #[error(transparent)]
+    Object(#[from] ObjectError),
+    /// The archive.
+    #[error(transparent)]
+    Slug(#[from] SlugError),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Announces a slug; its content is uploaded next.
+///
+/// # Errors
+/// Bad process types, checksum or stack.
+pub async fn create(control: &Control, app: &Authorized<App>, new: NewSlug) -> Result<Slug, SlugDoorError> {
+    let mut process_types = ProcessTypes::new();
+    for (name, command) in new.process_types {
+        if command.trim().is_empty() {
+            return Err(SlugDoorError::NoCommand(name));
+        }
+        process_types.insert(name.parse()?, command);
+    }
+    if new.checksum.as_deref().is_some_and(|checksum| !is_checksum(checksum)) {
+        return Err(SlugDoorError::BadChecksum);
+    }
+    let slug = Slug {
+        id: control.world.new_id(),
+        app: app.id,
+        checksum: new.checksum,
+        size_bytes: 0,
+        process_types,
+        commit: new.commit,
+        commit_description: new.commit_description,
+        buildpack: new.buildpack,
+        stack: new.stack.as_deref().map_or_else(|| Ok(app.stack.clone()), Stack::named)?,
+        secret: control.world.secret::<32>(),
+        created_at: control.now(),
+    };
+    let mut tx = control.store.begin().await?;
+    store::slug::insert(&mut tx, &slug).await?;
+    tx.commit().await?;
+    Ok(slug)
+}
+
+/// A slug of an app.
+///
+/// # Errors
+/// [`SlugDoorError::NoSuchSlug`].
+pub async fn find(control: &Control, app: &Authorized<App>, id: SlugId) -> Result<Slug, SlugDoorError> {
+    let slug = store::slug::by_id(control.store.db(), id).await?;
+    slug.filter(|slug| slug.app == app.id).ok_or(SlugDoorError::NoSuchSlug)
+}
+
+/// Stores the archive of an announced slug.
+///
+/// # Errors
+/// A wrong address, an archive over 500 MB, another checksum than announced.
+pub async fn put_blob(control: &Control, id: SlugId, secret: &str, body: ByteStream) -> Result<(), SlugDoorError> {
+    let slug = by_secret(control, id, secret).await?;
+    let waiting = format!("uploads/{id}");
+    let size_bytes = control.objects.put(&waiting, body, SLUG_LIMIT_BYTES).await?;
+    let taken = control.slugs.take(&waiting).await;
+    control.objects.delete(&waiting).await?;
+    let found = taken?;
+    if slug.checksum.as_ref().is_some_and(|announced| !announced.eq_ignore_ascii_case(&found)) {
+        return Err(SlugDoorError::OtherChecksum { found, announced: slug.checksum.unwrap_or_default() });
+    }
+    let mut tx = control.store.begin().await?;
+    store::slug::set_blob(&mut tx, id, &found, size_bytes).await?;
+    Ok(tx.commit().await?)
+}
+
+/// The archive of a slug.
+///
+/// # Errors
+/// A wrong address, or nothing uploaded yet.
+pub async fn get_blob(control: &Control, id: SlugId, secret: &str) -> Result<ByteStream, SlugDoorError> {
+    let slug = by_secret(control, id, secret).await?;
+    let checksum = slug.checksum.filter(|_| slug.size_bytes > 0).ok_or(ObjectError::Missing)?;
+    Ok(control.objects.get(&builder::slug_key(&checksum)).await?)
+}
+
+async fn by_secret(control: &Control, id: SlugId, secret: &str) -> Result<Slug, SlugDoorError> {
+    let slug = store::slug::by_id(control.store.db(), id).await?;
+    slug.filter(|slug| crate::same_secret(&slug.secret, secret)).ok_or(SlugDoorError::NoSuchSlug)
+}
+
+fn is_checksum(text: &str) -> bool {
+    let hex = text.strip_prefix("SHA256:").or_else(|| text.strip_prefix("sha256:"));
+    hex.is_some_and(|hex| hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}

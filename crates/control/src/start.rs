@@ -1,0 +1,204 @@
+//! Start and end: the hands are opened, what outlived the last server is found again, what did not is ended with a reason.
+
+use crate::output::Outputs;
+use crate::{
+    BUILDS_AT_ONCE, Control, Parts, Settings, build, journal, life, objects, push, release_phase, sandbox, sweep,
+};
+use model::dyno::{DynoRole, STOP_GRACE_S};
+use model::id::ReleaseId;
+use model::world::World;
+use object_store::local::LocalFileSystem;
+use router::link::{LinkConfig, RouterEvent, RouterLink};
+use runtime::{Adopted, Runtime, RuntimeConfig};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use store::{Store, StoreError};
+use tokio::sync::{Semaphore, mpsc};
+
+/// Why the control plane does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A folder of the data folder.
+    #[error("{0}: {1}")]
+    Folder(&'static str, #[source] std::io::Error),
+    /// The repositories.
+    #[error(transparent)]
+    Git(#[from] git::GitError),
+    /// The built-in packs.
+    #[error(transparent)]
+    Packs(#[from] builder::PacksError),
+    /// The slugs.
+    #[error(transparent)]
+    Slugs(#[from] builder::SlugError),
+    /// The object store.
+    #[error("The object store cannot be opened: {0}")]
+    Objects(#[from] object_store::Error),
+    /// The dynos.
+    #[error(transparent)]
+    Runtime(#[from] runtime::RuntimeError),
+    /// The router.
+    #[error(transparent)]
+    Router(#[from] router::RouterError),
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Control {
+    /// Opens all hands on a data folder, adopts the dynos that still run, and begins to look after every app.
+    ///
+    /// # Errors
+    /// What could not be opened.
+    pub async fn start(mut settings: Settings, store: Store, world: Arc<dyn World>) -> Result<Self, StartError> {
+        let dir = settings.dir.clone();
+        make_folders(&dir)?;
+        let logs = logs::Logs::open(dir.join("logs"), Arc::clone(&world))
+            .await
+            .map_err(|error| StartError::Folder("The logs", error))?;
+        let hook_sock = dir.join("run/hook.sock");
+        let git = git::Git::open(git::GitConfig {
+            repos_dir: dir.join("repos"),
+            exe: settings.exe.clone(),
+            hook_sock: hook_sock.clone(),
+            path: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".into(),
+        })
+        .await?;
+        let packs = builder::Packs::install(&dir.join("buildpacks"))?;
+        let local = LocalFileSystem::new_with_prefix(dir.join("objects"))?;
+        let objects: Arc<dyn object_store::ObjectStore> = Arc::new(local);
+        let owner = runtime::dyno_owner().map(|(uid, gid)| builder::tree::Owner { uid, gid });
+        let slugs = builder::Slugs::open(Arc::clone(&objects), dir.join("slugs"), owner)?;
+        let outputs = Outputs::open(dir.join("outputs")).map_err(|error| StartError::Folder("The outputs", error))?;
+        let config = RuntimeConfig { dir: dir.join("run/dynos"), exe: settings.exe.clone() };
+        let (runtime, adopted) = Runtime::open(config).await?;
+        let link = LinkConfig { exe: settings.exe.clone(), dir: dir.join("run"), listen: settings.apps };
+        let (router, events) = RouterLink::ensure(link).await?;
+        settings.apps = router.addr();
+        let listener =
+            git::hook::Listener::bind(&hook_sock).map_err(|error| StartError::Folder("The hook's socket", error))?;
+        let control = Self(Arc::new(Parts {
+            settings,
+            world,
+            store,
+            git: Arc::new(git),
+            logs,
+            runtime,
+            router,
+            packs,
+            slugs,
+            objects: objects::Objects(objects),
+            outputs,
+            owner,
+            registry: crate::registry::Registry::default(),
+            supervisor: crate::supervisor::Supervisor::default(),
+            log_sessions: crate::log_session::LogSessions::default(),
+            tickets: push::Tickets::default(),
+            build_turns: Semaphore::new(BUILDS_AT_ONCE),
+        }));
+        request_lines(&control, events);
+        let resumed = adopt(&control, adopted).await?;
+        settle(&control, &resumed).await?;
+        sweep::old_sources(&control);
+        for app in store::app::list(control.store.db()).await? {
+            control.supervisor.adopt(&control, app.id);
+        }
+        push::listen(&control, listener);
+        Ok(control)
+    }
+}
+
+fn make_folders(dir: &Path) -> Result<(), StartError> {
+    for name in
+        ["run/dynos", "repos", "objects", "slugs", "cache", "builds", "scratch", "logs", "outputs", "buildpacks"]
+    {
+        std::fs::create_dir_all(dir.join(name)).map_err(|error| StartError::Folder("The data folder", error))?;
+    }
+    Ok(())
+}
+
+/// What the router says about requests goes into the apps' logs.
+fn request_lines(control: &Control, mut events: mpsc::Receiver<RouterEvent>) {
+    let control = control.clone();
+    tokio::spawn(async move {
+        while let Some(event) = events.recv().await {
+            match event {
+                RouterEvent::Log { app, at, text } => journal::router(&control, app, at, text).await,
+                RouterEvent::Dropped { count } => {
+                    tracing::warn!(count, "Request lines were lost: they came faster than they could be kept");
+                }
+            }
+        }
+    });
+}
+
+/// Dynos that outlived the last server go on; what a dead one left is cleared. The releases whose commands go on.
+async fn adopt(control: &Control, adopted: Vec<Adopted>) -> Result<Vec<ReleaseId>, StoreError> {
+    let mut resumed = Vec::new();
+    let mut kept = Vec::new();
+    for Adopted { spec, dyno: running } in adopted {
+        let handle = running.control();
+        let Some(dyno) = sandbox::from_labels(&spec, running.addr) else {
+            // A step of a build that nobody waits for any more.
+            handle.kill();
+            continue;
+        };
+        kept.push(dyno.id.to_string());
+        match dyno.role {
+            DynoRole::Formation | DynoRole::OneOff => life::adopt(control, dyno, running),
+            DynoRole::Release => match store::release::by_own_id(control.store.db(), dyno.release).await? {
+                Some(release) => {
+                    resumed.push(release.id);
+                    release_phase::resume(control, release, dyno, running);
+                }
+                None => handle.kill(),
+            },
+            DynoRole::Build => handle.kill(),
+        }
+    }
+    tracing::info!(dynos = kept.len(), "Dynos that outlived the last server were adopted");
+    clear(&control.settings.dir.join("scratch"), &kept);
+    clear(&control.settings.dir.join("builds"), &[]);
+    Ok(resumed)
+}
+
+/// Removes what lies in a folder but for some names.
+fn clear(folder: &Path, keep: &[String]) {
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        if !keep.iter().any(|name| entry.file_name().to_str() == Some(name))
+            && let Err(error) = runtime::remove_dir(&entry.path())
+        {
+            tracing::warn!(path = %entry.path().display(), %error, "A left-over folder was not removed");
+        }
+    }
+}
+
+/// Builds and release commands that did not outlive the last server end here, with the reason.
+async fn settle(control: &Control, resumed: &[ReleaseId]) -> Result<(), StoreError> {
+    for build in store::build::pending(control.store.db()).await? {
+        build::fail(control, &build, "Flowline was stopped during the build; push again").await;
+    }
+    for release in store::release::pending(control.store.db()).await? {
+        if !resumed.contains(&release.id) {
+            release_phase::fail_unstarted(control, &release, "Flowline was stopped").await;
+        }
+    }
+    Ok(())
+}
+
+/// Ends the control plane. `everything`: dynos and the router end too; else they go on without it.
+pub async fn stop(control: &Control, everything: bool) {
+    if everything {
+        let running = control.registry.running();
+        tracing::info!(dynos = running.len(), "Stopping all dynos");
+        let stops = running.into_iter().map(|(dyno, handle)| async move {
+            handle.stop(Duration::from_secs(STOP_GRACE_S)).await;
+            dyno.id
+        });
+        futures_util::future::join_all(stops).await;
+        control.router.stop().await;
+    }
+    control.logs.flush().await;
+    control.store.close().await;
+}

@@ -1,0 +1,72 @@
+//! The builder's steps in the runtime's sandbox: hands stay apart, this joins them.
+
+use crate::{Control, sandbox};
+use async_trait::async_trait;
+use builder::{RunError, Runner, Step};
+use model::build::{BUILD_LIMIT_S, Build};
+use model::dyno::Exit;
+use runtime::{DynoSpec, Output};
+use std::time::Duration;
+use tokio::sync::mpsc::Sender;
+use tokio::time::Instant;
+
+/// Runs the steps of one build, all of them within the build limit.
+pub(crate) struct SandboxRunner {
+    control: Control,
+    build: String,
+    app: String,
+    deadline: Instant,
+}
+
+impl SandboxRunner {
+    pub(crate) fn new(control: Control, build: &Build) -> Self {
+        let deadline = Instant::now() + Duration::from_secs(BUILD_LIMIT_S);
+        Self { control, build: build.id.to_string(), app: build.app.to_string(), deadline }
+    }
+}
+
+#[async_trait]
+impl Runner for SandboxRunner {
+    async fn run(&self, step: Step, lines: Sender<String>) -> Result<Exit, RunError> {
+        let mut mounts = step.mounts;
+        mounts.push(sandbox::own_binary(&self.control));
+        let labels = [("role", "build"), ("build", &self.build), ("app", &self.app)];
+        let spec = DynoSpec {
+            id: self.control.world.new_id(),
+            name: step.name,
+            argv: step.argv,
+            cwd: step.cwd,
+            env: step.env,
+            mounts,
+            limits: step.limits,
+            port: false,
+            labels: labels.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+        };
+        let mut dyno = self.control.runtime.start(spec).await.map_err(|error| RunError(error.to_string()))?;
+        let handle = dyno.control();
+        let mut late = false;
+        loop {
+            tokio::select! {
+                output = dyno.next() => match output {
+                    Some(Output::Line { seq, text, .. }) => {
+                        // Whoever watches may have left; the step goes on.
+                        let _left = lines.send(text).await.is_err();
+                        handle.ack(seq);
+                    }
+                    Some(Output::Dropped { count }) => {
+                        let _left = lines.send(format!(" !     {count} lines were lost")).await.is_err();
+                    }
+                    Some(Output::Exited(exit)) => return Ok(exit),
+                    None => return Ok(Exit::Lost),
+                },
+                () = tokio::time::sleep_until(self.deadline), if !late => {
+                    late = true;
+                    let minutes = BUILD_LIMIT_S / 60;
+                    let said = format!(" !     The build took longer than {minutes} minutes, which is the limit, and is ended.");
+                    let _left = lines.send(said).await.is_err();
+                    handle.kill();
+                }
+            }
+        }
+    }
+}

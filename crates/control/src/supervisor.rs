@@ -1,0 +1,238 @@
+//! One loop per app brings what runs to what should run. It takes no hint of what changed: it reads, decides, does.
+
+use crate::registry::Routed;
+use crate::{Control, life};
+use model::app::App;
+use model::dyno::{Dyno, DynoRole, DynoState};
+use model::formation::{Step, Wanted, converge};
+use model::id::{AppId, ReleaseId};
+use model::route::{self, Route, Web};
+use model::time::Timestamp;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use store::StoreError;
+use tokio::sync::Notify;
+
+/// Without any signal an app is looked at this often: a lost signal costs a minute, not a night.
+const PERIOD: Duration = Duration::from_secs(60);
+
+/// After a failure of the database or the router.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// The loops by app.
+#[derive(Default)]
+pub(crate) struct Supervisor {
+    loops: Mutex<HashMap<AppId, Arc<Notify>>>,
+}
+
+impl Supervisor {
+    fn loops(&self) -> MutexGuard<'_, HashMap<AppId, Arc<Notify>>> {
+        self.loops.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins to look after an app.
+    pub(crate) fn adopt(&self, control: &Control, app: AppId) {
+        let signal = Arc::new(Notify::new());
+        if self.loops().insert(app, Arc::clone(&signal)).is_some() {
+            return;
+        }
+        signal.notify_one();
+        let control = control.clone();
+        tokio::spawn(async move { look_after(&control, app, &signal).await });
+    }
+
+    /// Looks at an app soon.
+    pub(crate) fn wake(&self, app: AppId) {
+        if let Some(signal) = self.loops().get(&app) {
+            signal.notify_one();
+        }
+    }
+}
+
+async fn look_after(control: &Control, app: AppId, signal: &Notify) {
+    let mut release = None;
+    loop {
+        let pause = match look(control, app, &mut release).await {
+            Ok(Some(pause)) => pause,
+            Ok(None) => break,
+            Err(error) => {
+                tracing::error!(app.id = %app, %error, "An app could not be looked after; trying again");
+                RETRY
+            }
+        };
+        tokio::select! {
+            () = signal.notified() => {}
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+    control.supervisor.loops().remove(&app);
+}
+
+/// Why a look failed.
+#[derive(Debug, thiserror::Error)]
+enum LookError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Router(#[from] router::RouterError),
+}
+
+/// One look; how long until the next, or `None` when the app is gone.
+async fn look(control: &Control, id: AppId, seen: &mut Option<ReleaseId>) -> Result<Option<Duration>, LookError> {
+    let Some(app) = crate::app::by_id(control, id).await? else {
+        end(control, id).await?;
+        return Ok(None);
+    };
+    let wanted = wanted(control, id).await?;
+    let release = wanted.as_ref().map(|wanted| wanted.release);
+    if *seen != release {
+        *seen = release;
+        control.registry.forget_crashes(id);
+    }
+    let now = control.now();
+    let dynos = control.registry.of_app(id);
+    let steps = match &wanted {
+        Some(wanted) => converge(wanted, &dynos, now),
+        None => dynos.iter().filter(|dyno| stray(dyno)).map(|dyno| Step::Stop(dyno.id)).collect(),
+    };
+    let stops: Vec<Dyno> = dynos.iter().filter(|dyno| steps.contains(&Step::Stop(dyno.id))).cloned().collect();
+    // Off the routes first, then told to end: a dyno never gets a request after its SIGTERM.
+    for dyno in &stops {
+        control.registry.set_state(dyno.id, DynoState::Stopping, now);
+    }
+    publish(control, &app, wanted.as_ref()).await?;
+    for dyno in &stops {
+        life::stop(control, dyno);
+    }
+    for step in steps {
+        match step {
+            Step::Start { name, size, command } => {
+                let Some(wanted) = &wanted else { continue };
+                let (release, version) = (wanted.release, wanted.version);
+                let state = DynoState::Starting;
+                let role = DynoRole::Formation;
+                let (id, app) = (control.world.new_id(), id);
+                let (addr, since, created_at, retired) = (None, now, now, false);
+                let dyno = Dyno {
+                    id,
+                    app,
+                    name,
+                    role,
+                    size,
+                    command,
+                    release,
+                    version,
+                    addr,
+                    state,
+                    since,
+                    created_at,
+                    retired,
+                };
+                life::begin(control, dyno);
+            }
+            Step::Forget(id) => control.registry.remove(id),
+            Step::Stop(_) => {}
+        }
+    }
+    Ok(Some(next_look(&control.registry.of_app(id), now)))
+}
+
+fn stray(dyno: &Dyno) -> bool {
+    dyno.role == DynoRole::Formation && matches!(dyno.state, DynoState::Starting | DynoState::Up)
+}
+
+/// When a crashed dyno is due, or the ordinary period.
+fn next_look(dynos: &[Dyno], now: Timestamp) -> Duration {
+    let due = |dyno: &Dyno| match dyno.state {
+        DynoState::Crashed { retry_at } => Some(retry_at.since(now) + Duration::from_millis(1)),
+        DynoState::Starting | DynoState::Up | DynoState::Stopping => None,
+    };
+    dynos.iter().filter_map(due).min().unwrap_or(PERIOD).min(PERIOD)
+}
+
+/// What should run: the newest release that succeeded, if it has code.
+pub(crate) async fn wanted(control: &Control, app: AppId) -> Result<Option<Wanted>, StoreError> {
+    let db = control.store.db();
+    let Some(release) = store::release::current(db, app).await? else { return Ok(None) };
+    let Some(slug) = release.slug else { return Ok(None) };
+    let Some(slug) = store::slug::by_id(db, slug).await? else { return Ok(None) };
+    let formation = store::formation::list(db, app).await?;
+    Ok(Some(Wanted { release: release.id, version: release.version, process_types: slug.process_types, formation }))
+}
+
+/// Tells the router what requests to the app meet now, unless it knows.
+async fn publish(control: &Control, app: &App, wanted: Option<&Wanted>) -> Result<(), LookError> {
+    let web = route::web(app.maintenance, wanted, &control.registry.of_app(app.id));
+    let hosts = vec![control.settings.host(&app.name)];
+    let routed = Routed { release: wanted.map(|wanted| wanted.release), web, hosts };
+    if control.registry.routed(app.id).as_ref() == Some(&routed) {
+        return Ok(());
+    }
+    let (web, hosts) = (routed.web.clone(), routed.hosts.clone());
+    control.router.set(Route { app: app.id, name: app.name.clone(), hosts, web }).await?;
+    control.registry.set_routed(app.id, Some(routed));
+    Ok(())
+}
+
+async fn end(control: &Control, app: AppId) -> Result<(), LookError> {
+    control.router.remove(app).await?;
+    control.registry.set_routed(app, None);
+    for dyno in control.registry.of_app(app) {
+        if let Some(handle) = control.registry.control(dyno.id) {
+            control.registry.set_state(dyno.id, DynoState::Stopping, control.now());
+            handle.kill();
+        } else {
+            control.registry.remove(dyno.id);
+        }
+    }
+    Ok(())
+}
+
+/// How a release that was just made came out for its visitors.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Live {
+    /// Requests reach it.
+    Serving,
+    /// It has no web dynos to wait for.
+    NothingToServe,
+    /// A web dyno of it crashed, or did not boot in time.
+    Crashed(String),
+    /// A newer release came in between.
+    Overtaken,
+}
+
+/// Waits until requests reach a release, or never will.
+pub(crate) async fn live(control: &Control, app: AppId, release: ReleaseId) -> Live {
+    let mut changes = control.registry.changes();
+    let limit = tokio::time::sleep(Duration::from_secs(model::dyno::BOOT_LIMIT_S + 5));
+    tokio::pin!(limit);
+    loop {
+        changes.borrow_and_update();
+        if let Some(live) = judge(control, app, release).await {
+            return live;
+        }
+        tokio::select! {
+            changed = changes.changed() => if changed.is_err() { return Live::Overtaken },
+            () = &mut limit => return Live::Crashed("its web dynos did not accept connections in time".to_owned()),
+        }
+    }
+}
+
+async fn judge(control: &Control, app: AppId, release: ReleaseId) -> Option<Live> {
+    let wanted = wanted(control, app).await.ok()??;
+    if wanted.release != release {
+        return Some(Live::Overtaken);
+    }
+    let routed = control.registry.routed(app).filter(|routed| routed.release == Some(release));
+    let dynos = control.registry.of_app(app);
+    match routed.map(|routed| routed.web)? {
+        Web::Up { .. } if wanted.web_is_up(&dynos) => Some(Live::Serving),
+        Web::NoWeb | Web::Maintenance | Web::Blank => Some(Live::NothingToServe),
+        Web::Up { .. } | Web::Starting | Web::Crashed => {
+            let crashed = |dyno: &&Dyno| dyno.release == release && matches!(dyno.state, DynoState::Crashed { .. });
+            let dyno = dynos.iter().filter(|dyno| dyno.name.process_type.is_web()).find(crashed)?;
+            Some(Live::Crashed(format!("{} crashed", dyno.name)))
+        }
+    }
+}

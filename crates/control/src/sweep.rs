@@ -1,0 +1,59 @@
+//! Takes away what nothing refers to any more.
+
+use crate::{Control, source};
+use model::id::{AppId, SlugId};
+use model::source::SOURCE_LIFE_S;
+use std::time::Duration;
+
+/// How often old upload slots are looked for.
+const PERIOD: Duration = Duration::from_secs(600);
+
+/// What an app leaves behind once the database has forgotten it. Each part by itself: one that fails keeps no other back.
+pub(crate) async fn after_destroy(control: &Control, app: AppId, slugs: Vec<SlugId>, checksums: Vec<String>) {
+    if let Err(error) = control.git.remove(app).await {
+        tracing::warn!(app.id = %app, %error, "A destroyed app's repository was not removed");
+    }
+    for id in slugs {
+        if let Err(error) = control.slugs.forget(id).await {
+            tracing::warn!(slug.id = %id, %error, "A destroyed app's slug was not removed");
+        }
+    }
+    for checksum in checksums {
+        let used = store::slug::checksum_uses(control.store.db(), &checksum).await;
+        if matches!(used, Ok(0))
+            && let Err(error) = control.objects.delete(&builder::slug_key(&checksum)).await
+        {
+            tracing::warn!(checksum, %error, "A destroyed app's archive was not removed");
+        }
+    }
+    let cache = control.settings.dir.join("cache").join(app.to_string());
+    let removed = tokio::task::spawn_blocking(move || runtime::remove_dir(&cache)).await;
+    if let Ok(Err(error)) = removed {
+        tracing::warn!(app.id = %app, %error, "A destroyed app's build cache was not removed");
+    }
+    control.logs.remove(app).await;
+}
+
+/// Removes upload slots whose hour is over, for as long as the server runs.
+pub(crate) fn old_sources(control: &Control) {
+    let control = control.clone();
+    tokio::spawn(async move {
+        loop {
+            if let Err(error) = once(&control).await {
+                tracing::warn!(%error, "Old upload slots were not removed");
+            }
+            tokio::time::sleep(PERIOD).await;
+        }
+    });
+}
+
+async fn once(control: &Control) -> Result<(), source::SourceError> {
+    let oldest = model::time::Timestamp(control.now().0 - i64::try_from(SOURCE_LIFE_S).unwrap_or(0) * 1_000_000);
+    for old in store::source::older(control.store.db(), oldest).await? {
+        control.objects.delete(&source::key(old.id)).await?;
+        let mut tx = control.store.begin().await?;
+        store::source::delete(&mut tx, old.id).await?;
+        tx.commit().await?;
+    }
+    Ok(())
+}

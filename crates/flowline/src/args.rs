@@ -1,0 +1,68 @@
+//! The command line of the binary: the server's own verbs beside those of the client.
+
+use crate::logging::Format;
+use clap::{Args, Parser, Subcommand};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Continuous delivery on machines you own: git push, review, promote.
+#[derive(Debug, Parser)]
+#[command(name = "flowline", version, max_term_width = 110, after_help = cli::HELP, disable_help_subcommand = true)]
+pub(crate) struct Program {
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Run the server: API, git, builds, dynos; starts the router beside it
+    Serve(Serve),
+    /// Try it: start a server in this folder, push a sample app, show where it answers
+    Demo(Demo),
+    /// Say what this machine gives Flowline, and what is missing
+    Doctor(Doctor),
+    #[command(flatten)]
+    Client(cli::Command),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// The data folder; made when missing
+    #[arg(long, value_name = "DIR", default_value = ".flowline")]
+    pub(crate) data: PathBuf,
+    /// Where the API and git listen; port 0 takes any free one
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:7700")]
+    pub(crate) listen: SocketAddr,
+    /// Where the router listens for the apps' visitors; port 0 takes any free one
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:7780")]
+    pub(crate) apps: SocketAddr,
+    /// Apps answer at NAME.DOMAIN
+    #[arg(long, default_value = "localhost")]
+    pub(crate) domain: String,
+    /// How the log on stderr looks
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) log_format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// The data folder; made when missing
+    #[arg(long, value_name = "DIR", default_value = ".flowline")]
+    pub(crate) data: PathBuf,
+    /// Where the API and git listen
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:7700")]
+    pub(crate) listen: SocketAddr,
+    /// Where the apps answer
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:7780")]
+    pub(crate) apps: SocketAddr,
+    /// Stop as soon as the app has answered; the exit status says whether it did
+    #[arg(long)]
+    pub(crate) once: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}

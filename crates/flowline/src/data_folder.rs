@@ -1,0 +1,139 @@
+//! The data folder: one server at a time, and the secrets that the first start makes.
+
+use model::world::World;
+use rustix::fs::{FlockOperation, flock};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+/// A data folder that this process holds.
+pub(crate) struct DataFolder {
+    /// Its absolute path.
+    pub(crate) path: PathBuf,
+    _lock: File,
+}
+
+/// Why a data folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FolderError {
+    #[error("Another flowline serve uses {0}. Stop it first, or give this one its own --data folder")]
+    InUse(PathBuf),
+    #[error("{path} cannot be used: {source}. Give a folder that you may write to with --data")]
+    Unusable { path: PathBuf, source: io::Error },
+    #[error("{0} does not hold what Flowline wrote: expected 64 hex digits. Restore it from your backup")]
+    BadSecret(PathBuf),
+    #[error("{0} is missing, but the folder has a database: its config vars cannot be read without it. Restore it from your backup")]
+    LostKey(PathBuf),
+}
+
+impl DataFolder {
+    /// Makes the folder when missing (mode 0700), and takes it for this process until it ends.
+    pub(crate) fn take(path: &Path) -> Result<Self, FolderError> {
+        let unusable = |source| FolderError::Unusable { path: path.to_owned(), source };
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(unusable)?;
+        let path = path.canonicalize().map_err(unusable)?;
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700)).map_err(unusable)?;
+        let lock = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path.join("lock"));
+        let lock = lock.map_err(unusable)?;
+        match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Self { path, _lock: lock }),
+            Err(rustix::io::Errno::WOULDBLOCK) => Err(FolderError::InUse(path)),
+            Err(error) => Err(unusable(error.into())),
+        }
+    }
+
+    /// The admin's token, made at the first start (API-2).
+    pub(crate) fn admin_token(&self, world: &dyn World) -> Result<String, FolderError> {
+        self.secret("admin.token", world)
+    }
+
+    /// The key of everything that is encrypted at rest, made at the first start.
+    pub(crate) fn master_key(&self, world: &dyn World) -> Result<Vec<u8>, FolderError> {
+        let path = self.path.join("master.key");
+        if !path.exists() && self.database().exists() {
+            return Err(FolderError::LostKey(path));
+        }
+        let hex = self.secret("master.key", world)?;
+        let byte = |at: usize| hex.get(at..at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok());
+        (0..hex.len()).step_by(2).map(byte).collect::<Option<_>>().ok_or(FolderError::BadSecret(path))
+    }
+
+    /// The database file.
+    pub(crate) fn database(&self) -> PathBuf {
+        self.path.join("flowline.db")
+    }
+
+    fn secret(&self, name: &str, world: &dyn World) -> Result<String, FolderError> {
+        let path = self.path.join(name);
+        match std::fs::read_to_string(&path) {
+            Ok(text) => {
+                let text = text.trim().to_owned();
+                let good = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+                if good { Ok(text) } else { Err(FolderError::BadSecret(path)) }
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let secret = world.secret::<32>();
+                write_secret(&path, &secret).map_err(|source| FolderError::Unusable { path, source })?;
+                Ok(secret)
+            }
+            Err(source) => Err(FolderError::Unusable { path, source }),
+        }
+    }
+}
+
+/// Whole or not at all: a half-written key would lock its owner out.
+fn write_secret(path: &Path, secret: &str) -> io::Result<()> {
+    let part = path.with_extension("part");
+    match std::fs::remove_file(&part) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    let mut file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&part)?;
+    file.write_all(secret.as_bytes())?;
+    file.write_all(b"\n")?;
+    file.sync_all()?;
+    std::fs::rename(&part, path)?;
+    match path.parent() {
+        Some(folder) => File::open(folder)?.sync_all(),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::system_world::SystemWorld;
+
+    #[test]
+    fn secrets_are_made_once_private_and_random() {
+        let dir = tempfile::tempdir().unwrap();
+        let token = DataFolder::take(&dir.path().join("a")).unwrap().admin_token(&SystemWorld).unwrap();
+        let folder = DataFolder::take(&dir.path().join("a")).unwrap();
+        assert_eq!(folder.admin_token(&SystemWorld).unwrap(), token);
+        assert_eq!(folder.master_key(&SystemWorld).unwrap().len(), 32);
+        let other = DataFolder::take(&dir.path().join("b")).unwrap();
+        assert_ne!(other.admin_token(&SystemWorld).unwrap(), token);
+        for name in ["admin.token", "master.key"] {
+            let mode = std::fs::metadata(folder.path.join(name)).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{name}");
+        }
+    }
+
+    #[test]
+    fn two_servers_on_one_data_folder_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let _first = DataFolder::take(dir.path()).unwrap();
+        assert!(matches!(DataFolder::take(dir.path()), Err(FolderError::InUse(_))));
+    }
+
+    #[test]
+    fn a_lost_key_is_not_silently_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = DataFolder::take(dir.path()).unwrap();
+        std::fs::write(folder.database(), "").unwrap();
+        assert!(matches!(folder.master_key(&SystemWorld), Err(FolderError::LostKey(_))));
+        std::fs::write(dir.path().join("master.key"), "short").unwrap();
+        assert!(matches!(folder.master_key(&SystemWorld), Err(FolderError::BadSecret(_))));
+    }
+}

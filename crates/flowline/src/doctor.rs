@@ -1,0 +1,49 @@
+//! `flowline doctor`: what this machine gives, and what is missing.
+
+use crate::args::Doctor;
+use crate::logging;
+use runtime::Level;
+use std::io::Write;
+use std::process::ExitCode;
+
+pub(crate) fn main(args: &Doctor) -> ExitCode {
+    let checks = runtime::doctor();
+    let failed = checks.iter().any(|check| check.level == Level::Missing);
+    let said = if args.json { json(&checks) } else { text(&checks, failed) };
+    match std::io::stdout().lock().write_all(said.as_bytes()) {
+        Ok(()) if failed => ExitCode::FAILURE,
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => logging::fail(&error.to_string()),
+    }
+}
+
+fn word(level: Level) -> &'static str {
+    match level {
+        Level::Good => "ok",
+        Level::Reduced => "reduced",
+        Level::Missing => "missing",
+    }
+}
+
+fn json(checks: &[runtime::Check]) -> String {
+    let one = |check: &runtime::Check| {
+        serde_json::json!({"name": check.name, "level": word(check.level), "detail": check.detail, "hint": check.hint})
+    };
+    format!("{}\n", serde_json::Value::from(checks.iter().map(one).collect::<Vec<_>>()))
+}
+
+fn text(checks: &[runtime::Check], failed: bool) -> String {
+    let mut said = String::new();
+    for check in checks {
+        said.push_str(&format!("{:<8} {:<22} {}\n", word(check.level), check.name, check.detail));
+        if let Some(hint) = &check.hint {
+            said.push_str(&format!("{:<31} {hint}\n", ""));
+        }
+    }
+    said.push_str(if failed {
+        "\nSomething is missing that dynos cannot run without.\n"
+    } else {
+        "\nThis machine can run Flowline. Next: flowline demo\n"
+    });
+    said
+}

@@ -1,0 +1,141 @@
+//! `flowline serve`: the control plane from start to signal.
+
+use crate::args::Serve;
+use crate::data_folder::{DataFolder, FolderError};
+use crate::logging;
+use crate::system_world::SystemWorld;
+use control::{Control, Settings, StartError};
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use store::{Store, StoreError, Vault};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// Threads of the control plane: it waits for others most of the time.
+const THREADS: usize = 2;
+
+/// What of the server's environment reaches every build: where packages come from. Nothing else does.
+const SITE_ENV: &[&str] = &[
+    "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR",
+    "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS", "GIT_SSL_CAINFO",
+];
+
+/// And what begins like this.
+const SITE_ENV_PREFIXES: &[&str] = &["NPM_CONFIG_", "npm_config_", "YARN_", "PIP_", "UV_", "CARGO_NET_", "CARGO_REGISTRIES_"];
+
+/// Why the server does not start.
+#[derive(Debug, thiserror::Error)]
+enum ServeError {
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error("{0} is in use or not an address of this machine ({1}). Stop what listens there, or choose another with --listen")]
+    Listen(SocketAddr, std::io::Error),
+    #[error("The server failed: {0}")]
+    Io(#[from] std::io::Error),
+}
+
+/// How the server is to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// SIGTERM: apps and router go on; the next start finds them (an upgrade).
+    KeepApps,
+    /// SIGINT, Ctrl-C: everything ends.
+    StopAll,
+}
+
+pub(crate) fn main(args: Serve) -> ExitCode {
+    logging::start(args.log_format, "serve");
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_all().build();
+    let served = runtime.map_err(ServeError::from).and_then(|runtime| runtime.block_on(serve(args)));
+    match served {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error}");
+            logging::fail(&error.to_string())
+        }
+    }
+}
+
+async fn serve(args: Serve) -> Result<(), ServeError> {
+    let mut signals = Signals::new()?;
+    let folder = DataFolder::take(&args.data)?;
+    let listener = TcpListener::bind(args.listen).await.map_err(|error| ServeError::Listen(args.listen, error))?;
+    let world = Arc::new(SystemWorld);
+    let token = folder.admin_token(&*world)?;
+    // The key is checked before the database is made, so that a lost one is noticed.
+    let vault = Vault::new(&folder.master_key(&*world)?).map_err(StoreError::from)?;
+    let store = Store::open(&folder.database(), vault).await?;
+    control::account::ensure_admin(&store, &*world, &token).await?;
+    let settings = Settings {
+        dir: folder.path.clone(),
+        exe: std::env::current_exe()?,
+        api: listener.local_addr()?,
+        apps: args.apps,
+        domain: args.domain,
+        site_env: site_env(),
+    };
+    let control = Control::start(settings, store, world).await?;
+    say_ready(&control)?;
+    let (end, ended) = tokio::sync::watch::channel(false);
+    let doors = tokio::spawn(api::serve(listener, control.clone(), async move {
+        let mut ended = ended;
+        // Either way it is over: told so, or nobody is left to tell.
+        let _over = ended.wait_for(|over| *over).await.is_err();
+    }));
+    let how = signals.wait().await;
+    tracing::info!(?how, "Ending");
+    end.send_replace(true);
+    control::stop(&control, how == End::StopAll).await;
+    match doors.await {
+        Ok(served) => Ok(served?),
+        Err(error) => Err(ServeError::Io(std::io::Error::other(error))),
+    }
+}
+
+/// The one line on stdout: where everything really listens.
+fn say_ready(control: &Control) -> Result<(), ServeError> {
+    let settings = control.settings();
+    let ready = serde_json::json!({
+        "api": format!("http://{}", settings.api),
+        "apps": format!("http://{}", control.apps_addr()),
+        "domain": settings.domain,
+    });
+    tracing::info!(api = %settings.api, apps = %control.apps_addr(), data = %settings.dir.display(), "Ready");
+    let mut stdout = std::io::stdout().lock();
+    writeln!(stdout, "{ready}")?;
+    Ok(stdout.flush()?)
+}
+
+#[allow(clippy::disallowed_methods, reason = "the environment is read once, here")]
+fn site_env() -> BTreeMap<String, String> {
+    let wanted = |name: &str| SITE_ENV.contains(&name) || SITE_ENV_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .filter(|(name, _)| wanted(name))
+        .collect()
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn wait(&mut self) -> End {
+        tokio::select! {
+            _ = self.terminate.recv() => End::KeepApps,
+            _ = self.interrupt.recv() => End::StopAll,
+        }
+    }
+}
