@@ -1,1 +1,36 @@
 //! Public HTTP data plane over a route table.
+//!
+//! A process of its own (`flowline router`): one thread per core, each with its own listening socket, its own copy of
+//! the table and its own connections to dynos, so that no request waits for another thread. The control plane reaches
+//! it over a Unix socket through [`link`]; without a control plane it goes on with the table that it has.
+
+mod answer;
+mod body;
+mod chance;
+mod config;
+mod connection;
+mod control;
+mod dispatch;
+mod error;
+mod exchange;
+mod failure;
+mod forward;
+mod host;
+pub mod link;
+mod listen;
+mod log_line;
+mod outbox;
+mod page;
+mod pool;
+mod process;
+mod saved;
+mod socket;
+mod table;
+mod tunnel;
+mod watch;
+mod wire;
+mod worker;
+
+pub use config::{BadArguments, Limits, RouterConfig};
+pub use error::RouterError;
+pub use process::{Router, run};

@@ -1,0 +1,62 @@
+//! What can keep the router from running, and the control plane from reaching it.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// What could not be done; the message says what to do next.
+#[derive(Debug, thiserror::Error)]
+pub enum RouterError {
+    /// The public port cannot be had.
+    #[error(
+        "Cannot listen on {addr} for the apps' requests: {source}. Stop what uses that port, or choose another one (--apps)"
+    )]
+    Listen {
+        /// Which.
+        addr: SocketAddr,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Another router holds the folder.
+    #[error("Another router already runs on {}. Use that one, or stop it first", dir.display())]
+    AlreadyRuns {
+        /// Which.
+        dir: PathBuf,
+    },
+    /// A file or socket of the router cannot be used.
+    #[error("Cannot {what} {}: {source}", path.display())]
+    File {
+        /// What was tried.
+        what: &'static str,
+        /// With which file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A thread could not be started or ended before its time.
+    #[error("A thread of the router ended: {0}. The router must be restarted")]
+    Thread(String),
+    /// The router process ended before it was ready.
+    #[error("The router did not start: {why}")]
+    DidNotStart {
+        /// Its last words.
+        why: String,
+    },
+    /// The other side of the control socket said something else than the protocol.
+    #[error("The router's control socket said something unexpected: {0}. Do both sides have the same version?")]
+    Protocol(String),
+    /// The router did not carry out a command.
+    #[error("The router refused a command: {0}")]
+    Refused(String),
+    /// The link was stopped.
+    #[error("The link to the router is stopped")]
+    Stopped,
+}
+
+impl RouterError {
+    pub(crate) fn file(what: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::File { what, path, source }
+    }
+}

@@ -1,0 +1,153 @@
+//! The control plane's end of the control socket: finds or starts the router process and keeps it supplied.
+//!
+//! The link keeps its own copy of the table. Whenever the router is another one than before, it gets all of it again.
+
+use crate::config::{Limits, RouterConfig};
+use crate::error::RouterError;
+use crate::wire::Command;
+use model::id::{AppId, DynoId};
+use model::route::Route;
+use model::time::Timestamp;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+
+mod session;
+mod start;
+
+/// Orders that wait for the router.
+const ORDERS: usize = 256;
+
+/// Events that wait for the control plane; log lines beyond it are dropped and counted.
+const EVENTS: usize = 16 * 1024;
+
+/// How to reach the router, or to start it.
+#[derive(Debug, Clone)]
+pub struct LinkConfig {
+    /// The binary that knows `router …`.
+    pub exe: PathBuf,
+    /// The run folder, private to the owner; it must exist.
+    pub dir: PathBuf,
+    /// Where clients connect; port 0: wherever a living router listens already, or any free port.
+    pub listen: SocketAddr,
+    /// One log line per request?
+    pub request_log: bool,
+    /// Threads of the router; `None`: one per core.
+    pub threads: Option<NonZeroUsize>,
+}
+
+impl LinkConfig {
+    fn router(&self, listen: SocketAddr) -> RouterConfig {
+        RouterConfig {
+            listen,
+            dir: self.dir.clone(),
+            request_log: self.request_log,
+            threads: self.threads,
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// What the router tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RouterEvent {
+    /// One request's log line: source `heroku`, process `router`.
+    Log {
+        /// In whose log.
+        app: AppId,
+        /// When the request ended.
+        at: Timestamp,
+        /// The line.
+        text: String,
+    },
+    /// That many log lines were lost, because nobody took them in time.
+    Dropped {
+        /// How many.
+        count: u64,
+    },
+    /// The router had ended and another one runs, with the same table.
+    Restarted {
+        /// Its process id.
+        pid: u32,
+    },
+}
+
+/// How a drain went.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Drained {
+    /// Requests in flight on the dynos when it was asked for.
+    pub in_flight_at_start: usize,
+    /// Requests still in flight there: 0, unless the limit came first.
+    pub left: usize,
+}
+
+/// The control plane's hold on the router process. Dropping it leaves the router running.
+#[derive(Debug, Clone)]
+pub struct RouterLink {
+    addr: SocketAddr,
+    orders: mpsc::Sender<Errand>,
+}
+
+/// An order and who waits for its end.
+#[derive(Debug)]
+struct Errand {
+    command: Command,
+    done: oneshot::Sender<Result<Drained, RouterError>>,
+}
+
+impl RouterLink {
+    /// Connects to the router that runs on this folder, or starts one that outlives this process. From then on the
+    /// link restarts and supplies it by itself. A living router serves its saved table until [`RouterLink::sync`].
+    ///
+    /// # Errors
+    /// When no router runs and none can be started: the message has its last words.
+    pub async fn ensure(config: LinkConfig) -> Result<(Self, mpsc::Receiver<RouterEvent>), RouterError> {
+        let connected = start::connect_or_start(&config, config.listen).await?;
+        let addr = connected.addr;
+        let (orders, waiting) = mpsc::channel(ORDERS);
+        let (events, taken) = mpsc::channel(EVENTS);
+        tokio::spawn(session::supervise(config, connected, waiting, events));
+        Ok((Self { addr, orders }, taken))
+    }
+
+    /// Where clients connect.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Makes these the whole table; returns when every thread of the router uses it.
+    pub async fn sync(&self, routes: Vec<Route>) -> Result<(), RouterError> {
+        self.order(Command::Sync { routes }).await.map(drop)
+    }
+
+    /// Adds or replaces one app; returns when every thread of the router uses it.
+    pub async fn set(&self, route: Route) -> Result<(), RouterError> {
+        self.order(Command::Set { route }).await.map(drop)
+    }
+
+    /// Removes one app; returns when no thread of the router knows it any more.
+    pub async fn remove(&self, app: AppId) -> Result<(), RouterError> {
+        self.order(Command::Remove { app }).await.map(drop)
+    }
+
+    /// Waits until no request is in flight on these dynos, WebSockets included, at most for `limit`. Take them out of
+    /// the table first, or requests keep coming.
+    pub async fn drain(&self, dynos: Vec<DynoId>, limit: Duration) -> Result<Drained, RouterError> {
+        let limit_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
+        self.order(Command::Drain { dynos, limit_ms }).await
+    }
+
+    /// Ends the router in order; returns when its port is free and its requests are answered (at most 30 s).
+    pub async fn stop(&self) -> Result<(), RouterError> {
+        self.order(Command::Stop).await.map(drop)
+    }
+
+    async fn order(&self, command: Command) -> Result<Drained, RouterError> {
+        let (done, wait) = oneshot::channel();
+        self.orders.send(Errand { command, done }).await.map_err(|_| RouterError::Stopped)?;
+        wait.await.map_err(|_| RouterError::Stopped)?
+    }
+}

@@ -1,0 +1,201 @@
+//! The life of a link: one session per router process, the table carried over from one to the next.
+
+use super::start::{Connected, connect_or_start};
+use super::{Drained, Errand, LinkConfig, RouterEvent};
+use crate::error::RouterError;
+use crate::outbox;
+use crate::wire::{self, Command, Frame, Notice, Order};
+use model::id::AppId;
+use model::route::Route;
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::mpsc;
+use tokio::time::sleep;
+
+/// After a router could not be started: how long until the next attempt.
+const TRY_AGAIN: Duration = Duration::from_millis(200);
+
+/// Frames that are read ahead.
+const FRAMES: usize = 16;
+
+/// What outlives a session.
+struct Link {
+    /// `None` until the control plane said what the whole table is.
+    table: Option<BTreeMap<AppId, Route>>,
+    open: HashMap<u64, Errand>,
+    last_id: u64,
+    stopping: bool,
+    lost: u64,
+    events: mpsc::Sender<RouterEvent>,
+}
+
+/// How a session ended.
+enum Ended {
+    /// The router is gone.
+    Router,
+    /// The control plane dropped the link or stopped the router.
+    Link,
+}
+
+/// Keeps a router running and supplied until the link is dropped or stopped.
+pub(super) async fn supervise(
+    config: LinkConfig,
+    mut connected: Connected,
+    mut orders: mpsc::Receiver<Errand>,
+    events: mpsc::Sender<RouterEvent>,
+) {
+    let mut link = Link { table: None, open: HashMap::new(), last_id: 0, stopping: false, lost: 0, events };
+    // A router that comes after this one must serve at the same address.
+    let listen = connected.addr;
+    loop {
+        match link.session(connected, &mut orders).await {
+            Ended::Link => return,
+            Ended::Router => tracing::warn!("The router ended; starting another one"),
+        }
+        connected = loop {
+            match connect_or_start(&config, listen).await {
+                Ok(connected) => break connected,
+                Err(error) => tracing::error!(%error, "There is no router; trying again"),
+            }
+            sleep(TRY_AGAIN).await;
+            if orders.is_closed() {
+                return;
+            }
+        };
+        let pid = connected.pid;
+        tracing::info!(router.pid = pid, "Another router runs");
+        link.tell(RouterEvent::Restarted { pid });
+    }
+}
+
+impl Link {
+    async fn session(&mut self, connected: Connected, orders: &mut mpsc::Receiver<Errand>) -> Ended {
+        let Connected { from, mut to, .. } = connected;
+        let (frames, mut read) = mpsc::channel(FRAMES);
+        // Reading a frame cannot be interrupted, so it has a task of its own.
+        let reader = tokio::spawn(read_frames(from, frames));
+        if self.resume(&mut to).await.is_err() {
+            return Ended::Router;
+        }
+        let ended = loop {
+            let written = tokio::select! {
+                errand = orders.recv() => match errand {
+                    Some(errand) => self.send(&mut to, errand).await,
+                    None => break Ended::Link,
+                },
+                frame = read.recv() => match frame {
+                    Some(frame) => { self.take(frame); Ok(()) }
+                    None if self.stopping => { self.stopped(); break Ended::Link }
+                    None => break Ended::Router,
+                },
+            };
+            if written.is_err() && !self.stopping {
+                break Ended::Router;
+            }
+        };
+        reader.abort();
+        ended
+    }
+
+    /// A new router gets the whole table, then what the last one left undone.
+    async fn resume(&mut self, to: &mut OwnedWriteHalf) -> std::io::Result<()> {
+        if let Some(table) = &self.table {
+            let routes = table.values().cloned().collect();
+            self.last_id += 1;
+            wire::write_json(to, &Order { id: self.last_id, command: Command::Sync { routes } }).await?;
+        }
+        let mut undone: Vec<(u64, Errand)> = self.open.drain().collect();
+        undone.sort_by_key(|(id, _)| *id);
+        for (_, errand) in undone {
+            self.send(to, errand).await?;
+        }
+        Ok(())
+    }
+
+    async fn send(&mut self, to: &mut OwnedWriteHalf, errand: Errand) -> std::io::Result<()> {
+        match &errand.command {
+            Command::Sync { routes } => {
+                self.table = Some(routes.iter().map(|route| (route.app, route.clone())).collect());
+            }
+            Command::Set { route } => {
+                if let Some(table) = &mut self.table {
+                    table.insert(route.app, route.clone());
+                }
+            }
+            Command::Remove { app } => {
+                if let Some(table) = &mut self.table {
+                    table.remove(app);
+                }
+            }
+            Command::Drain { .. } => {}
+            Command::Stop => self.stopping = true,
+        }
+        self.last_id += 1;
+        let order = Order { id: self.last_id, command: errand.command.clone() };
+        self.open.insert(order.id, errand);
+        wire::write_json(to, &order).await
+    }
+
+    fn take(&mut self, frame: Frame<Notice>) {
+        match frame {
+            Frame::Json(Notice::Hello { .. }) => {}
+            // A stop is done when the router is gone, not when it has heard of it.
+            Frame::Json(Notice::Done { id }) if self.is_stop(id) => {}
+            Frame::Json(Notice::Done { id }) => self.done(id, Ok(Drained::default())),
+            Frame::Json(Notice::Drained { id, at_start, left }) => {
+                self.done(id, Ok(Drained { in_flight_at_start: at_start, left }));
+            }
+            Frame::Json(Notice::Refused { id, why }) => self.done(id, Err(RouterError::Refused(why))),
+            Frame::Json(Notice::Dropped { count }) => self.lost += count,
+            Frame::Lines(lines) => match outbox::read(&lines) {
+                Some(lines) => {
+                    lines.into_iter().for_each(|(app, at, text)| self.tell(RouterEvent::Log { app, at, text }));
+                }
+                None => tracing::warn!("The router sent log lines that cannot be read"),
+            },
+        }
+    }
+
+    fn is_stop(&self, id: u64) -> bool {
+        matches!(self.open.get(&id), Some(Errand { command: Command::Stop, .. }))
+    }
+
+    fn stopped(&mut self) {
+        for (_, errand) in self.open.drain() {
+            // Whoever asked may have left.
+            let _ = errand.done.send(Ok(Drained::default()));
+        }
+    }
+
+    fn done(&mut self, id: u64, result: Result<Drained, RouterError>) {
+        if let Some(errand) = self.open.remove(&id) {
+            // Whoever asked may have left.
+            let _ = errand.done.send(result);
+        }
+    }
+
+    /// Never waits: an answer to an order must not stand behind a full queue of log lines.
+    fn tell(&mut self, event: RouterEvent) {
+        if self.lost > 0 && self.events.try_send(RouterEvent::Dropped { count: self.lost }).is_ok() {
+            self.lost = 0;
+        }
+        if self.events.try_send(event).is_err() {
+            self.lost += 1;
+        }
+    }
+}
+
+async fn read_frames(mut from: OwnedReadHalf, frames: mpsc::Sender<Frame<Notice>>) {
+    loop {
+        match wire::read::<Notice>(&mut from).await {
+            Ok(Some(frame)) => {
+                if frames.send(frame).await.is_err() {
+                    return;
+                }
+            }
+            Ok(None) => return,
+            Err(error) => return tracing::warn!(%error, "The control connection broke"),
+        }
+    }
+}

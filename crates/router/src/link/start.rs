@@ -1,0 +1,136 @@
+//! Finding the router that runs, or starting one.
+
+use super::LinkConfig;
+use crate::error::RouterError;
+use crate::socket;
+use crate::wire::{self, Command, Frame, Notice, Order, PROTOCOL};
+use std::fs::{File, OpenOptions};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::process::{Child, Command as Program};
+use tokio::time::{Instant, sleep, timeout};
+
+/// A router that does not say hello within this is taken for dead.
+const HELLO_LIMIT: Duration = Duration::from_secs(5);
+
+/// Between two looks whether a new router listens.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
+
+/// A router of another version or address gets this long to leave its port.
+const LEAVE_LIMIT: Duration = Duration::from_secs(35);
+
+const LOG_NAME: &str = "router.log";
+
+/// The log is begun anew beyond this.
+const LOG_LIMIT_BYTES: u64 = 1024 * 1024;
+
+/// The end of the log that is looked at for the reason of a failed start.
+const LAST_WORDS_BYTES: usize = 2000;
+
+/// An open control connection.
+#[derive(Debug)]
+pub(super) struct Connected {
+    pub(super) from: OwnedReadHalf,
+    pub(super) to: OwnedWriteHalf,
+    pub(super) addr: SocketAddr,
+    pub(super) pid: u32,
+}
+
+/// A connection to the router of this folder, on `listen` unless its port is 0.
+pub(super) async fn connect_or_start(config: &LinkConfig, listen: SocketAddr) -> Result<Connected, RouterError> {
+    match connect(config).await {
+        Ok(Some(living)) if listen.port() == 0 || living.addr == listen => return Ok(living),
+        Ok(Some(other)) => {
+            tracing::info!(router.addr = %other.addr, "The router serves another address; replacing it");
+            leave(other.from, other.to).await;
+        }
+        Ok(None) => {}
+        Err(error) => tracing::warn!(%error, "The router that runs cannot be used; replacing it"),
+    }
+    start(config, listen).await
+}
+
+/// `None`: nobody listens.
+async fn connect(config: &LinkConfig) -> Result<Option<Connected>, RouterError> {
+    let Ok(stream) = socket::connect(&config.dir).await else { return Ok(None) };
+    let (mut from, to) = stream.into_split();
+    match timeout(HELLO_LIMIT, wire::read::<Notice>(&mut from)).await {
+        Ok(Ok(Some(Frame::Json(Notice::Hello { protocol: PROTOCOL, addr, pid })))) => {
+            Ok(Some(Connected { from, to, addr, pid }))
+        }
+        Ok(Ok(None)) => Ok(None),
+        Ok(Ok(Some(other))) => {
+            leave(from, to).await;
+            Err(RouterError::Protocol(format!("{other:?}")))
+        }
+        Ok(Err(error)) => {
+            leave(from, to).await;
+            Err(error)
+        }
+        Err(_) => Err(RouterError::Protocol("no hello".into())),
+    }
+}
+
+/// Tells a router to end and waits until it left its port.
+async fn leave(mut from: OwnedReadHalf, mut to: OwnedWriteHalf) {
+    // It may be gone already.
+    let _ = wire::write_json(&mut to, &Order { id: 0, command: Command::Stop }).await;
+    let gone = async { while let Ok(Some(_)) = wire::read::<serde_json::Value>(&mut from).await {} };
+    let _ = timeout(LEAVE_LIMIT, gone).await;
+}
+
+async fn start(config: &LinkConfig, listen: SocketAddr) -> Result<Connected, RouterError> {
+    let mut child = spawn(config, listen)?;
+    let until = Instant::now() + HELLO_LIMIT;
+    loop {
+        if let Some(connected) = connect(config).await? {
+            // Takes the exit status whenever it comes; the child runs on when this process ends.
+            tokio::spawn(async move { child.wait().await });
+            return Ok(connected);
+        }
+        if let Ok(Some(_)) = child.try_wait() {
+            return Err(RouterError::DidNotStart { why: last_words(config) });
+        }
+        if Instant::now() > until {
+            // It must not come up later, beside the next attempt.
+            let _ = child.kill().await;
+            return Err(RouterError::DidNotStart { why: format!("it did not answer within {HELLO_LIMIT:?}") });
+        }
+        sleep(LOOK_AGAIN).await;
+    }
+}
+
+fn spawn(config: &LinkConfig, listen: SocketAddr) -> Result<Child, RouterError> {
+    let log = log(config)?;
+    let mut program = Program::new(&config.exe);
+    // Its own log: a pipe or terminal of ours would be held open long after our end.
+    program.arg("router").args(config.router(listen).to_args());
+    program.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).kill_on_drop(false);
+    program.spawn().map_err(RouterError::file("start", &config.exe))
+}
+
+fn log_path(config: &LinkConfig) -> PathBuf {
+    config.dir.join(LOG_NAME)
+}
+
+fn log(config: &LinkConfig) -> Result<File, RouterError> {
+    let path = log_path(config);
+    let old = std::fs::metadata(&path).map_or(0, |old| old.len());
+    let mut open = OpenOptions::new();
+    open.create(true).append(true);
+    let file = open.open(&path).map_err(RouterError::file("open", &path))?;
+    if old > LOG_LIMIT_BYTES {
+        file.set_len(0).map_err(RouterError::file("shorten", &path))?;
+    }
+    Ok(file)
+}
+
+fn last_words(config: &LinkConfig) -> String {
+    let log = std::fs::read(log_path(config)).unwrap_or_default();
+    let end = String::from_utf8_lossy(&log[log.len().saturating_sub(LAST_WORDS_BYTES)..]).into_owned();
+    let last = end.lines().rev().find(|line| !line.trim().is_empty());
+    last.map_or_else(|| "it ended without a word".to_owned(), ToOwned::to_owned)
+}

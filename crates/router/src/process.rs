@@ -1,0 +1,159 @@
+//! The router process: its threads, and its end.
+
+use crate::config::RouterConfig;
+use crate::control::Control;
+use crate::error::RouterError;
+use crate::listen::listen;
+use crate::outbox::Outbox;
+use crate::worker::{self, Message, Shared};
+use crate::{saved, socket};
+use model::world::World;
+use std::fs::File;
+use std::net::{SocketAddr, TcpListener};
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use tokio::net::UnixListener;
+use tokio::sync::{Notify, mpsc};
+
+/// Orders that wait for a thread.
+const MAILBOX: usize = 64;
+
+const LOCK_NAME: &str = "router.lock";
+
+/// A router that runs in this process.
+#[derive(Debug)]
+pub struct Router {
+    addr: SocketAddr,
+    stop: Arc<Notify>,
+    control: Option<JoinHandle<Result<(), RouterError>>>,
+}
+
+impl Router {
+    /// Starts a router; it serves the saved table at once.
+    pub fn start(config: &RouterConfig, world: Arc<dyn World>) -> Result<Self, RouterError> {
+        let lock = lock(&config.dir)?;
+        let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let count = config.threads.map_or_else(cores, NonZeroUsize::get);
+        let (listeners, addr) = listen(config.listen, count)?;
+        let orders =
+            socket::bind(&config.dir).map_err(RouterError::file("listen on", config.dir.join(socket::NAME)))?;
+        let routes = saved::load(&config.dir);
+        let outbox = Outbox::new(config.limits.log_backlog_bytes);
+        let shared = Arc::new(Shared {
+            limits: config.limits.clone(),
+            world,
+            outbox: config.request_log.then(|| Arc::clone(&outbox)),
+            port: addr.port(),
+            saved: routes.clone(),
+        });
+        let threads =
+            listeners.into_iter().map(|listener| Thread::start(&shared, listener)).collect::<Result<_, _>>()?;
+        let stop = Arc::new(Notify::new());
+        let control = Control::new(config, addr, routes, outbox, Arc::clone(&stop));
+        let thread = std::thread::Builder::new().name("router-control".into());
+        let control = thread.spawn(move || in_runtime(control, orders, threads, lock)).map_err(cannot_start)?;
+        tracing::info!(%addr, threads = count, "The router serves on {addr}");
+        Ok(Self { addr, stop, control: Some(control) })
+    }
+
+    /// Where clients connect.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Ends it in order: no new connections, requests in flight get their limit.
+    pub fn stop(&self) {
+        self.stop.notify_one();
+    }
+
+    /// Waits until it ended.
+    pub fn wait(mut self) -> Result<(), RouterError> {
+        match self.control.take().map(JoinHandle::join) {
+            Some(Ok(ended)) => ended,
+            Some(Err(_)) | None => Err(RouterError::Thread("the control thread panicked".into())),
+        }
+    }
+}
+
+/// `flowline router`: runs until it is told to stop. Must be called before there is any other thread or runtime.
+pub fn run(config: &RouterConfig, world: Arc<dyn World>) -> Result<(), RouterError> {
+    // A session of its own: neither Ctrl-C nor the end of the terminal that started the server reaches it. Fails only
+    // when a person starts it by hand as a job of a shell, who then may want Ctrl-C.
+    let _ = rustix::process::setsid();
+    raise_open_files();
+    let router = Router::start(config, world)?;
+    router.wait()
+}
+
+/// A connection is an open file, and each request may need two.
+fn raise_open_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, "The limit of open files stays as it is");
+    }
+}
+
+/// One router per folder; the kernel gives the lock back when the process ends, however it ends.
+fn lock(dir: &Path) -> Result<File, RouterError> {
+    let path = dir.join(LOCK_NAME);
+    let file = File::create(&path).map_err(RouterError::file("create", &path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(RouterError::AlreadyRuns { dir: dir.to_owned() }),
+        Err(std::fs::TryLockError::Error(source)) => Err(RouterError::file("lock", path)(source)),
+    }
+}
+
+fn cannot_start(error: std::io::Error) -> RouterError {
+    RouterError::Thread(error.to_string())
+}
+
+/// A thread that serves requests.
+pub(crate) struct Thread {
+    pub(crate) messages: mpsc::Sender<Message>,
+    handle: JoinHandle<std::io::Result<()>>,
+}
+
+impl Thread {
+    fn start(shared: &Arc<Shared>, listener: TcpListener) -> Result<Self, RouterError> {
+        let (messages, mailbox) = mpsc::channel(MAILBOX);
+        let shared = Arc::clone(shared);
+        let thread = std::thread::Builder::new().name("router-worker".into());
+        let handle = thread.spawn(move || worker::run(&shared, listener, mailbox)).map_err(cannot_start)?;
+        Ok(Self { messages, handle })
+    }
+
+    fn join(self) -> Result<(), RouterError> {
+        drop(self.messages);
+        match self.handle.join() {
+            Ok(ended) => ended.map_err(cannot_start),
+            Err(_) => Err(RouterError::Thread("it panicked".into())),
+        }
+    }
+}
+
+/// The control thread.
+fn in_runtime(
+    control: Control,
+    listener: std::os::unix::net::UnixListener,
+    threads: Vec<Thread>,
+    lock: File,
+) -> Result<(), RouterError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(cannot_start)?;
+    let local = tokio::task::LocalSet::new();
+    local.block_on(&runtime, async {
+        let listener = UnixListener::from_std(listener).map_err(cannot_start)?;
+        control.run(listener, threads, lock).await
+    })
+}
+
+/// Waits for the ends of all threads.
+pub(crate) async fn join(threads: Vec<Thread>) -> Result<(), RouterError> {
+    let joined = tokio::task::spawn_blocking(|| threads.into_iter().try_for_each(Thread::join));
+    joined.await.map_err(|error| RouterError::Thread(error.to_string()))?
+}

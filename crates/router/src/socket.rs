@@ -1,0 +1,46 @@
+//! The control socket's place. A socket's path may have 107 bytes; a data folder's may be longer.
+
+use rustix::fs::{Mode, OFlags, open};
+use std::fs;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use tokio::net::UnixStream;
+
+/// In the router's folder.
+pub(crate) const NAME: &str = "router.sock";
+
+/// `sun_path` has 108 bytes, the last one is zero.
+const PATH_LIMIT_BYTES: usize = 107;
+
+/// The socket's path in a form that the kernel takes, and what must stay open while it is used.
+fn short(dir: &Path) -> io::Result<(PathBuf, Option<OwnedFd>)> {
+    let path = dir.join(NAME);
+    if path.as_os_str().len() <= PATH_LIMIT_BYTES {
+        return Ok((path, None));
+    }
+    let folder = open(dir, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    let path = PathBuf::from(format!("/proc/self/fd/{}/{NAME}", folder.as_raw_fd()));
+    Ok((path, Some(folder)))
+}
+
+/// Listens there. The caller holds the folder's lock, so an old socket is nobody's.
+pub(crate) fn bind(dir: &Path) -> io::Result<UnixListener> {
+    let (path, _folder) = short(dir)?;
+    match fs::remove_file(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    let listener = UnixListener::bind(&path)?;
+    listener.set_nonblocking(true)?;
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
+    Ok(listener)
+}
+
+/// Connects to who listens there.
+pub(crate) async fn connect(dir: &Path) -> io::Result<UnixStream> {
+    let (path, _folder) = short(dir)?;
+    UnixStream::connect(&path).await
+}

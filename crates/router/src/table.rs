@@ -1,0 +1,195 @@
+//! A thread's own copy of the route table.
+
+use crate::pool::Backend;
+use model::id::{AppId, DynoId};
+use model::route::{Route, Web};
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use tokio::sync::Notify;
+
+/// What the control plane changes.
+#[derive(Debug, Clone)]
+pub(crate) enum Change {
+    /// The whole table.
+    Sync(Vec<Route>),
+    /// One app, new or changed.
+    Set(Route),
+    /// One app less.
+    Remove(AppId),
+}
+
+/// What a request meets, with the dynos of this thread behind it.
+#[derive(Clone)]
+pub(crate) enum Meets {
+    Up(Rc<[Rc<Backend>]>),
+    Starting,
+    NoWeb,
+    Crashed,
+    Maintenance,
+    Blank,
+    /// The app was removed while a request waited for it.
+    Gone,
+}
+
+/// One app.
+pub(crate) struct App {
+    pub(crate) id: AppId,
+    hosts: RefCell<Vec<Rc<str>>>,
+    meets: RefCell<Meets>,
+    changed: Notify,
+    held: Cell<usize>,
+}
+
+impl App {
+    pub(crate) fn meets(&self) -> Meets {
+        self.meets.borrow().clone()
+    }
+
+    /// Resolves at the next change of what requests meet.
+    pub(crate) fn changed(&self) -> tokio::sync::futures::Notified<'_> {
+        self.changed.notified()
+    }
+
+    fn turn_to(&self, meets: Meets) {
+        *self.meets.borrow_mut() = meets;
+        self.changed.notify_waiters();
+    }
+}
+
+/// A request's place among those that wait for a dyno (H11).
+pub(crate) struct Held(Rc<App>);
+
+impl Held {
+    /// `None`: too many wait already.
+    pub(crate) fn take(app: &Rc<App>, limit: usize) -> Option<Self> {
+        let held = app.held.get();
+        (held < limit).then(|| {
+            app.held.set(held + 1);
+            Self(Rc::clone(app))
+        })
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.held.set(self.0.held.get().saturating_sub(1));
+    }
+}
+
+/// Hosts to apps, and the dynos behind them.
+#[derive(Default)]
+pub(crate) struct Table {
+    hosts: RefCell<HashMap<Rc<str>, Rc<App>>>,
+    apps: RefCell<HashMap<AppId, Rc<App>>>,
+    /// Also those that left the table while requests were in flight on them.
+    backends: RefCell<HashMap<DynoId, Rc<Backend>>>,
+}
+
+impl Table {
+    /// The app of a lower-case host name, and that name.
+    pub(crate) fn find(&self, host: &str) -> Option<(Rc<str>, Rc<App>)> {
+        self.hosts.borrow().get_key_value(host).map(|(host, app)| (Rc::clone(host), Rc::clone(app)))
+    }
+
+    pub(crate) fn apply(&self, change: &Change) {
+        match change {
+            Change::Sync(routes) => {
+                let gone = |id: &&AppId| !routes.iter().any(|route| route.app == **id);
+                let gone: Vec<AppId> = self.apps.borrow().keys().filter(gone).copied().collect();
+                gone.into_iter().for_each(|id| self.remove(id));
+                routes.iter().for_each(|route| self.set(route));
+            }
+            Change::Set(route) => self.set(route),
+            Change::Remove(id) => self.remove(*id),
+        }
+        self.retire_unused();
+    }
+
+    fn set(&self, route: &Route) {
+        let meets = match &route.web {
+            Web::Blank => Meets::Blank,
+            Web::Maintenance => Meets::Maintenance,
+            Web::NoWeb => Meets::NoWeb,
+            Web::Starting => Meets::Starting,
+            Web::Crashed => Meets::Crashed,
+            Web::Up { backends } if backends.is_empty() => Meets::Starting,
+            Web::Up { backends } => Meets::Up(backends.iter().map(|backend| self.backend(backend)).collect()),
+        };
+        let app = Rc::clone(self.apps.borrow_mut().entry(route.app).or_insert_with(|| {
+            Rc::new(App {
+                id: route.app,
+                hosts: RefCell::default(),
+                meets: RefCell::new(Meets::Gone),
+                changed: Notify::new(),
+                held: Cell::new(0),
+            })
+        }));
+        self.name(&app, &route.hosts);
+        app.turn_to(meets);
+    }
+
+    /// Gives `app` exactly these host names.
+    fn name(&self, app: &Rc<App>, names: &[String]) {
+        let mut hosts = self.hosts.borrow_mut();
+        for old in app.hosts.borrow_mut().drain(..) {
+            if hosts.get(&old).is_some_and(|owner| owner.id == app.id) {
+                hosts.remove(&old);
+            }
+        }
+        for name in names {
+            let name: Rc<str> = name.to_ascii_lowercase().into();
+            hosts.insert(Rc::clone(&name), Rc::clone(app));
+            app.hosts.borrow_mut().push(name);
+        }
+    }
+
+    fn remove(&self, id: AppId) {
+        let Some(app) = self.apps.borrow_mut().remove(&id) else { return };
+        self.name(&app, &[]);
+        app.turn_to(Meets::Gone);
+    }
+
+    /// The one [`Backend`] of a dyno; another address makes it another one.
+    fn backend(&self, backend: &model::route::Backend) -> Rc<Backend> {
+        let mut backends = self.backends.borrow_mut();
+        match backends.get(&backend.dyno) {
+            Some(known) if known.addr == backend.addr => {
+                known.recall();
+                Rc::clone(known)
+            }
+            Some(_) | None => {
+                let new = Backend::new(backend);
+                backends.insert(backend.dyno, Rc::clone(&new));
+                new
+            }
+        }
+    }
+
+    /// Closes the connections of dynos that no route leads to, and forgets them when nothing is in flight there.
+    fn retire_unused(&self) {
+        let mut used = std::collections::HashSet::new();
+        for app in self.apps.borrow().values() {
+            if let Meets::Up(backends) = &*app.meets.borrow() {
+                used.extend(backends.iter().map(|backend| backend.dyno));
+            }
+        }
+        self.backends.borrow_mut().retain(|dyno, backend| {
+            if used.contains(dyno) {
+                return true;
+            }
+            backend.retire();
+            backend.in_flight() > 0
+        });
+    }
+
+    /// Those of these dynos that this thread still knows.
+    pub(crate) fn backends(&self, dynos: &[DynoId]) -> Vec<Rc<Backend>> {
+        let known = self.backends.borrow();
+        dynos.iter().filter_map(|dyno| known.get(dyno).cloned()).collect()
+    }
+
+    pub(crate) fn all_backends(&self) -> Vec<Rc<Backend>> {
+        self.backends.borrow().values().cloned().collect()
+    }
+}

@@ -1,0 +1,141 @@
+//! What a client connection waits for, and since when: one lazy timer serves every limit of section 9.3.
+//!
+//! A request only notes moments here. The connection's one timer wakes at most once per shortest limit, looks at the
+//! notes and goes back to sleep, so that no request pays for a timer of its own.
+
+use crate::config::Limits;
+use crate::failure::Failure;
+use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::{Poll, Waker};
+use tokio::time::Instant;
+
+/// Whose turn it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// No request is open: the client may send one.
+    Idle,
+    /// The router itself looks for a dyno; those waits have limits of their own.
+    Router,
+    /// The client must send more of the request's body.
+    ClientBody,
+    /// The dyno must begin its response.
+    DynoHead,
+    /// The dyno must send more of its response.
+    DynoBody,
+    /// The client must take what was sent.
+    ClientRead,
+}
+
+/// The notes of one client connection.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    turn: Cell<Turn>,
+    since: Cell<Instant>,
+    expired: Cell<Option<Failure>>,
+    /// The request's body broke off or was malformed.
+    broken_body: Cell<Option<Failure>>,
+    closing: Cell<bool>,
+    waker: RefCell<Option<Waker>>,
+}
+
+impl Watch {
+    pub(crate) fn new(now: Instant) -> Rc<Self> {
+        Rc::new(Self {
+            turn: Cell::new(Turn::Idle),
+            since: Cell::new(now),
+            expired: Cell::new(None),
+            broken_body: Cell::new(None),
+            closing: Cell::new(false),
+            waker: RefCell::new(None),
+        })
+    }
+
+    pub(crate) fn turn(&self) -> Turn {
+        self.turn.get()
+    }
+
+    /// A new request: forget what happened to the one before.
+    pub(crate) fn open(&self) {
+        self.turn.set(Turn::Router);
+        self.expired.set(None);
+        self.broken_body.set(None);
+    }
+
+    /// Somebody else's turn begins now.
+    pub(crate) fn pass(&self, turn: Turn, now: Instant) {
+        self.turn.set(turn);
+        self.since.set(now);
+    }
+
+    /// A byte moved: the same turn begins anew.
+    pub(crate) fn touch(&self, now: Instant) {
+        self.since.set(now);
+    }
+
+    /// The turn changes without a byte having moved.
+    pub(crate) fn wait_for(&self, turn: Turn) {
+        self.turn.set(turn);
+    }
+
+    pub(crate) fn break_body(&self, failure: Failure) {
+        self.broken_body.set(Some(failure));
+    }
+
+    pub(crate) fn broken_body(&self) -> Option<Failure> {
+        self.broken_body.get()
+    }
+
+    pub(crate) fn expired(&self) -> Option<Failure> {
+        self.expired.get()
+    }
+
+    /// When the present turn takes too long, and what that is called; `None` while the router is at work.
+    pub(crate) fn limit(&self, limits: &Limits) -> Option<(Instant, Option<Failure>)> {
+        let (length, failure) = match self.turn.get() {
+            Turn::Idle => (limits.client_idle, None),
+            Turn::Router => return None,
+            Turn::ClientBody | Turn::ClientRead => (limits.rolling, Some(Failure::ClientIdle)),
+            Turn::DynoHead => (limits.first_byte, Some(Failure::RequestTimeout)),
+            Turn::DynoBody => (limits.rolling, Some(Failure::IdleConnection)),
+        };
+        Some((self.since.get() + length, failure))
+    }
+
+    pub(crate) fn expire(&self, failure: Failure) {
+        self.expired.set(Some(failure));
+    }
+
+    /// Asks the connection to end after the request it is in.
+    pub(crate) fn close(&self) {
+        self.closing.set(true);
+        if let Some(waker) = self.waker.borrow().as_ref() {
+            waker.wake_by_ref();
+        }
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.get()
+    }
+
+    pub(crate) fn set_waker(&self, waker: &Waker) {
+        let mut kept = self.waker.borrow_mut();
+        match kept.as_mut() {
+            Some(kept) => kept.clone_from(waker),
+            None => *kept = Some(waker.clone()),
+        }
+    }
+
+    /// `work`, unless the present turn takes too long before it is done.
+    pub(crate) async fn limited<T>(&self, work: impl Future<Output = T>) -> Result<T, Failure> {
+        let mut work = pin!(work);
+        std::future::poll_fn(|cx| match (work.as_mut().poll(cx), self.expired.get()) {
+            (Poll::Ready(done), _) => Poll::Ready(Ok(done)),
+            (Poll::Pending, Some(failure)) => Poll::Ready(Err(failure)),
+            (Poll::Pending, None) => Poll::Pending,
+        })
+        .await
+    }
+}

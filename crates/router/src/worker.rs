@@ -1,0 +1,236 @@
+//! One thread of the router: its listener, its clients, its copy of the table, its connections to dynos.
+
+use crate::chance::Chance;
+use crate::config::Limits;
+use crate::connection;
+use crate::forward::Values;
+use crate::outbox::{Lines, Outbox};
+use crate::table::{Change, Table};
+use crate::watch::Watch;
+use hyper::header::HeaderValue;
+use model::id::DynoId;
+use model::route::Route;
+use model::world::World;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::net::TcpListener;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::time::Instant;
+
+/// After an accept failed (too many open files): how long to leave the machine alone.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// How often idle connections to dynos are looked at while there are any.
+const SWEEP: Duration = Duration::from_secs(1);
+
+/// What the control side tells a thread.
+#[derive(Debug)]
+pub(crate) enum Message {
+    /// Change the table; answered when every later request meets the change.
+    Apply(Arc<Change>, oneshot::Sender<()>),
+    /// Answered when nothing is in flight on these dynos, or at the limit.
+    Drain(Arc<[DynoId]>, Duration, oneshot::Sender<InFlight>),
+    /// Accept nothing more (answered when the port is free), end what is in flight, end.
+    Stop(oneshot::Sender<()>),
+}
+
+/// Requests on some dynos.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct InFlight {
+    pub(crate) at_start: usize,
+    pub(crate) left: usize,
+}
+
+/// What all threads get.
+pub(crate) struct Shared {
+    pub(crate) limits: Limits,
+    pub(crate) world: Arc<dyn World>,
+    /// `None`: no log lines.
+    pub(crate) outbox: Option<Arc<Outbox>>,
+    pub(crate) port: u16,
+    /// The table to begin with.
+    pub(crate) saved: Vec<Route>,
+}
+
+/// What one thread has.
+pub(crate) struct Worker {
+    pub(crate) table: Table,
+    pub(crate) limits: Limits,
+    pub(crate) world: Arc<dyn World>,
+    pub(crate) lines: Option<Lines>,
+    pub(crate) chance: Chance,
+    pub(crate) values: Values,
+    /// The port that clients connect to, for `X-Forwarded-Port`.
+    pub(crate) port: HeaderValue,
+    clients: RefCell<HashMap<u64, Weak<Watch>>>,
+    next_client: Cell<u64>,
+    last_gone: Notify,
+    keeps_lines: Notify,
+}
+
+/// Counts a client connection while it lives.
+pub(crate) struct Known<'a> {
+    worker: &'a Worker,
+    number: u64,
+}
+
+impl Drop for Known<'_> {
+    fn drop(&mut self) {
+        let mut clients = self.worker.clients.borrow_mut();
+        clients.remove(&self.number);
+        if clients.is_empty() {
+            self.worker.last_gone.notify_waiters();
+        }
+    }
+}
+
+impl Worker {
+    fn new(shared: &Shared) -> Rc<Self> {
+        Rc::new(Self {
+            table: Table::default(),
+            limits: shared.limits.clone(),
+            world: Arc::clone(&shared.world),
+            lines: shared.outbox.as_ref().map(|outbox| Lines::new(Arc::clone(outbox))),
+            chance: Chance::new(&*shared.world),
+            values: Values::default(),
+            port: HeaderValue::from(shared.port),
+            clients: RefCell::default(),
+            next_client: Cell::new(0),
+            last_gone: Notify::new(),
+            keeps_lines: Notify::new(),
+        })
+    }
+
+    pub(crate) fn register(&self, watch: &Rc<Watch>) -> Known<'_> {
+        let number = self.next_client.get();
+        self.next_client.set(number + 1);
+        self.clients.borrow_mut().insert(number, Rc::downgrade(watch));
+        Known { worker: self, number }
+    }
+
+    /// A connection to a dyno is kept: the sweep has something to look at.
+    pub(crate) fn keeps_lines(&self) {
+        self.keeps_lines.notify_one();
+    }
+
+    /// Closes what idles too long; sleeps without a timer while there is nothing.
+    async fn sweep(&self) {
+        loop {
+            self.keeps_lines.notified().await;
+            let mut some = true;
+            while some {
+                tokio::time::sleep(SWEEP.min(self.limits.dyno_idle)).await;
+                let now = Instant::now();
+                some = false;
+                for backend in self.table.all_backends() {
+                    some |= backend.close_idle(now, &self.limits);
+                }
+            }
+        }
+    }
+
+    async fn drain(&self, dynos: &[DynoId], limit: Duration) -> InFlight {
+        let backends = self.table.backends(dynos);
+        let in_flight = || backends.iter().map(|backend| backend.in_flight()).sum();
+        let at_start = in_flight();
+        let all = async {
+            for backend in &backends {
+                backend.drained().await;
+            }
+        };
+        // At the limit the answer says what is left.
+        let _ = tokio::time::timeout(limit, all).await;
+        InFlight { at_start, left: in_flight() }
+    }
+
+    /// Lets every client finish the request it is in, up to the limit.
+    async fn finish(&self) {
+        let clients: Vec<_> = self.clients.borrow().values().filter_map(Weak::upgrade).collect();
+        clients.iter().for_each(|watch| watch.close());
+        drop(clients);
+        let gone = async {
+            while !self.clients.borrow().is_empty() {
+                self.last_gone.notified().await;
+            }
+            for backend in self.table.all_backends() {
+                backend.drained().await;
+            }
+        };
+        let _ = tokio::time::timeout(self.limits.stop, gone).await;
+    }
+}
+
+/// The thread itself: serves until it is told to stop or nobody can tell it anything any more.
+pub(crate) fn run(shared: &Shared, listener: TcpListener, messages: mpsc::Receiver<Message>) -> std::io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let local = tokio::task::LocalSet::new();
+    let worker = Worker::new(shared);
+    worker.table.apply(&Change::Sync(shared.saved.clone()));
+    let ended = local.block_on(&runtime, serve(Rc::clone(&worker), listener, messages));
+    // Ends the WebSockets and slow clients that the limit left over, each with its log line.
+    drop(local);
+    if let Some(lines) = &worker.lines {
+        lines.flush();
+    }
+    ended
+}
+
+async fn serve(
+    worker: Rc<Worker>,
+    listener: TcpListener,
+    mut messages: mpsc::Receiver<Message>,
+) -> std::io::Result<()> {
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    let accepting = tokio::task::spawn_local(accept(Rc::clone(&worker), listener));
+    let flushed = Rc::clone(&worker);
+    tokio::task::spawn_local(async move {
+        if let Some(lines) = &flushed.lines {
+            lines.keep_flushing().await;
+        }
+    });
+    let swept = Rc::clone(&worker);
+    tokio::task::spawn_local(async move { swept.sweep().await });
+    let mut stopped = None;
+    while let Some(message) = messages.recv().await {
+        match message {
+            Message::Apply(change, done) => {
+                worker.table.apply(&change);
+                // Nobody waits any more: the change stands all the same.
+                let _ = done.send(());
+            }
+            Message::Drain(dynos, limit, done) => {
+                let worker = Rc::clone(&worker);
+                tokio::task::spawn_local(async move {
+                    let _ = done.send(worker.drain(&dynos, limit).await);
+                });
+            }
+            Message::Stop(closed) => {
+                stopped = Some(closed);
+                break;
+            }
+        }
+    }
+    accepting.abort();
+    // Cancelled: the listener is closed now.
+    let _ = accepting.await;
+    drop(stopped);
+    worker.finish().await;
+    Ok(())
+}
+
+async fn accept(worker: Rc<Worker>, listener: tokio::net::TcpListener) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                tokio::task::spawn_local(connection::serve(Rc::clone(&worker), stream, peer));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "A connection was not accepted. Raise the limit of open files if this goes on");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
