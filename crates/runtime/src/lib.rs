@@ -1,1 +1,28 @@
 //! Dynos: start, stop, observe, run to end; the sandbox itself.
+//!
+//! [`Runtime`] lives in `flowline serve`. It asks a small process, the nursery, to fork one keeper per dyno ([`keeper`]).
+//! The keeper is the parent of the dyno's process tree ([`sandbox`]), limits it ([`cgroup`]), holds its output and leaves
+//! its exit status on disk. Keepers outlive both `serve` and the nursery; [`Runtime::open`] finds them again.
+
+mod adopt;
+mod cgroup;
+mod dirs;
+mod doctor;
+mod dyno;
+mod error;
+mod folder;
+pub mod keeper;
+mod nursery;
+mod ports;
+mod runtime;
+mod sandbox;
+mod spec;
+mod sys;
+mod wire;
+
+pub use dirs::{prepare_dir, remove_dir};
+pub use doctor::{Check, Level, doctor};
+pub use dyno::{Dyno, DynoControl, Output, Stopped};
+pub use error::RuntimeError;
+pub use runtime::{Adopted, Runtime, RuntimeConfig, accepts};
+pub use spec::{DYNO_GID, DYNO_UID, DynoSpec, SpecError};

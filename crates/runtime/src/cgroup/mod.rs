@@ -1,0 +1,135 @@
+//! Limits on memory, CPU and processes: cgroup v2, cgroup v1 (also the hybrid layout), or none where the machine gives none.
+
+mod layout;
+mod v1;
+mod v2;
+
+use model::dyno::Limits;
+use model::id::DynoId;
+use rustix::fs::{Mode, OFlags};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+/// The name of our own branch below whatever cgroup we may use.
+const BRANCH: &str = "flowline";
+
+/// Where this machine lets us make cgroups.
+#[derive(Debug, Clone)]
+pub(crate) enum Cgroups {
+    /// One tree for all controllers.
+    V2(v2::Tree),
+    /// A tree for each controller; those that are missing are not limited.
+    V1(v1::Trees),
+    /// Nowhere.
+    None,
+}
+
+impl Cgroups {
+    /// Looks at the machine, makes our branch, and says what cannot be limited.
+    pub(crate) fn prepare() -> (Self, Vec<String>) {
+        let layout = layout::Layout::of_this_process();
+        if v2::is_mounted() {
+            match v2::Tree::prepare(&layout) {
+                Ok((tree, warnings)) => (Self::V2(tree), warnings),
+                Err(why) => (Self::None, vec![format!("dynos have no limits: {why}")]),
+            }
+        } else {
+            let (trees, warnings) = v1::Trees::prepare(&layout);
+            if trees.is_empty() { (Self::None, warnings) } else { (Self::V1(trees), warnings) }
+        }
+    }
+
+    /// A cgroup for one dyno, with its limits set.
+    pub(crate) fn create(&self, id: DynoId, limits: &Limits) -> io::Result<Cgroup> {
+        let name = id.to_string();
+        match self {
+            Self::V2(tree) => tree.create(&name, limits),
+            Self::V1(trees) => trees.create(&name, limits),
+            Self::None => Ok(Cgroup::default()),
+        }
+    }
+}
+
+/// The cgroup of one dyno: one folder on v2, one for each controller on v1.
+#[derive(Debug, Default)]
+pub(crate) struct Cgroup {
+    dirs: Vec<PathBuf>,
+    entrance: Entrance,
+}
+
+/// How the dyno's first process gets in.
+#[derive(Debug, Default)]
+enum Entrance {
+    /// There is nothing to enter.
+    #[default]
+    None,
+    /// It is born there.
+    Birth(OwnedFd),
+    /// It writes itself into these files.
+    Files(Vec<File>),
+}
+
+impl Cgroup {
+    /// For `clone3`.
+    pub(crate) fn birthplace(&self) -> Option<BorrowedFd<'_>> {
+        match &self.entrance {
+            Entrance::Birth(dir) => Some(dir.as_fd()),
+            Entrance::None | Entrance::Files(_) => None,
+        }
+    }
+
+    /// Moves the calling process in, where it was not born there.
+    pub(crate) fn enter(&self) -> io::Result<()> {
+        match &self.entrance {
+            Entrance::None | Entrance::Birth(_) => Ok(()),
+            // Zero stands for the writer itself, whatever its pid is called in this namespace.
+            Entrance::Files(files) => files.iter().try_for_each(|mut file| file.write_all(b"0")),
+        }
+    }
+
+    /// For the dyno's folder, so that it can be removed without its keeper.
+    pub(crate) fn dirs(&self) -> &[PathBuf] {
+        &self.dirs
+    }
+}
+
+/// Removes one; `false`: its last process is not quite gone, try again shortly.
+pub(crate) fn remove(dirs: &[PathBuf]) -> bool {
+    dirs.iter().all(|dir| match fs::remove_dir(dir) {
+        Ok(()) => true,
+        Err(error) => error.kind() == ErrorKind::NotFound,
+    })
+}
+
+/// Makes a cgroup folder; one that a crash left behind is as good as a new one.
+fn make(dir: &Path) -> io::Result<()> {
+    match fs::create_dir(dir) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        made => made,
+    }
+}
+
+/// Sets one value. A cgroup file takes it in one write.
+fn set(dir: &Path, file: &str, value: impl ToString) -> io::Result<()> {
+    let path = dir.join(file);
+    let mut file = OpenOptions::new().write(true).open(&path)?;
+    file.write_all(value.to_string().as_bytes()).map_err(|error| named(&path, &error))
+}
+
+/// [`set`], where the kernel has that file at all.
+fn set_if_there(dir: &Path, file: &str, value: impl ToString) -> io::Result<()> {
+    match set(dir, file, value) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        done => done,
+    }
+}
+
+fn open_dir(dir: &Path) -> io::Result<OwnedFd> {
+    Ok(rustix::fs::open(dir, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?)
+}
+
+fn named(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+}

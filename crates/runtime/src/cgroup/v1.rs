@@ -1,0 +1,85 @@
+//! cgroup v1, and the hybrid layout where the controllers are still there.
+
+use super::layout::Layout;
+use super::{BRANCH, Cgroup, Entrance, make, named, set, set_if_there};
+use model::dyno::Limits;
+use std::fs::OpenOptions;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// What v1 calls 100 % of an ordinary process's share.
+const SHARES_AT_WEIGHT_100: u32 = 1024;
+
+/// The controllers that we use, each in a tree of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Controller {
+    Memory,
+    Cpu,
+    Pids,
+}
+
+/// Our branch in each controller's tree.
+#[derive(Debug, Clone)]
+pub(crate) struct Trees(Vec<(Controller, PathBuf)>);
+
+impl Trees {
+    /// Our branches below this process's own cgroups; what is missing is said.
+    pub(super) fn prepare(layout: &Layout) -> (Self, Vec<String>) {
+        let (mut trees, mut warnings) = (Vec::new(), Vec::new());
+        for (controller, name, what) in [
+            (Controller::Memory, "memory", "memory"),
+            (Controller::Cpu, "cpu", "CPU share"),
+            (Controller::Pids, "pids", "number of processes"),
+        ] {
+            let Some(own) = layout.own_v1(name) else {
+                warnings.push(format!("the {what} of dynos is not limited: no `{name}` cgroup is mounted"));
+                continue;
+            };
+            let branch = own.join(BRANCH);
+            match make(&branch).and_then(|()| writable(&branch)) {
+                Ok(()) => trees.push((controller, branch)),
+                Err(error) => warnings.push(format!(
+                    "the {what} of dynos is not limited: {}: {error}; run as root, or have the folder delegated",
+                    branch.display()
+                )),
+            }
+        }
+        (Self(trees), warnings)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn create(&self, name: &str, limits: &Limits) -> io::Result<Cgroup> {
+        let (mut dirs, mut files) = (Vec::new(), Vec::new());
+        for (controller, branch) in &self.0 {
+            let dir = branch.join(name);
+            make(&dir).map_err(|error| named(&dir, &error))?;
+            limit(*controller, &dir, limits)?;
+            files.push(OpenOptions::new().write(true).open(dir.join("cgroup.procs"))?);
+            dirs.push(dir);
+        }
+        Ok(Cgroup { dirs, entrance: Entrance::Files(files) })
+    }
+}
+
+fn limit(controller: Controller, dir: &Path, limits: &Limits) -> io::Result<()> {
+    match controller {
+        Controller::Memory => {
+            set(dir, "memory.limit_in_bytes", limits.memory_bytes)?;
+            // Memory and swap together: a dyno at its limit shall end, not make the machine swap.
+            set_if_there(dir, "memory.memsw.limit_in_bytes", limits.memory_bytes)
+        }
+        Controller::Cpu => {
+            let shares = u64::from(limits.cpu_weight) * u64::from(SHARES_AT_WEIGHT_100) / 100;
+            set(dir, "cpu.shares", shares.max(2))
+        }
+        // The sandbox's own first process is not the dyno's.
+        Controller::Pids => set(dir, "pids.max", limits.processes.saturating_add(1)),
+    }
+}
+
+fn writable(dir: &Path) -> io::Result<()> {
+    OpenOptions::new().write(true).open(dir.join("cgroup.procs")).map(drop)
+}

@@ -1,0 +1,117 @@
+//! cgroup v2: one tree. Root uses a branch at its top; an ordinary user the branch that was delegated to it.
+
+use super::layout::Layout;
+use super::{BRANCH, Cgroup, Entrance, make, named, open_dir, set, set_if_there};
+use model::dyno::Limits;
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Where v2 is mounted on every machine that has nothing else.
+const MOUNT: &str = "/sys/fs/cgroup";
+
+/// `CGROUP2_SUPER_MAGIC` of `statfs`.
+const MAGIC: i64 = 0x6367_7270;
+
+/// What we limit.
+const CONTROLLERS: [(&str, &str); 3] = [("memory", "memory"), ("cpu", "CPU share"), ("pids", "number of processes")];
+
+/// Our branch, with its controllers switched on.
+#[derive(Debug, Clone)]
+pub(crate) struct Tree {
+    branch: PathBuf,
+    controllers: Vec<&'static str>,
+}
+
+pub(super) fn is_mounted() -> bool {
+    rustix::fs::statfs(MOUNT).is_ok_and(|about| i64::try_from(about.f_type) == Ok(MAGIC))
+}
+
+impl Tree {
+    /// The first place upwards from the top (root) or from our own cgroup (ordinary user) that we may use.
+    pub(super) fn prepare(layout: &Layout) -> Result<(Self, Vec<String>), String> {
+        let (top, own) = layout.own_v2().ok_or("no cgroup2 is mounted at /sys/fs/cgroup")?;
+        let mut reasons = Vec::new();
+        for place in places(top, &own) {
+            match Self::at(&place, place == own) {
+                Ok(found) => return Ok(found),
+                Err(error) => reasons.push(error.to_string()),
+            }
+        }
+        Err(format!("{}; run as root, or under systemd with Delegate=yes", reasons.join("; ")))
+    }
+
+    fn at(place: &Path, is_own: bool) -> io::Result<(Self, Vec<String>)> {
+        let branch = place.join(BRANCH);
+        let offered = fs::read_to_string(place.join("cgroup.controllers"))?;
+        let is_offered = |name: &&'static str| offered.split_whitespace().any(|word| word == *name);
+        let wanted: Vec<&'static str> = CONTROLLERS.iter().map(|(name, _)| *name).filter(is_offered).collect();
+        if wanted.is_empty() {
+            return Err(io::Error::other(format!("{}: no controllers are offered there", place.display())));
+        }
+        OpenOptions::new().write(true).open(place.join("cgroup.procs")).map_err(|error| named(place, &error))?;
+        make(&branch).map_err(|error| named(&branch, &error))?;
+        if let Err(error) = switch_on(place, &wanted) {
+            // Processes may be in leaves only. Our own cgroup was delegated to us: what is in it moves into a leaf.
+            if !is_own {
+                return Err(named(place, &error));
+            }
+            move_into_leaf(place)?;
+            switch_on(place, &wanted).map_err(|error| named(place, &error))?;
+        }
+        switch_on(&branch, &wanted)?;
+        let missing = CONTROLLERS.iter().filter(|(name, _)| !wanted.contains(name));
+        let warnings =
+            missing.map(|(name, what)| format!("the {what} of dynos is not limited: no `{name}` controller"));
+        let warnings = warnings.collect();
+        Ok((Self { branch, controllers: wanted }, warnings))
+    }
+
+    pub(super) fn create(&self, name: &str, limits: &Limits) -> io::Result<Cgroup> {
+        let dir = self.branch.join(name);
+        make(&dir).map_err(|error| named(&dir, &error))?;
+        for controller in &self.controllers {
+            match *controller {
+                "memory" => {
+                    set(&dir, "memory.max", limits.memory_bytes)?;
+                    // A dyno at its limit shall end as a whole, not make the machine swap.
+                    set_if_there(&dir, "memory.swap.max", 0)?;
+                    set_if_there(&dir, "memory.oom.group", 1)?;
+                }
+                "cpu" => set(&dir, "cpu.weight", limits.cpu_weight.clamp(1, 10_000))?,
+                // The sandbox's own first process is not the dyno's.
+                _pids => set(&dir, "pids.max", limits.processes.saturating_add(1))?,
+            }
+        }
+        Ok(Cgroup { entrance: Entrance::Birth(open_dir(&dir)?), dirs: vec![dir] })
+    }
+}
+
+/// Root: the top, else our own cgroup. An ordinary user: upwards as far as things are its own, the highest first,
+/// because a sibling of our own cgroup needs nobody to move.
+fn places(top: &Path, own: &Path) -> Vec<PathBuf> {
+    let mut places: Vec<PathBuf> = own.ancestors().take_while(|dir| dir.starts_with(top)).map(Path::to_owned).collect();
+    if !rustix::process::geteuid().is_root() {
+        places.retain(|dir| rustix::fs::access(dir.join("cgroup.procs"), rustix::fs::Access::WRITE_OK).is_ok());
+    }
+    places.reverse();
+    if rustix::process::geteuid().is_root() && places.len() > 2 {
+        places.drain(1..places.len() - 1);
+    }
+    places
+}
+
+fn switch_on(dir: &Path, controllers: &[&str]) -> io::Result<()> {
+    let words: Vec<String> = controllers.iter().map(|name| format!("+{name}")).collect();
+    set(dir, "cgroup.subtree_control", words.join(" "))
+}
+
+fn move_into_leaf(place: &Path) -> io::Result<()> {
+    let leaf = place.join("flowline-serve");
+    make(&leaf)?;
+    for pid in fs::read_to_string(place.join("cgroup.procs"))?.lines() {
+        // One that ended meanwhile needs no move.
+        let _gone = set(&leaf, "cgroup.procs", pid);
+    }
+    Ok(())
+}

@@ -1,0 +1,26 @@
+//! `flowline keeper …`: the processes that own dynos. Plain code, one thread, no async runtime: each dyno has one.
+
+mod buffer;
+mod life;
+mod link;
+mod nursery;
+mod split;
+
+pub(crate) use buffer::BUFFER_LINES;
+pub(crate) use nursery::ID_BYTES as ORDER_ID_BYTES;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// What the exit status says when the arguments make no sense (`EX_USAGE`).
+const USAGE: u8 = 64;
+
+/// The program behind `flowline keeper`; `args` are those behind that word. Call it before any thread is started: it forks, and goes on in the child.
+///
+/// `nursery` is the only word that it knows: a socket as standard input, over which `serve` asks for keepers.
+pub fn main(mut args: impl Iterator<Item = OsString>) -> ExitCode {
+    match args.next() {
+        Some(word) if word == "nursery" => nursery::run(),
+        Some(_) | None => ExitCode::from(USAGE),
+    }
+}

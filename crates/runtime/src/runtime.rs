@@ -1,0 +1,99 @@
+//! The local back end: starts dynos on this machine and finds them again.
+
+use crate::adopt;
+use crate::dyno::Dyno;
+use crate::error::RuntimeError;
+use crate::folder::Folder;
+use crate::nursery::Nursery;
+use crate::ports::{Port, Ports};
+use crate::spec::{DynoSpec, Order};
+use std::fs;
+use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// A local connect takes microseconds.
+const CONNECT_LIMIT: Duration = Duration::from_secs(1);
+
+/// Where and with what.
+#[derive(Debug, Clone)]
+pub struct RuntimeConfig {
+    /// `DIR/run/dynos`; made when missing.
+    pub dir: PathBuf,
+    /// The program whose `keeper` word is [`crate::keeper::main`]: `flowline` itself.
+    pub exe: PathBuf,
+}
+
+/// Starts dynos. Cheap to clone.
+#[derive(Clone)]
+pub struct Runtime {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    dir: PathBuf,
+    nursery: Nursery,
+    ports: Arc<Ports>,
+    warnings: Vec<String>,
+}
+
+/// A dyno that an earlier `serve` started. It runs still, or has ended meanwhile: its output and its end are delivered
+/// in either case.
+pub struct Adopted {
+    /// What it runs; `env` is empty, because that is never written down.
+    pub spec: DynoSpec,
+    /// The dyno.
+    pub dyno: Dyno,
+}
+
+impl Runtime {
+    /// Opens the folder and finds the dynos of an earlier life. Call it in a tokio runtime.
+    pub async fn open(config: RuntimeConfig) -> Result<(Self, Vec<Adopted>), RuntimeError> {
+        let RuntimeConfig { dir, exe } = config;
+        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir);
+        made.map_err(RuntimeError::folder(&dir))?;
+        let dir = fs::canonicalize(&dir).map_err(RuntimeError::folder(&dir))?;
+        // First the nursery: when it is ready, no older one can start anything any more.
+        let (nursery, warnings) = Nursery::open(&exe, &dir).await?;
+        let ports = Arc::new(Ports::default());
+        let adopted = adopt::all(&dir, &ports).await?;
+        Ok((Self { shared: Arc::new(Shared { dir, nursery, ports, warnings }) }, adopted))
+    }
+
+    /// What this machine cannot limit; worth a warning in the log.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        &self.shared.warnings
+    }
+
+    /// Starts a dyno. When this returns its payload runs, or has already ended.
+    pub async fn start(&self, mut spec: DynoSpec) -> Result<Dyno, RuntimeError> {
+        spec.check().map_err(|source| RuntimeError::Spec { name: spec.name.clone(), source })?;
+        let port = self.port(&mut spec)?;
+        let name = spec.name.clone();
+        let folder = Folder::of(&self.shared.dir, spec.id);
+        let order = Order { spec, addr: port.as_ref().map(Port::addr) };
+        self.shared.nursery.start(&order).await?;
+        Dyno::attach(&name, folder, port).await
+    }
+
+    fn port(&self, spec: &mut DynoSpec) -> Result<Option<Port>, RuntimeError> {
+        if !spec.port {
+            return Ok(None);
+        }
+        // Ids are random: each life of serve starts its round somewhere else.
+        let seed = spec.id.0.as_fields().0;
+        let port = self.shared.ports.take(seed).ok_or_else(|| RuntimeError::NoPort { name: spec.name.clone() })?;
+        spec.env.insert("PORT".to_owned(), port.number().to_string());
+        Ok(Some(port))
+    }
+}
+
+/// Does something accept connections there? One attempt; a dyno is up when this says so.
+pub async fn accepts(addr: SocketAddr) -> bool {
+    matches!(timeout(CONNECT_LIMIT, TcpStream::connect(addr)).await, Ok(Ok(_)))
+}

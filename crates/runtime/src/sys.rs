@@ -1,0 +1,201 @@
+//! The few system calls that neither std nor rustix has in a safe form.
+#![allow(
+    unsafe_code,
+    reason = "fork, clone, signals, seccomp and landlock have no safe form; each call is wrapped here once"
+)]
+
+use rustix::process::{Pid, Signal};
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+/// Where we are after a fork.
+pub(crate) enum Forked {
+    /// In the new process.
+    Child,
+    /// In the old one.
+    Parent(Pid),
+}
+
+/// Is this process single-threaded? Only then may the child of a fork go on with ordinary code.
+pub(crate) fn is_single_threaded() -> bool {
+    std::fs::read_dir("/proc/self/task").is_ok_and(|tasks| tasks.count() == 1)
+}
+
+/// Forks. Call it in single-threaded processes only: nursery, keeper, init.
+pub(crate) fn fork() -> io::Result<Forked> {
+    // SAFETY: nursery, keeper and init have one thread (the nursery checks it at its start and none of them makes
+    // threads), so no lock can be held by a thread that the child lacks.
+    forked(unsafe { libc::fork() }.into())
+}
+
+/// Forks into new namespaces (`CLONE_NEW…`), like [`fork`] else.
+pub(crate) fn fork_into(namespaces: i32, cgroup: Option<BorrowedFd<'_>>) -> io::Result<Forked> {
+    let into_cgroup = if cgroup.is_some() { CLONE_INTO_CGROUP } else { 0 };
+    let args = CloneArgs {
+        // The bits of a C flag word, not a number: the sign has no meaning.
+        flags: u64::from(namespaces.cast_unsigned()) | into_cgroup,
+        exit_signal: libc::SIGCHLD as u64,
+        cgroup: cgroup.map_or(0, |fd| fd.as_raw_fd() as u64),
+        ..CloneArgs::default()
+    };
+    // SAFETY: without CLONE_VM and with stack 0 the child gets a copy of everything, as with fork; single-threaded as
+    // said there. The struct lives through the call and its size is given.
+    forked(unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of::<CloneArgs>()) })
+}
+
+const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+
+/// `struct clone_args` of Linux 5.7.
+#[repr(C)]
+#[derive(Default)]
+struct CloneArgs {
+    flags: u64,
+    pidfd: u64,
+    child_tid: u64,
+    parent_tid: u64,
+    exit_signal: u64,
+    stack: u64,
+    stack_size: u64,
+    tls: u64,
+    set_tid: u64,
+    set_tid_size: u64,
+    cgroup: u64,
+}
+
+fn forked(result: i64) -> io::Result<Forked> {
+    match result {
+        0 => Ok(Forked::Child),
+        pid if pid > 0 => {
+            let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+            pid.map(Forked::Parent).ok_or_else(|| io::Error::from_raw_os_error(libc::EOVERFLOW))
+        }
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Ends this process without running what its parent registered for its own end.
+pub(crate) fn leave(code: i32) -> ! {
+    // SAFETY: always safe; it does not return.
+    unsafe { libc::_exit(code) }
+}
+
+/// Ignores a signal, from here on and in children until they execute another program.
+pub(crate) fn ignore(signal: Signal) {
+    // SAFETY: SIG_IGN is no handler of ours: no code runs.
+    unsafe { libc::signal(signal.as_raw(), libc::SIG_IGN) };
+}
+
+/// Gives a signal its default effect again.
+pub(crate) fn restore(signal: Signal) {
+    // SAFETY: SIG_DFL is no handler of ours: no code runs.
+    unsafe { libc::signal(signal.as_raw(), libc::SIG_DFL) };
+}
+
+/// A set of signals that wait until they are asked for.
+pub(crate) struct Signals(libc::sigset_t);
+
+impl Signals {
+    /// Blocks these (and only these) signals for the process and its children.
+    pub(crate) fn block(signals: &[Signal]) -> io::Result<Self> {
+        // SAFETY: a zeroed sigset_t is valid memory for sigemptyset, which makes it a valid set.
+        let mut set = unsafe { std::mem::zeroed() };
+        // SAFETY: `set` is valid for all calls; the old mask is not asked for.
+        let result = unsafe {
+            libc::sigemptyset(&raw mut set);
+            signals.iter().for_each(|signal| {
+                libc::sigaddset(&raw mut set, signal.as_raw());
+            });
+            libc::sigprocmask(libc::SIG_SETMASK, &raw const set, std::ptr::null_mut())
+        };
+        if result == 0 { Ok(Self(set)) } else { Err(io::Error::last_os_error()) }
+    }
+
+    /// Sleeps until one of them is there.
+    pub(crate) fn wait(&self) -> io::Result<Signal> {
+        // SAFETY: the set is valid; no details are asked for.
+        let number = unsafe { libc::sigwaitinfo(&raw const self.0, std::ptr::null_mut()) };
+        if number < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Signal::from_named_raw(number).ok_or_else(|| io::Error::from_raw_os_error(libc::EINVAL))
+    }
+
+    /// A descriptor that is readable when one of them is there.
+    pub(crate) fn descriptor(&self) -> io::Result<OwnedFd> {
+        // SAFETY: the set is valid; -1 asks for a new descriptor.
+        let fd = unsafe { libc::signalfd(-1, &raw const self.0, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) };
+        if fd < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: just opened, nobody else owns it.
+        Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    }
+}
+
+/// Sends a signal to every process of this pid namespace but its first, which must be the caller.
+pub(crate) fn signal_all(signal: Signal) {
+    // SAFETY: as the namespace's first process, -1 reaches nothing outside it; nobody left is no error here.
+    unsafe { libc::kill(-1, signal.as_raw()) };
+}
+
+/// Sets attributes (`MOUNT_ATTR_…`) on a mount, and on all below it.
+pub(crate) fn set_mount_attributes(mount: BorrowedFd<'_>, set: u64) -> io::Result<()> {
+    mount_setattr(mount, set, libc::AT_EMPTY_PATH | libc::AT_RECURSIVE)
+}
+
+/// Sets attributes on a mount, but not on what lies below it.
+pub(crate) fn set_one_mount_attributes(mount: BorrowedFd<'_>, set: u64) -> io::Result<()> {
+    mount_setattr(mount, set, libc::AT_EMPTY_PATH)
+}
+
+fn mount_setattr(mount: BorrowedFd<'_>, set: u64, flags: i32) -> io::Result<()> {
+    let attributes = libc::mount_attr { attr_set: set, attr_clr: 0, propagation: 0, userns_fd: 0 };
+    // SAFETY: the path is an empty C string, the struct lives through the call and its size is given.
+    let result = unsafe {
+        let size = size_of::<libc::mount_attr>();
+        libc::syscall(libc::SYS_mount_setattr, mount.as_raw_fd(), c"".as_ptr(), flags, &raw const attributes, size)
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Installs a filter over every later system call of this process and its children; `no_new_privs` must be set.
+pub(crate) fn filter_system_calls(program: &[libc::sock_filter]) -> io::Result<()> {
+    let length = u16::try_from(program.len()).map_err(|_| io::Error::from_raw_os_error(libc::E2BIG))?;
+    let filter = libc::sock_fprog { len: length, filter: program.as_ptr().cast_mut() };
+    // SAFETY: the kernel only reads the program, which lives through the call.
+    let result = unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &raw const filter) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Keeps this process and its children away from abstract sockets and signals of the rest of the machine (landlock
+/// scopes, Linux 6.12). Older kernels cannot, which is no error.
+pub(crate) fn confine_to_own_sockets() -> io::Result<()> {
+    /// `struct landlock_ruleset_attr` of landlock's version 6.
+    #[repr(C)]
+    struct Ruleset {
+        handled_access_fs: u64,
+        handled_access_net: u64,
+        scoped: u64,
+    }
+    const ABSTRACT_SOCKETS_AND_SIGNALS: u64 = 0b11;
+    let rules = Ruleset { handled_access_fs: 0, handled_access_net: 0, scoped: ABSTRACT_SOCKETS_AND_SIGNALS };
+    // SAFETY: the struct lives through the call and its size is given.
+    let fd = unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, &raw const rules, size_of::<Ruleset>(), 0) };
+    let Ok(fd @ 0..) = i32::try_from(fd) else {
+        let error = io::Error::last_os_error();
+        let unsupported = [libc::ENOSYS, libc::EOPNOTSUPP, libc::E2BIG, libc::EINVAL];
+        return if error.raw_os_error().is_some_and(|code| unsupported.contains(&code)) { Ok(()) } else { Err(error) };
+    };
+    // SAFETY: just opened, nobody else owns it.
+    let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+    // SAFETY: takes two numbers.
+    let result = unsafe { libc::syscall(libc::SYS_landlock_restrict_self, fd.as_raw_fd(), 0) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// A cgroup namespace whose root is the present cgroup.
+pub(crate) fn leave_cgroup_namespace() -> io::Result<()> {
+    // SAFETY: takes a number; a cgroup namespace changes nothing that memory safety rests on.
+    let result = unsafe { libc::unshare(libc::CLONE_NEWCGROUP) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
