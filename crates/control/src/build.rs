@@ -9,7 +9,7 @@ use model::account::Account;
 use model::app::App;
 use model::build::{Build, BuildEvent, BuildSource, BuildState};
 use model::dyno::Limits;
-use model::id::{BuildId, SlugId};
+use model::id::BuildId;
 use model::release::{Release, ReleaseCause};
 use model::slug::Slug;
 use std::path::PathBuf;
@@ -69,8 +69,6 @@ pub(crate) enum Broken {
     Fetch(#[from] fetch::FetchError),
     #[error("app.json cannot be used: {0}")]
     AppJson(#[from] model::app_json::AppJsonError),
-    #[error("{0}")]
-    Limit(&'static str),
     #[error("the build's folder failed: {0}")]
     Folder(#[from] std::io::Error),
     #[error(transparent)]
@@ -247,8 +245,7 @@ async fn make(
     let (lines, mut printed) = mpsc::channel(LINES_WAITING);
     let work = async {
         let built = builder::compile(job, &runner, lines.clone()).await?;
-        let packed = builder::compress(&control.slugs, &built.app_dir, &lines).await?;
-        drop(lines);
+        let packed = builder::compress(&control.slugs, &built.app_dir, lines).await?;
         Ok::<_, Broken>((built, packed))
     };
     let relay = async {
@@ -271,12 +268,8 @@ async fn make(
         secret: control.world.secret::<32>(),
         created_at: control.now(),
     };
-    adopt(control, built.app_dir, slug.id).await?;
+    control.slugs.adopt(&built.app_dir, slug.id)?;
     Ok(slug)
-}
-
-async fn adopt(control: &Control, app_dir: PathBuf, id: SlugId) -> Result<(), Broken> {
-    Ok(control.slugs.adopt(&app_dir, id).await?)
 }
 
 async fn check_app_json(source: &std::path::Path) -> Result<(), Broken> {

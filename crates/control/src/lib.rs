@@ -10,6 +10,7 @@ pub mod formation;
 pub mod gate;
 mod journal;
 mod life;
+mod lines;
 pub mod log_session;
 pub mod objects;
 pub mod output;

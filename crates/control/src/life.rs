@@ -1,9 +1,10 @@
 //! One dyno from start to end: its lines into the log, its boot, its end.
 
+use crate::lines::Lines;
 use crate::{Control, journal, sandbox};
 use model::dyno::{BOOT_LIMIT_S, Dyno, DynoRole, DynoState, Exit, STOP_GRACE_S};
 use model::id::DynoId;
-use runtime::Output;
+use runtime::{DynoControl, Output};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -59,13 +60,12 @@ async fn see_through(control: &Control, dyno: Dyno, mut running: runtime::Dyno, 
     let over = tokio::time::sleep(life.unwrap_or(Duration::from_secs(model::dyno::TIME_TO_LIVE_LIMIT_S)));
     tokio::pin!(over);
     let mut limited = dyno.role == DynoRole::OneOff;
+    let mut lines = Lines::of(handle.clone());
     let exit = loop {
         tokio::select! {
+            () = lines.due() => lines.acknowledge(control).await,
             output = running.next() => match output {
-                Some(Output::Line { seq, at, text }) => {
-                    journal::printed(control, dyno.app, &dyno.name, at, text).await;
-                    handle.ack(seq);
-                }
+                Some(Output::Line { seq, at, text }) => lines.keep(control, &dyno, seq, at, text).await,
                 Some(Output::Dropped { count }) => {
                     let text = format!("Error L10 (output buffer overflow): {count} messages dropped");
                     journal::dyno(control, dyno.app, &dyno.name, text).await;
@@ -77,7 +77,7 @@ async fn see_through(control: &Control, dyno: Dyno, mut running: runtime::Dyno, 
                 booting = false;
                 if !up {
                     journal::dyno(control, dyno.app, &dyno.name, "Stopping process with SIGKILL").await;
-                    handle.kill();
+                    kill(&handle);
                 }
             }
             () = &mut over, if limited => {
@@ -87,6 +87,13 @@ async fn see_through(control: &Control, dyno: Dyno, mut running: runtime::Dyno, 
         }
     };
     ended(control, &dyno, exit).await;
+    lines.finish(control).await;
+}
+
+/// SIGKILL; the end is seen where the output is read.
+pub(crate) fn kill(handle: &DynoControl) {
+    let handle = handle.clone();
+    tokio::spawn(async move { handle.kill().await });
 }
 
 /// Waits until a dyno accepts connections; at once when it has no port. `false`: it did not in time (R10).

@@ -52,10 +52,16 @@ struct Waiting {
     wish: NewLogSession,
 }
 
-/// A wrong or expired address (LOG-11).
+/// Why a log is not read.
 #[derive(Debug, thiserror::Error)]
-#[error("That log session is unknown or has expired; ask for a new one with POST /apps/{{app}}/log-sessions")]
-pub struct NoSuchLogSession;
+pub enum LogSessionError {
+    /// A wrong or expired address (LOG-11).
+    #[error("That log session is unknown or has expired; ask for a new one with POST /apps/{{app}}/log-sessions")]
+    Unknown,
+    /// The log itself.
+    #[error(transparent)]
+    Logs(#[from] logs::LogsError),
+}
 
 /// Lines for one reader.
 pub enum LogReading {
@@ -84,18 +90,18 @@ pub fn create(control: &Control, app: &Authorized<App>, wish: NewLogSession) -> 
 /// Opens a session: whoever holds the address may read (LOG-11), and again while the address lives.
 ///
 /// # Errors
-/// [`NoSuchLogSession`].
-pub async fn open(control: &Control, id: LogSessionId, secret: &str) -> Result<LogReading, NoSuchLogSession> {
+/// [`LogSessionError`].
+pub async fn open(control: &Control, id: LogSessionId, secret: &str) -> Result<LogReading, LogSessionError> {
     let (app, wish) = {
         let waiting = control.log_sessions.0.lock().unwrap_or_else(PoisonError::into_inner);
         let found = waiting.get(&id).filter(|waiting| crate::same_secret(&waiting.session.secret, secret));
         let found = found.filter(|waiting| control.now().since(waiting.session.created_at) < LIFE);
-        found.map(|waiting| (waiting.app, waiting.wish.clone())).ok_or(NoSuchLogSession)?
+        found.map(|waiting| (waiting.app, waiting.wish.clone())).ok_or(LogSessionError::Unknown)?
     };
     let lines = wish.lines.map_or(DEFAULT_LINES, |lines| lines as usize).min(LINES_LIMIT);
     if wish.tail {
-        Ok(LogReading::Tail(control.logs.tail(app, wish.filter, lines).await))
+        Ok(LogReading::Tail(control.logs.tail(app, wish.filter, lines).await?))
     } else {
-        Ok(LogReading::History(control.logs.history(app, &wish.filter, lines).await))
+        Ok(LogReading::History(control.logs.history(app, &wish.filter, lines).await?))
     }
 }

@@ -1,7 +1,8 @@
 //! The release phase: the `release` command as a one-off dyno, before the release becomes current (RELPH-20 to RELPH-28).
 
+use crate::lines::Lines;
 use crate::output::OutputWriter;
-use crate::{Control, formation, journal, release, sandbox};
+use crate::{Control, formation, journal, life, release, sandbox};
 use model::dyno::{Dyno, DynoName, DynoRole, DynoSize, DynoState, Exit};
 use model::procfile::{ProcessType, ProcessTypes};
 use model::release::{RELEASE_PHASE_LIMIT_S, Release};
@@ -89,27 +90,30 @@ async fn follow(control: &Control, dyno: &Dyno, mut running: runtime::Dyno, writ
     let limit = tokio::time::sleep(Duration::from_secs(RELEASE_PHASE_LIMIT_S));
     tokio::pin!(limit);
     let mut late = false;
-    loop {
+    let mut lines = Lines::of(handle.clone());
+    let exit = loop {
         tokio::select! {
+            () = lines.due() => lines.acknowledge(control).await,
             output = running.next() => match output {
                 Some(Output::Line { seq, at, text }) => {
                     writer.line(&text);
-                    journal::printed(control, dyno.app, &dyno.name, at, text).await;
-                    handle.ack(seq);
+                    lines.keep(control, dyno, seq, at, text).await;
                 }
                 Some(Output::Dropped { count }) => {
                     writer.line(&format!(" !     {count} lines were lost: they came faster than they could be kept"));
                 }
-                Some(Output::Exited(exit)) => return exit,
-                None => return Exit::Lost,
+                Some(Output::Exited(exit)) => break exit,
+                None => break Exit::Lost,
             },
             () = &mut limit, if !late => {
                 late = true;
                 writer.line(&format!(" !     The release command ran longer than {RELEASE_PHASE_LIMIT_S} seconds and is ended"));
-                handle.kill();
+                life::kill(&handle);
             }
         }
-    }
+    };
+    lines.finish(control).await;
+    exit
 }
 
 async fn over(control: &Control, release: &Release, dyno: &Dyno, exit: Exit) {

@@ -4,7 +4,7 @@ use crate::output::Outputs;
 use crate::{
     BUILDS_AT_ONCE, Control, Parts, Settings, build, journal, life, objects, push, release_phase, sandbox, sweep,
 };
-use model::dyno::{DynoRole, STOP_GRACE_S};
+use model::dyno::{DynoRole, DynoState, STOP_GRACE_S};
 use model::id::ReleaseId;
 use model::world::World;
 use object_store::local::LocalFileSystem;
@@ -20,17 +20,17 @@ use tokio::sync::{Semaphore, mpsc};
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// A folder of the data folder.
-    #[error("{0}: {1}")]
+    #[error("{0} cannot be opened: {1}")]
     Folder(&'static str, #[source] std::io::Error),
+    /// The logs.
+    #[error(transparent)]
+    Logs(#[from] logs::LogsError),
     /// The repositories.
     #[error(transparent)]
     Git(#[from] git::GitError),
     /// The built-in packs.
     #[error(transparent)]
     Packs(#[from] builder::PacksError),
-    /// The slugs.
-    #[error(transparent)]
-    Slugs(#[from] builder::SlugError),
     /// The object store.
     #[error("The object store cannot be opened: {0}")]
     Objects(#[from] object_store::Error),
@@ -43,6 +43,9 @@ pub enum StartError {
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The first route table.
+    #[error("The route table could not be given to the router: {0}")]
+    Routes(String),
 }
 
 impl Control {
@@ -53,9 +56,7 @@ impl Control {
     pub async fn start(mut settings: Settings, store: Store, world: Arc<dyn World>) -> Result<Self, StartError> {
         let dir = settings.dir.clone();
         make_folders(&dir)?;
-        let logs = logs::Logs::open(dir.join("logs"), Arc::clone(&world))
-            .await
-            .map_err(|error| StartError::Folder("The logs", error))?;
+        let logs = logs::Logs::open(dir.join("logs"))?;
         let hook_sock = dir.join("run/hook.sock");
         let git = git::Git::open(git::GitConfig {
             repos_dir: dir.join("repos"),
@@ -67,12 +68,20 @@ impl Control {
         let packs = builder::Packs::install(&dir.join("buildpacks"))?;
         let local = LocalFileSystem::new_with_prefix(dir.join("objects"))?;
         let objects: Arc<dyn object_store::ObjectStore> = Arc::new(local);
-        let owner = runtime::dyno_owner().map(|(uid, gid)| builder::tree::Owner { uid, gid });
-        let slugs = builder::Slugs::open(Arc::clone(&objects), dir.join("slugs"), owner)?;
+        // As root, builds and dynos run as somebody else, who must own their files.
+        let owner = rustix::process::geteuid().is_root().then_some((runtime::DYNO_UID, runtime::DYNO_GID));
+        let slugs = builder::Slugs::open(Arc::clone(&objects), dir.join("slugs"), owner);
+        let slugs = slugs.map_err(|error| StartError::Folder("The slugs", error))?;
         let outputs = Outputs::open(dir.join("outputs")).map_err(|error| StartError::Folder("The outputs", error))?;
         let config = RuntimeConfig { dir: dir.join("run/dynos"), exe: settings.exe.clone() };
         let (runtime, adopted) = Runtime::open(config).await?;
-        let link = LinkConfig { exe: settings.exe.clone(), dir: dir.join("run"), listen: settings.apps };
+        let link = LinkConfig {
+            exe: settings.exe.clone(),
+            dir: dir.join("run"),
+            listen: settings.apps,
+            request_log: true,
+            threads: None,
+        };
         let (router, events) = RouterLink::ensure(link).await?;
         settings.apps = router.addr();
         let listener =
@@ -99,6 +108,7 @@ impl Control {
         request_lines(&control, events);
         let resumed = adopt(&control, adopted).await?;
         settle(&control, &resumed).await?;
+        crate::supervisor::sync(&control).await.map_err(|error| StartError::Routes(error.to_string()))?;
         sweep::old_sources(&control);
         for app in store::app::list(control.store.db()).await? {
             control.supervisor.adopt(&control, app.id);
@@ -127,6 +137,7 @@ fn request_lines(control: &Control, mut events: mpsc::Receiver<RouterEvent>) {
                 RouterEvent::Dropped { count } => {
                     tracing::warn!(count, "Request lines were lost: they came faster than they could be kept");
                 }
+                RouterEvent::Restarted { pid } => tracing::warn!(pid, "The router had ended; another one runs"),
             }
         }
     });
@@ -138,12 +149,18 @@ async fn adopt(control: &Control, adopted: Vec<Adopted>) -> Result<Vec<ReleaseId
     let mut kept = Vec::new();
     for Adopted { spec, dyno: running } in adopted {
         let handle = running.control();
-        let Some(dyno) = sandbox::from_labels(&spec, running.addr) else {
+        let Some(mut dyno) = sandbox::from_labels(&spec, running.addr) else {
             // A step of a build that nobody waits for any more.
-            handle.kill();
+            abandon(handle);
             continue;
         };
         kept.push(dyno.id.to_string());
+        // One that serves already must not be taken for one that boots: its requests would be held.
+        if let Some(addr) = running.addr
+            && runtime::accepts(addr).await
+        {
+            dyno.state = DynoState::Up;
+        }
         match dyno.role {
             DynoRole::Formation | DynoRole::OneOff => life::adopt(control, dyno, running),
             DynoRole::Release => match store::release::by_own_id(control.store.db(), dyno.release).await? {
@@ -151,15 +168,25 @@ async fn adopt(control: &Control, adopted: Vec<Adopted>) -> Result<Vec<ReleaseId
                     resumed.push(release.id);
                     release_phase::resume(control, release, dyno, running);
                 }
-                None => handle.kill(),
+                None => abandon(handle),
             },
-            DynoRole::Build => handle.kill(),
+            DynoRole::Build => abandon(handle),
         }
     }
     tracing::info!(dynos = kept.len(), "Dynos that outlived the last server were adopted");
     clear(&control.settings.dir.join("scratch"), &kept);
     clear(&control.settings.dir.join("builds"), &[]);
     Ok(resumed)
+}
+
+/// Ends a dyno that nobody waits for.
+fn abandon(handle: runtime::DynoControl) {
+    tokio::spawn(async move {
+        handle.kill().await;
+        if let Err(error) = handle.finish().await {
+            tracing::warn!(%error, "The folder of an abandoned dyno was not removed");
+        }
+    });
 }
 
 /// Removes what lies in a folder but for some names.
@@ -197,7 +224,9 @@ pub async fn stop(control: &Control, everything: bool) {
             dyno.id
         });
         futures_util::future::join_all(stops).await;
-        control.router.stop().await;
+        if let Err(error) = control.router.stop().await {
+            tracing::warn!(%error, "The router was not stopped in order");
+        }
     }
     control.logs.flush().await;
     control.store.close().await;

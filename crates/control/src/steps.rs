@@ -51,12 +51,17 @@ impl Runner for SandboxRunner {
                     Some(Output::Line { seq, text, .. }) => {
                         // Whoever watches may have left; the step goes on.
                         let _left = lines.send(text).await.is_err();
-                        handle.ack(seq);
+                        handle.ack(seq).await;
                     }
                     Some(Output::Dropped { count }) => {
                         let _left = lines.send(format!(" !     {count} lines were lost")).await.is_err();
                     }
-                    Some(Output::Exited(exit)) => return Ok(exit),
+                    Some(Output::Exited(exit)) => {
+                        if let Err(error) = handle.finish().await {
+                            tracing::warn!(%error, "A build step's folder was not removed");
+                        }
+                        return Ok(exit);
+                    }
                     None => return Ok(Exit::Lost),
                 },
                 () = tokio::time::sleep_until(self.deadline), if !late => {
@@ -64,7 +69,7 @@ impl Runner for SandboxRunner {
                     let minutes = BUILD_LIMIT_S / 60;
                     let said = format!(" !     The build took longer than {minutes} minutes, which is the limit, and is ended.");
                     let _left = lines.send(said).await.is_err();
-                    handle.kill();
+                    crate::life::kill(&handle);
                 }
             }
         }

@@ -69,9 +69,9 @@ async fn look_after(control: &Control, app: AppId, signal: &Notify) {
     control.supervisor.loops().remove(&app);
 }
 
-/// Why a look failed.
+/// Why what runs was not brought to what should run.
 #[derive(Debug, thiserror::Error)]
-enum LookError {
+pub(crate) enum SyncError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -79,7 +79,7 @@ enum LookError {
 }
 
 /// One look; how long until the next, or `None` when the app is gone.
-async fn look(control: &Control, id: AppId, seen: &mut Option<ReleaseId>) -> Result<Option<Duration>, LookError> {
+async fn look(control: &Control, id: AppId, seen: &mut Option<ReleaseId>) -> Result<Option<Duration>, SyncError> {
     let Some(app) = crate::app::by_id(control, id).await? else {
         end(control, id).await?;
         return Ok(None);
@@ -161,27 +161,50 @@ pub(crate) async fn wanted(control: &Control, app: AppId) -> Result<Option<Wante
     Ok(Some(Wanted { release: release.id, version: release.version, process_types: slug.process_types, formation }))
 }
 
-/// Tells the router what requests to the app meet now, unless it knows.
-async fn publish(control: &Control, app: &App, wanted: Option<&Wanted>) -> Result<(), LookError> {
+/// What requests to the app meet now.
+fn routed(control: &Control, app: &App, wanted: Option<&Wanted>) -> Routed {
     let web = route::web(app.maintenance, wanted, &control.registry.of_app(app.id));
-    let hosts = vec![control.settings.host(&app.name)];
-    let routed = Routed { release: wanted.map(|wanted| wanted.release), web, hosts };
+    Routed { release: wanted.map(|wanted| wanted.release), web, hosts: vec![control.settings.host(&app.name)] }
+}
+
+fn route_of(app: &App, routed: &Routed) -> Route {
+    Route { app: app.id, name: app.name.clone(), hosts: routed.hosts.clone(), web: routed.web.clone() }
+}
+
+/// Gives the router its whole table: a living one may still serve an app that is gone.
+pub(crate) async fn sync(control: &Control) -> Result<(), SyncError> {
+    let mut routes = Vec::new();
+    let mut all = Vec::new();
+    for app in store::app::list(control.store.db()).await? {
+        let routed = routed(control, &app, wanted(control, app.id).await?.as_ref());
+        routes.push(route_of(&app, &routed));
+        all.push((app.id, routed));
+    }
+    control.router.sync(routes).await?;
+    for (app, routed) in all {
+        control.registry.set_routed(app, Some(routed));
+    }
+    Ok(())
+}
+
+/// Tells the router what requests to the app meet now, unless it knows.
+async fn publish(control: &Control, app: &App, wanted: Option<&Wanted>) -> Result<(), SyncError> {
+    let routed = routed(control, app, wanted);
     if control.registry.routed(app.id).as_ref() == Some(&routed) {
         return Ok(());
     }
-    let (web, hosts) = (routed.web.clone(), routed.hosts.clone());
-    control.router.set(Route { app: app.id, name: app.name.clone(), hosts, web }).await?;
+    control.router.set(route_of(app, &routed)).await?;
     control.registry.set_routed(app.id, Some(routed));
     Ok(())
 }
 
-async fn end(control: &Control, app: AppId) -> Result<(), LookError> {
+async fn end(control: &Control, app: AppId) -> Result<(), SyncError> {
     control.router.remove(app).await?;
     control.registry.set_routed(app, None);
     for dyno in control.registry.of_app(app) {
         if let Some(handle) = control.registry.control(dyno.id) {
             control.registry.set_state(dyno.id, DynoState::Stopping, control.now());
-            handle.kill();
+            life::kill(&handle);
         } else {
             control.registry.remove(dyno.id);
         }

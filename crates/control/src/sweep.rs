@@ -14,7 +14,7 @@ pub(crate) async fn after_destroy(control: &Control, app: AppId, slugs: Vec<Slug
         tracing::warn!(app.id = %app, %error, "A destroyed app's repository was not removed");
     }
     for id in slugs {
-        if let Err(error) = control.slugs.forget(id).await {
+        if let Err(error) = control.slugs.forget(id) {
             tracing::warn!(slug.id = %id, %error, "A destroyed app's slug was not removed");
         }
     }
