@@ -180,8 +180,8 @@ async fn dispatch(command: Command, env: &Env, console: &mut Console) -> Result<
         Command::ReleasesInfo(args) => release::show(session, &args).await,
         Command::ReleasesOutput(args) => release::output(session, &args).await,
         Command::Rollback(args) => release::rollback(session, &args).await,
-        Command::Run(args) => return one_off::attached(session, &args).await,
-        Command::RunDetached(args) => one_off::detached(session, &args).await,
+        Command::Run(args) => return one_off::attached(session, args).await,
+        Command::RunDetached(args) => one_off::detached(session, args).await,
     };
     done.map(|()| 0)
 }
@@ -213,8 +213,8 @@ impl Command {
             Self::PsStop(args) => args.on.print,
             Self::Releases(args) => args.on.print,
             Self::ReleasesInfo(args) | Self::ReleasesOutput(args) | Self::Rollback(args) => args.on.print,
-            Self::Run(args) => args.on.print,
-            Self::RunDetached(args) => args.on.print,
+            Self::Run(args) => args.what.on.print,
+            Self::RunDetached(args) => args.what.on.print,
         }
     }
 }

@@ -11,7 +11,7 @@ use model::log::{self, LogSource};
 use model::time::Timestamp;
 use serde_json::{Map, Value, json};
 use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// After so long without a line we look whether the dyno is still there.
 const SILENCE: Duration = Duration::from_secs(5);
@@ -23,26 +23,22 @@ const LOOKS_LIMIT: u32 = 3;
 #[derive(Debug, Clone, clap::Args)]
 pub struct Run {
     #[command(flatten)]
-    what: OneOff,
+    pub(crate) what: OneOff,
     /// Exit with the command's own status instead of 1 when it fails
     #[arg(short = 'x', long)]
     exit_code: bool,
-    #[command(flatten)]
-    pub(crate) on: OnApp,
 }
 
 /// What `run:detached` takes.
 #[derive(Debug, Clone, clap::Args)]
 pub struct RunDetached {
     #[command(flatten)]
-    what: OneOff,
-    #[command(flatten)]
-    pub(crate) on: OnApp,
+    pub(crate) what: OneOff,
 }
 
 /// What both take.
 #[derive(Debug, Clone, clap::Args)]
-struct OneOff {
+pub(crate) struct OneOff {
     /// Its size, for example Standard-2X
     #[arg(short, long)]
     size: Option<String>,
@@ -52,8 +48,10 @@ struct OneOff {
     /// Further environment, for example "A=1;B=2"
     #[arg(short, long, value_name = "A=1;B=2")]
     env: Option<String>,
-    /// The command; one word with spaces is run as it is, flags of its own go after --
-    #[arg(value_name = "COMMAND", required_unless_present = "verbatim")]
+    #[command(flatten)]
+    pub(crate) on: OnApp,
+    /// The command; flags that are also ours go after --
+    #[arg(value_name = "COMMAND", allow_hyphen_values = true, required_unless_present = "verbatim")]
     command: Vec<String>,
     /// The command, with nothing of it read as a flag of ours
     #[arg(last = true, value_name = "COMMAND")]
@@ -61,6 +59,49 @@ struct OneOff {
 }
 
 impl OneOff {
+    /// As heroku does: a flag of ours counts wherever it stands before `--` (`run rake db:migrate -a shop`), any other is
+    /// the command's (`run ls -l`). Sets `exit_code` where it finds that flag.
+    fn sorted(mut self, exit_code: &mut bool) -> Result<Self, CliError> {
+        let mut words = std::mem::take(&mut self.command).into_iter();
+        while let Some(word) = words.next() {
+            let (flag, value) = match word.split_once('=') {
+                Some((flag, value)) if flag.starts_with("--") => (flag, Some(value.to_owned())),
+                Some(_) | None => (word.as_str(), None),
+            };
+            let place = match flag {
+                "-a" | "--app" => &mut self.on.app,
+                "-r" | "--remote" => &mut self.on.remote,
+                "-s" | "--size" => &mut self.size,
+                "-e" | "--env" => &mut self.env,
+                "--type" => &mut self.process_type,
+                "--json" => {
+                    self.on.print.json = true;
+                    continue;
+                }
+                "-x" | "--exit-code" => {
+                    *exit_code = true;
+                    continue;
+                }
+                "--" => {
+                    self.verbatim.extend(words);
+                    break;
+                }
+                _ => {
+                    self.command.push(word);
+                    continue;
+                }
+            };
+            let none = || CliError::usage(format!("{flag} needs a value."), "Flags of the command itself go after --.");
+            *place = Some(value.or_else(|| words.next()).ok_or_else(none)?);
+        }
+        match self.command.first() {
+            Some(flag) if flag.starts_with('-') => {
+                Err(CliError::usage(format!("There is no flag {flag}."), "`flowline run --help` lists the flags."))
+            }
+            Some(_) | None => Ok(self),
+        }
+    }
+
     /// One word goes as it is; of several, those with spaces or quotes are quoted, as heroku does.
     fn command(&self) -> String {
         let words: Vec<&str> = self.command.iter().chain(&self.verbatim).map(String::as_str).collect();
@@ -100,9 +141,11 @@ impl OneOff {
 }
 
 /// Starts it and returns.
-pub(crate) async fn detached(session: &mut Session<'_>, args: &RunDetached) -> Result<(), CliError> {
-    let app = session.app(&args.on)?;
-    let (answer, dyno) = start(session, &app, &args.what).await?;
+pub(crate) async fn detached(session: &mut Session<'_>, args: RunDetached) -> Result<(), CliError> {
+    let what = args.what.sorted(&mut false)?;
+    session.console.set_json(what.on.print.json);
+    let app = session.app(&what.on)?;
+    let (answer, dyno) = start(session, &app, &what).await?;
     if session.console.is_json() {
         return session.console.json(&answer);
     }
@@ -111,22 +154,45 @@ pub(crate) async fn detached(session: &mut Session<'_>, args: &RunDetached) -> R
 }
 
 /// Starts it, prints what it prints, and says how it ended. The answer is the exit code.
-pub(crate) async fn attached(session: &mut Session<'_>, args: &Run) -> Result<u8, CliError> {
-    let app = session.app(&args.on)?;
+pub(crate) async fn attached(session: &mut Session<'_>, args: Run) -> Result<u8, CliError> {
+    let mut exit_code = args.exit_code;
+    let what = args.what.sorted(&mut exit_code)?;
+    session.console.set_json(what.on.print.json);
+    let app = session.app(&what.on)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| CliError::local("watch for Ctrl-C", error))?;
-    let (answer, dyno) = start(session, &app, &args.what).await?;
+    let (answer, dyno) = start(session, &app, &what).await?;
+    let status = watched(session, &app, &dyno, &mut interrupt).await?;
+    if session.console.is_json() {
+        session.console.line(&json!({ "dyno": answer, "exit_status": status }).to_string())?;
+    } else {
+        session.console.note(&format!("{} exited with status {status}", dyno.name))?;
+    }
+    Ok(match (status, exit_code) {
+        (0, _) => 0,
+        (_, false) => 1,
+        (_, true) => u8::try_from(status).unwrap_or(1),
+    })
+}
+
+/// Prints its lines until its end; Ctrl-C stops it. The answer is its exit status.
+async fn watched(
+    session: &mut Session<'_>,
+    app: &Chosen,
+    dyno: &Dyno,
+    interrupt: &mut Signal,
+) -> Result<i32, CliError> {
     let wanted = Wanted { tail: true, lines: HISTORY_LINES, dyno: Some(dyno.name.clone()), source: None };
-    let mut follow = Follow::new(&session.client, &app, wanted);
-    let mut watch = Watch::new(&dyno);
+    let mut follow = Follow::new(&session.client, app, wanted);
+    let mut watch = Watch::new(dyno);
     let path = app.path(&format!("/dynos/{}", segment(&dyno.name)));
     let mut stopping = false;
-    let status = loop {
+    loop {
         tokio::select! {
             line = tokio::time::timeout(SILENCE, follow.next(session.console)) => match line {
                 Ok(line) => {
                     let Some(line) = line? else { continue };
                     if let Some(status) = watch.line(session.console, &line)? {
-                        break status;
+                        return Ok(status);
                     }
                 }
                 Err(_) => watch.look(session.client.get(&path).await)?,
@@ -141,17 +207,7 @@ pub(crate) async fn attached(session: &mut Session<'_>, args: &Run) -> Result<u8
                 session.client.post(&format!("{path}/actions/stop"), &json!({})).await?;
             }
         }
-    };
-    if session.console.is_json() {
-        session.console.line(&json!({ "dyno": answer, "exit_status": status }).to_string())?;
-    } else {
-        session.console.note(&format!("{} exited with status {status}", dyno.name))?;
     }
-    Ok(match (status, args.exit_code) {
-        (0, _) => 0,
-        (_, false) => 1,
-        (_, true) => u8::try_from(status).unwrap_or(1),
-    })
 }
 
 async fn start(session: &mut Session<'_>, app: &Chosen, what: &OneOff) -> Result<(Value, Dyno), CliError> {
@@ -227,28 +283,34 @@ mod tests {
         run: Run,
     }
 
-    fn parsed(words: &[&str]) -> Run {
-        Program::try_parse_from([&["run"], words].concat()).unwrap().run
+    fn parsed(words: &[&str]) -> (OneOff, bool) {
+        let run = Program::try_parse_from([&["run"], words].concat()).unwrap().run;
+        let mut exit_code = run.exit_code;
+        (run.what.sorted(&mut exit_code).unwrap(), exit_code)
     }
 
     #[test]
-    fn commands_are_joined_as_heroku_does() {
-        for (words, command) in [
-            (vec!["rake db:migrate"], "rake db:migrate"),
-            (vec!["rake", "db:migrate", "-a", "shop"], "rake db:migrate"),
-            (vec!["-a", "shop", "--", "ls", "-a", "/app"], "ls -a /app"),
-            (vec!["-a", "shop", "bash", "--", "-c", "echo \"a b\""], "bash -c \"echo \\\"a b\\\"\""),
+    fn our_flags_and_the_commands() {
+        for (words, command, app) in [
+            (vec!["rake db:migrate"], "rake db:migrate", None),
+            (vec!["rake", "db:migrate", "-a", "shop"], "rake db:migrate", Some("shop")),
+            (vec!["ls", "-l", "--app=shop", "--color"], "ls -l --color", Some("shop")),
+            (vec!["-a", "shop", "--", "ls", "-a", "/app"], "ls -a /app", Some("shop")),
+            (vec!["-a", "shop", "bash", "--", "-c", "echo \"a b\""], "bash -c \"echo \\\"a b\\\"\"", Some("shop")),
         ] {
-            let run = parsed(&words);
-            assert_eq!(run.what.command(), command);
-            assert_eq!(run.on.app.is_some(), words.contains(&"shop"));
+            let (what, exit_code) = parsed(&words);
+            assert_eq!((what.command().as_str(), what.on.app.as_deref(), exit_code), (command, app, false));
         }
+        assert!(parsed(&["-x", "ls"]).1 && parsed(&["ls", "-x"]).1 && parsed(&["ls", "--json"]).0.on.print.json);
+        let lone = Program::try_parse_from(["run", "--jsn", "ls"]).unwrap().run.what;
+        assert!(lone.sorted(&mut false).is_err());
+        assert!(Program::try_parse_from(["run"]).is_err());
     }
 
     #[test]
     fn the_environment_of_a_one_off() {
-        let body = parsed(&["-e", "A=1;B=x=y", "ls"]).what.body(Some("xterm")).unwrap();
+        let body = parsed(&["-e", "A=1;B=x=y", "ls"]).0.body(Some("xterm")).unwrap();
         assert_eq!(body["env"], json!({ "A": "1", "B": "x=y", "TERM": "xterm" }));
-        assert!(parsed(&["-e", "A", "ls"]).what.body(None).is_err());
+        assert!(parsed(&["-e", "A", "ls"]).0.body(None).is_err());
     }
 }

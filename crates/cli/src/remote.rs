@@ -212,7 +212,7 @@ mod tests {
         assert_eq!(add(cwd, "flowline", "http://h/b.git").unwrap(), Added::Elsewhere("http://h/shop.git".into()));
         set(cwd, "flowline", "http://h/blog.git").unwrap();
         assert_eq!(list(cwd), remotes(&[("flowline", "http://h/blog.git")]));
-        assert!(set(cwd, "--bad", "http://h/blog.git").is_err());
+        assert!(set(cwd, "a b", "http://h/blog.git").is_err());
         remove(cwd, &named_at(cwd, "http://h/blog.git")[0]).unwrap();
         assert_eq!(list(cwd), []);
     }

@@ -1,0 +1,100 @@
+//! Refusals and exit codes.
+
+use crate::support::{Place, Program, Reply, Server};
+use clap::Parser;
+use clap::error::ErrorKind;
+
+#[tokio::test]
+async fn api_3_refusals_have_exit_codes() {
+    let server = Server::start(|seen, _| match seen.line.as_str() {
+        "GET /apps/a401/config-vars" => Reply::error(401, "unauthorized", "Invalid credentials provided."),
+        "GET /apps/a403/config-vars" => Reply::error(403, "forbidden", "You do not have access to the app a403."),
+        "GET /apps/a404/config-vars" => Reply::error(404, "not_found", "Couldn't find that app."),
+        "GET /apps/a422/config-vars" => Reply::error(422, "invalid_params", "No."),
+        "GET /apps/a500/config-vars" => Reply::error(500, "internal_server_error", "Broken."),
+        "GET /apps/html/config-vars" => Reply::text("text/html", "<html>"),
+        "GET /apps/list/config-vars" => Reply::json(200, &serde_json::json!([])),
+        _ => Reply::text("text/html", "<html>").with("location", "https://elsewhere.example.com/"),
+    })
+    .await;
+    for (app, code, said) in [
+        (
+            "a401",
+            3,
+            " ▸    Invalid credentials provided.\n      The token is not valid (any more): type `flowline login`",
+        ),
+        ("a403", 3, " ▸    You do not have access to the app a403.\n      Ask the app's owner"),
+        ("a404", 4, " ▸    Couldn't find that app.\n      `flowline apps` lists your apps"),
+        ("a422", 2, " ▸    No.\n"),
+        ("a500", 1, " ▸    Broken.\n      The cause is in the server's own log"),
+        ("html", 1, "does not answer as a Flowline server does"),
+        ("list", 1, "does not answer as a Flowline server does"),
+    ] {
+        let ran = server.run(&["config", "-a", app]).await;
+        assert_eq!((ran.code, ran.out.as_str()), (code, ""), "{ran:?}");
+        assert!(ran.err.contains(said), "{ran:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there() {
+    let gone = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let ran = Place::new().at(&format!("http://{gone}")).run(&["apps"]).await;
+    assert_eq!(ran.code, 5);
+    assert!(
+        ran.err.contains("Couldn't reach Flowline at http://") && ran.err.contains("Connection refused"),
+        "{ran:?}"
+    );
+    assert!(ran.err.contains("flowline serve"), "{ran:?}");
+}
+
+#[tokio::test]
+async fn addresses_and_tokens_that_cannot_be() {
+    for url in ["flow.example.com", "ftp://flow.example.com", "http://"] {
+        let ran = Place::new().at(url).run(&["apps"]).await;
+        assert_eq!(ran.code, 2);
+        assert!(ran.err.contains("FLOWLINE_URL"), "{ran:?}");
+    }
+    let mut place = Place::new().at("http://127.0.0.1:1");
+    place.env.token = Some("two\nlines".into());
+    assert_eq!(place.run(&["apps"]).await.code, 2);
+    place.env.token = None;
+    let ran = place.run(&["apps"]).await;
+    assert_eq!((ran.code, ran.err.lines().count()), (3, 2));
+}
+
+#[tokio::test]
+async fn damaged_credentials_are_named() {
+    let place = Place::new();
+    std::fs::create_dir_all(place.credentials().parent().unwrap()).unwrap();
+    std::fs::write(place.credentials(), "{").unwrap();
+    let ran = place.run(&["apps"]).await;
+    assert_eq!(ran.code, 1);
+    assert!(ran.err.contains("credentials.json is damaged"), "{ran:?}");
+}
+
+#[test]
+fn bad_words_are_usage_errors() {
+    for (words, kind) in [
+        (vec!["nope"], ErrorKind::InvalidSubcommand),
+        (vec!["config:set"], ErrorKind::MissingRequiredArgument),
+        (vec!["ps:stop"], ErrorKind::MissingRequiredArgument),
+        (vec!["logs", "-n", "many"], ErrorKind::ValueValidation),
+        (vec!["logs", "--nope"], ErrorKind::UnknownArgument),
+        (vec!["apps", "--help"], ErrorKind::DisplayHelp),
+    ] {
+        let error = Program::try_parse_from([&["flowline"], &words[..]].concat()).err().unwrap();
+        assert_eq!(error.kind(), kind, "{words:?}");
+        assert_eq!(error.exit_code(), if kind == ErrorKind::DisplayHelp { 0 } else { 2 });
+    }
+}
+
+#[test]
+fn every_command_takes_json_or_is_a_script() {
+    let program = <Program as clap::CommandFactory>::command();
+    program.clone().debug_assert();
+    for command in program.get_subcommands() {
+        let json = command.get_arguments().any(|arg| arg.get_id() == "json");
+        assert!(json || ["completions", "git:credentials"].contains(&command.get_name()), "{}", command.get_name());
+    }
+}
