@@ -23,7 +23,9 @@ pub(crate) enum FolderError {
     Unusable { path: PathBuf, source: io::Error },
     #[error("{0} does not hold what Flowline wrote: expected 64 hex digits. Restore it from your backup")]
     BadSecret(PathBuf),
-    #[error("{0} is missing, but the folder has a database: its config vars cannot be read without it. Restore it from your backup")]
+    #[error(
+        "{0} is missing, but the folder has a database: its config vars cannot be read without it. Restore it from your backup"
+    )]
     LostKey(PathBuf),
 }
 

@@ -95,7 +95,7 @@ fn next_steps(server: &Server) {
     say(&format!(
         "\n  {APP}      http://{APP}.localhost:{}\n  API        {}\n  log        {}\n\n\
          Push your own app, in another terminal, in its git repository:\n\n    \
-         {program} login --url {} --token-file {}\n    {program} create my-app\n    git push flowline HEAD:main\n\n\
+         {program} login --url {} <{}\n    {program} create my-app\n    git push flowline HEAD:main\n\n\
          Then look around: {program} logs --tail, {program} ps, {program} releases",
         server.apps.port(),
         server.api,
@@ -129,7 +129,8 @@ impl Server {
         }
         let ready: Option<serde_json::Value> = serde_json::from_str(&line).ok();
         let field = |name: &str| ready.as_ref().and_then(|ready| ready[name].as_str()).map(str::to_owned);
-        let (Some(api), Some(apps)) = (field("api"), field("apps").and_then(|apps| apps.strip_prefix("http://")?.parse().ok()))
+        let (Some(api), Some(apps)) =
+            (field("api"), field("apps").and_then(|apps| apps.strip_prefix("http://")?.parse().ok()))
         else {
             let _status = child.wait().map_err(io_error("The server"))?;
             return Err(DemoError::NotStarted(tail(&log, began)));
@@ -158,7 +159,8 @@ impl Server {
 
     fn ensure_app(&self) -> Result<(), DemoError> {
         let mut info = self.command(&["apps:info", "-a", APP]);
-        let known = info.stdout(Stdio::null()).stderr(Stdio::null()).status().map_err(io_error("flowline apps:info"))?;
+        let known =
+            info.stdout(Stdio::null()).stderr(Stdio::null()).status().map_err(io_error("flowline apps:info"))?;
         if known.success() {
             return Ok(());
         }

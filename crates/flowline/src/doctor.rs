@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 pub(crate) fn main(args: &Doctor) -> ExitCode {
     let checks = runtime::doctor();
-    let failed = checks.iter().any(|check| check.level == Level::Missing);
+    let failed = checks.iter().any(|check| check.level == Level::Bad);
     let said = if args.json { json(&checks) } else { text(&checks, failed) };
     match std::io::stdout().lock().write_all(said.as_bytes()) {
         Ok(()) if failed => ExitCode::FAILURE,
@@ -20,15 +20,13 @@ pub(crate) fn main(args: &Doctor) -> ExitCode {
 fn word(level: Level) -> &'static str {
     match level {
         Level::Good => "ok",
-        Level::Reduced => "reduced",
-        Level::Missing => "missing",
+        Level::Warning => "reduced",
+        Level::Bad => "missing",
     }
 }
 
 fn json(checks: &[runtime::Check]) -> String {
-    let one = |check: &runtime::Check| {
-        serde_json::json!({"name": check.name, "level": word(check.level), "detail": check.detail, "hint": check.hint})
-    };
+    let one = |check: &runtime::Check| serde_json::json!({"name": check.name, "level": word(check.level), "detail": check.detail, "hint": check.hint});
     format!("{}\n", serde_json::Value::from(checks.iter().map(one).collect::<Vec<_>>()))
 }
 
@@ -36,8 +34,8 @@ fn text(checks: &[runtime::Check], failed: bool) -> String {
     let mut said = String::new();
     for check in checks {
         said.push_str(&format!("{:<8} {:<22} {}\n", word(check.level), check.name, check.detail));
-        if let Some(hint) = &check.hint {
-            said.push_str(&format!("{:<31} {hint}\n", ""));
+        if !check.hint.is_empty() {
+            said.push_str(&format!("{:<31} {}\n", "", check.hint));
         }
     }
     said.push_str(if failed {

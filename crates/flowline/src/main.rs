@@ -40,7 +40,7 @@ fn route(words: impl Iterator<Item = OsString>) -> ExitCode {
     logging::start(logging::Format::Text, "router");
     let ran = router::RouterConfig::from_args(words)
         .map_err(|error| error.to_string())
-        .and_then(|config| router::run(config, Arc::new(SystemWorld)).map_err(|error| error.to_string()));
+        .and_then(|config| router::run(&config, Arc::new(SystemWorld)).map_err(|error| error.to_string()));
     match ran {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

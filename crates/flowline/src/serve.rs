@@ -13,18 +13,30 @@ use std::sync::Arc;
 use store::{Store, StoreError, Vault};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
 
 /// Threads of the control plane: it waits for others most of the time.
 const THREADS: usize = 2;
 
 /// What of the server's environment reaches every build: where packages come from. Nothing else does.
 const SITE_ENV: &[&str] = &[
-    "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR",
-    "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS", "GIT_SSL_CAINFO",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "CURL_CA_BUNDLE",
+    "REQUESTS_CA_BUNDLE",
+    "NODE_EXTRA_CA_CERTS",
+    "GIT_SSL_CAINFO",
 ];
 
 /// And what begins like this.
-const SITE_ENV_PREFIXES: &[&str] = &["NPM_CONFIG_", "npm_config_", "YARN_", "PIP_", "UV_", "CARGO_NET_", "CARGO_REGISTRIES_"];
+const SITE_ENV_PREFIXES: &[&str] =
+    &["NPM_CONFIG_", "npm_config_", "YARN_", "PIP_", "UV_", "CARGO_NET_", "CARGO_REGISTRIES_"];
 
 /// Why the server does not start.
 #[derive(Debug, thiserror::Error)]
@@ -35,7 +47,9 @@ enum ServeError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Start(#[from] StartError),
-    #[error("{0} is in use or not an address of this machine ({1}). Stop what listens there, or choose another with --listen")]
+    #[error(
+        "{0} is in use or not an address of this machine ({1}). Stop what listens there, or choose another with --listen"
+    )]
     Listen(SocketAddr, std::io::Error),
     #[error("The server failed: {0}")]
     Io(#[from] std::io::Error),
@@ -83,20 +97,23 @@ async fn serve(args: Serve) -> Result<(), ServeError> {
     };
     let control = Control::start(settings, store, world).await?;
     say_ready(&control)?;
-    let (end, ended) = tokio::sync::watch::channel(false);
-    let doors = tokio::spawn(api::serve(listener, control.clone(), async move {
-        let mut ended = ended;
-        // Either way it is over: told so, or nobody is left to tell.
-        let _over = ended.wait_for(|over| *over).await.is_err();
-    }));
+    let (end, ended) = watch::channel(false);
+    let doors = tokio::spawn(serve_doors(listener, control.clone(), ended));
     let how = signals.wait().await;
     tracing::info!(?how, "Ending");
     end.send_replace(true);
     control::stop(&control, how == End::StopAll).await;
-    match doors.await {
-        Ok(served) => Ok(served?),
-        Err(error) => Err(ServeError::Io(std::io::Error::other(error))),
-    }
+    doors.await.map_err(|error| ServeError::Io(std::io::Error::other(error)))
+}
+
+async fn serve_doors(listener: TcpListener, control: Control, mut ended: watch::Receiver<bool>) {
+    let settings = api::Settings::default();
+    let router = api::router(control, &settings);
+    let over = async move {
+        // Either way it is over: told so, or nobody is left to tell.
+        let _told = ended.wait_for(|over| *over).await.is_ok();
+    };
+    api::serve(listener, router, &settings, over).await;
 }
 
 /// The one line on stdout: where everything really listens.
@@ -115,7 +132,8 @@ fn say_ready(control: &Control) -> Result<(), ServeError> {
 
 #[allow(clippy::disallowed_methods, reason = "the environment is read once, here")]
 fn site_env() -> BTreeMap<String, String> {
-    let wanted = |name: &str| SITE_ENV.contains(&name) || SITE_ENV_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
+    let wanted =
+        |name: &str| SITE_ENV.contains(&name) || SITE_ENV_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .filter(|(name, _)| wanted(name))
