@@ -54,7 +54,7 @@ pub(crate) struct OneOff {
     #[arg(value_name = "COMMAND", allow_hyphen_values = true, required_unless_present = "verbatim")]
     command: Vec<String>,
     /// The command, with nothing of it read as a flag of ours
-    #[arg(last = true, value_name = "COMMAND")]
+    #[arg(last = true, hide = true, value_name = "COMMAND")]
     verbatim: Vec<String>,
 }
 
