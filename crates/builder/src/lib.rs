@@ -1,1 +1,35 @@
 //! Source to slug: buildpacks, compile in a sandbox, slug files.
+//!
+//! A build is [`extract`] or [`extract_stream`] (source into `job.dir/app`), [`compile`] (packs run in the sandbox
+//! that a [`Runner`] gives), [`compress`] (the slug's archive) and [`Slugs::adopt`] (the folder that dynos run from).
+
+pub mod archive;
+mod cache;
+mod compile;
+mod detect;
+mod failure;
+mod job;
+mod layers;
+mod objects;
+mod output;
+mod packing;
+mod packs;
+mod process_types;
+mod release_yaml;
+mod slugignore;
+mod slugs;
+mod step;
+pub mod tree;
+mod workplace;
+
+pub use archive::{ArchiveError, Rules, extract, extract_stream};
+pub use cache::purge;
+pub use compile::compile;
+pub use failure::BuildFailure;
+pub use job::{Built, Job};
+pub use objects::slug_key;
+pub use packing::compress;
+pub use packs::{Packs, PacksError};
+pub use slugignore::SlugignoreError;
+pub use slugs::{Packed, SlugError, Slugs};
+pub use step::{RunError, Runner, Step};

@@ -1,0 +1,270 @@
+//! Slugs: archives in the object store by the hash of their bytes, folders on this machine by slug.
+
+use crate::archive::{self, ArchiveError, Rules};
+use crate::failure::BuildFailure;
+use crate::objects;
+use crate::packing;
+use crate::tree::{self, Owner};
+use aws_lc_rs::digest;
+use model::id::SlugId;
+use model::slug::SLUG_LIMIT_BYTES;
+use object_store::ObjectStore;
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::io::AsyncReadExt;
+use tokio_util::io::SyncIoBridge;
+
+/// Why a slug cannot be stored or used.
+#[derive(Debug, thiserror::Error)]
+pub enum SlugError {
+    /// Nothing under its key.
+    #[error("The slug's archive {0} is not in the object store; deploy the app again")]
+    Missing(String),
+    /// Other bytes than were announced (R17).
+    #[error("Checksum error: the slug's archive has {found}, expected {expected}; deploy the app again")]
+    Checksum {
+        /// Of the bytes.
+        found: String,
+        /// Of the slug.
+        expected: String,
+    },
+    /// An archive that may not be.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    /// No space left.
+    #[error("The server's disk is full; free some space and try again")]
+    DiskFull,
+    /// The object store.
+    #[error("The object store failed: {0}")]
+    Store(#[source] object_store::Error),
+    /// The disk.
+    #[error("{what}: {source}")]
+    Disk {
+        /// What was tried.
+        what: &'static str,
+        /// The cause.
+        source: io::Error,
+    },
+}
+
+impl SlugError {
+    pub(crate) fn disk(what: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |source| if is_full(&source) { Self::DiskFull } else { Self::Disk { what, source } }
+    }
+
+    pub(crate) fn store(error: object_store::Error) -> Self {
+        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
+        while let Some(inner) = cause {
+            if inner.downcast_ref::<io::Error>().is_some_and(is_full) {
+                return Self::DiskFull;
+            }
+            cause = inner.source();
+        }
+        Self::Store(error)
+    }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+/// A packed slug.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Packed {
+    /// `SHA256:<hex>` of the archive (BLD-15).
+    pub checksum: String,
+    /// Size of the archive.
+    pub size_bytes: u64,
+    /// Where it lies in the object store.
+    pub key: String,
+}
+
+/// The slugs of this machine.
+#[derive(Clone)]
+pub struct Slugs {
+    store: Arc<dyn ObjectStore>,
+    dir: PathBuf,
+    owner: Option<Owner>,
+    /// One at a time unpacks a slug; the others wait for it.
+    unpacking: Arc<Mutex<HashMap<SlugId, Arc<tokio::sync::Mutex<()>>>>>,
+}
+
+impl Slugs {
+    /// Opens the folder of unpacked slugs and sweeps out what is half done. `owner`: who dynos run as.
+    ///
+    /// # Errors
+    /// A folder that cannot be made or read.
+    pub fn open(store: Arc<dyn ObjectStore>, dir: PathBuf, owner: Option<Owner>) -> io::Result<Self> {
+        fs::create_dir_all(&dir)?;
+        for child in fs::read_dir(&dir)? {
+            let child = child?;
+            if child.file_name().as_encoded_bytes().starts_with(b".") {
+                let path = child.path();
+                if child.file_type()?.is_dir() { tree::remove(&path)? } else { fs::remove_file(&path)? }
+            }
+        }
+        Ok(Self { store, dir, owner, unpacking: Arc::default() })
+    }
+
+    /// Packs an app's folder and stores the archive under the hash of its bytes; the same bytes are stored once.
+    ///
+    /// # Errors
+    /// [`BuildFailure::SlugTooLarge`], [`BuildFailure::Slug`].
+    pub async fn pack(&self, app_dir: &Path) -> Result<Packed, BuildFailure> {
+        let half = tempfile_in(&self.dir).map_err(SlugError::disk("Could not make the slug's archive"))?;
+        let (app_dir, file) = (app_dir.to_owned(), half.1);
+        let packed = tokio::task::spawn_blocking(move || packing::pack(&app_dir, file)).await;
+        let packed = packed.unwrap_or_else(|gone| Err(gone.into()));
+        let (size_bytes, checksum) = packed.map_err(SlugError::disk("Could not pack the slug"))?;
+        if size_bytes > SLUG_LIMIT_BYTES {
+            return Err(BuildFailure::SlugTooLarge { size_bytes });
+        }
+        let key = objects::slug_key(&checksum);
+        if !objects::has(&*self.store, &key, size_bytes).await {
+            objects::put_file(&*self.store, &key, &half.0.0).await?;
+        }
+        Ok(Packed { checksum, size_bytes, key })
+    }
+
+    /// Takes an archive that a client uploaded under another key: stored under its checksum, which is returned.
+    ///
+    /// # Errors
+    /// [`SlugError::Missing`], or what the object store says.
+    pub async fn take(&self, uploaded: &str) -> Result<String, SlugError> {
+        let missing = || SlugError::Missing(uploaded.to_owned());
+        let mut stream = objects::get(&*self.store, uploaded).await?.ok_or_else(missing)?;
+        let (mut context, mut buffer) = (digest::Context::new(&digest::SHA256), vec![0; 256 * 1024]);
+        loop {
+            let count = stream.read(&mut buffer).await.map_err(SlugError::disk("Could not read the upload"))?;
+            if count == 0 {
+                break;
+            }
+            context.update(&buffer[..count]);
+        }
+        let checksum = packing::checksum(context);
+        objects::copy(&*self.store, uploaded, &objects::slug_key(&checksum)).await?;
+        Ok(checksum)
+    }
+
+    /// Makes the folder of a build (same file system) the slug's: dynos run from it without unpacking.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn adopt(&self, app_dir: &Path, slug: SlugId) -> Result<PathBuf, SlugError> {
+        let place = self.folder(slug);
+        fs::rename(app_dir, &place).map_err(SlugError::disk("Could not move the built app to the slugs"))?;
+        Ok(place)
+    }
+
+    /// The slug's folder, unpacked from its archive if this machine does not have it yet.
+    ///
+    /// # Errors
+    /// [`SlugError::Checksum`] for other bytes than announced, [`SlugError::Missing`], a bad archive, a full disk.
+    pub async fn unpacked(&self, slug: SlugId, checksum: &str) -> Result<PathBuf, SlugError> {
+        let place = self.folder(slug);
+        if place.is_dir() {
+            return Ok(place);
+        }
+        let lock = Arc::clone(self.locks().entry(slug).or_default());
+        let held = lock.lock().await;
+        let over = if place.is_dir() { Ok(()) } else { self.unpack(slug, checksum, &place).await };
+        drop(held);
+        self.locks().remove(&slug);
+        over.map(|()| place)
+    }
+
+    /// Removes the slug's folder from this machine; its archive stays. Blocks.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn forget(&self, slug: SlugId) -> io::Result<()> {
+        let gone = self.dir.join(format!(".gone-{slug}"));
+        match fs::rename(self.folder(slug), &gone) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Ok(()) => tree::remove(&gone),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn unpack(&self, slug: SlugId, checksum: &str, place: &Path) -> Result<(), SlugError> {
+        let key = objects::slug_key(checksum);
+        let stream = objects::get(&*self.store, &key).await?.ok_or_else(|| SlugError::Missing(key.clone()))?;
+        let (half, place) = (self.dir.join(format!(".half-{slug}")), place.to_owned());
+        let (rules, expected, reader) = (Rules::slug(self.owner), checksum.to_owned(), SyncIoBridge::new(stream));
+        let work = move || {
+            let over = unpack_into(reader, &half, &place, &rules, &expected);
+            // Whatever is left of it is of no use.
+            if let Err(error) = tree::remove(&half) {
+                tracing::warn!(path = %half.display(), %error, "A half unpacked slug was not removed");
+            }
+            over
+        };
+        let over = tokio::task::spawn_blocking(work).await;
+        over.unwrap_or_else(|gone| Err(SlugError::disk("Could not unpack the slug")(gone.into())))
+    }
+
+    fn folder(&self, slug: SlugId) -> PathBuf {
+        self.dir.join(slug.to_string())
+    }
+
+    fn locks(&self) -> std::sync::MutexGuard<'_, HashMap<SlugId, Arc<tokio::sync::Mutex<()>>>> {
+        self.unpacking.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Hashes what is read through it.
+struct Hashed<R> {
+    inner: R,
+    context: digest::Context,
+}
+
+impl<R: Read> Read for Hashed<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.context.update(&buffer[..count]);
+        Ok(count)
+    }
+}
+
+/// Unpacks beside the place, checks, then renames: a slug's folder is there whole or not at all.
+fn unpack_into(reader: impl Read, half: &Path, place: &Path, rules: &Rules, expected: &str) -> Result<(), SlugError> {
+    let failed = || SlugError::disk("Could not unpack the slug");
+    tree::remove(half).map_err(failed())?;
+    tree::make_folder(half, rules.owner).map_err(failed())?;
+    let mut hashed = Hashed { inner: reader, context: digest::Context::new(&digest::SHA256) };
+    let over = archive::extract(&mut hashed, half, rules);
+    // Wrong bytes are the better reason than what they did to the archive; also, the end of the stream counts.
+    io::copy(&mut hashed, &mut io::sink()).map_err(failed())?;
+    let found = packing::checksum(hashed.context);
+    if !found.eq_ignore_ascii_case(expected) {
+        return Err(SlugError::Checksum { found, expected: expected.to_owned() });
+    }
+    over?;
+    let app = half.join("app");
+    if !fs::symlink_metadata(&app).is_ok_and(|found| found.is_dir()) {
+        return Err(ArchiveError::NoAppFolder.into());
+    }
+    fs::rename(app, place).map_err(failed())
+}
+
+/// A file that goes away with its handle.
+struct Half(PathBuf);
+
+impl Drop for Half {
+    fn drop(&mut self) {
+        // Already gone, or swept at the next start.
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+fn tempfile_in(dir: &Path) -> io::Result<(Half, File)> {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    /// Names the next one; only one process uses the folder.
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let path = dir.join(format!(".packing-{}", NEXT.fetch_add(1, Ordering::Relaxed)));
+    let file = File::create(&path)?;
+    Ok((Half(path), file))
+}

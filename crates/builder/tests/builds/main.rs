@@ -1,0 +1,12 @@
+//! Whole builds with real packs in a real sandbox.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "tests: a wrong build ends the test, and the machine's registries are found in the environment"
+)]
+
+mod node;
+mod sandbox;
