@@ -2,7 +2,6 @@
 
 use super::body::FileBody;
 use hyper::header::{self, HeaderValue};
-use hyper::http::response::Builder;
 use hyper::{Response, StatusCode};
 use std::fs::{File, Metadata};
 use std::io::{self, Seek, SeekFrom};
@@ -57,38 +56,43 @@ impl ServedFile {
 
     /// 304: the client has it.
     pub(super) fn not_modified(&self) -> Response<FileBody> {
-        self.tagged(StatusCode::NOT_MODIFIED).body(FileBody::empty()).unwrap_or_default()
+        self.tagged(StatusCode::NOT_MODIFIED, FileBody::empty())
     }
 
     /// The file, or a range of it.
     pub(super) fn open(&self, status: StatusCode, range: Option<Range<u64>>) -> io::Result<Response<FileBody>> {
         let mut file = File::open(&self.path)?;
-        let mut response = self.tagged(status).header(header::CONTENT_TYPE, self.content_type);
-        response = response.header(header::ACCEPT_RANGES, "bytes");
+        let (start, end) = range.as_ref().map_or((0, self.len), |range| (range.start, range.end));
+        file.seek(SeekFrom::Start(start))?;
+        let body = FileBody::File(tokio::fs::File::from_std(file).take(end - start));
+        let mut response = self.tagged(status, body);
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.content_type));
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(end - start));
+        headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
         if self.encoding == Encoding::Gzip {
-            response = response.header(header::CONTENT_ENCODING, "gzip");
+            headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         }
-        if let Some(Range { start, end }) = &range {
-            file.seek(SeekFrom::Start(*start))?;
-            response = response.header(header::CONTENT_RANGE, format!("bytes {start}-{}/{}", end - 1, self.len));
+        if range.is_some() {
+            let place = format!("bytes {start}-{}/{}", end - 1, self.len);
+            headers.insert(header::CONTENT_RANGE, HeaderValue::try_from(place).map_err(io::Error::other)?);
         }
-        let len = range.map_or(self.len, |range| range.end - range.start);
-        let body = FileBody::File(tokio::fs::File::from_std(file).take(len));
-        response.header(header::CONTENT_LENGTH, len).body(body).map_err(io::Error::other)
+        Ok(response)
     }
 
-    fn tagged(&self, status: StatusCode) -> Builder {
-        let mut response = Response::builder().status(status);
-        if let Some(headers) = response.headers_mut() {
-            if let Ok(etag) = HeaderValue::try_from(self.etag()) {
-                headers.insert(header::ETAG, etag);
-            }
-            if let Ok(modified) = HeaderValue::try_from(httpdate::fmt_http_date(self.modified())) {
-                headers.insert(header::LAST_MODIFIED, modified);
-            }
-            if self.encoding != Encoding::Plain {
-                headers.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
-            }
+    fn tagged(&self, status: StatusCode, body: FileBody) -> Response<FileBody> {
+        let mut response = Response::new(body);
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        // Both are plain ASCII, always.
+        if let Ok(etag) = HeaderValue::try_from(self.etag()) {
+            headers.insert(header::ETAG, etag);
+        }
+        if let Ok(modified) = HeaderValue::try_from(httpdate::fmt_http_date(self.modified())) {
+            headers.insert(header::LAST_MODIFIED, modified);
+        }
+        if self.encoding != Encoding::Plain {
+            headers.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
         }
         response
     }

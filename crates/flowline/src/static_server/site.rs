@@ -1,7 +1,7 @@
 //! Which file answers a path, and what is never served.
 
 use super::file::{Encoding, ServedFile};
-use super::settings::{HeaderRule, Settings, SiteError};
+use super::settings::{Settings, SiteError};
 use super::{glob, media};
 use hyper::header::{HeaderName, HeaderValue};
 use std::ffi::OsStr;
