@@ -1,1 +1,35 @@
-//! A whole Flowline on port 0 with real parts.
+//! A whole Flowline on port 0 with real parts: the binary, git, SQLite, the sandbox, the router.
+//!
+//! Tests say it in the user's words; whatever goes wrong on the way ends the test with what was said.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends by panicking")]
+#![allow(clippy::disallowed_methods, reason = "tests read the environment of the machine they run on")]
+
+mod app;
+mod flow;
+mod http;
+mod load;
+mod push;
+mod source;
+
+pub use app::App;
+pub use flow::{Flow, Start};
+pub use http::{Answer, Client};
+pub use load::{Load, Outcome};
+pub use push::Push;
+pub use source::Source;
+
+use std::time::Duration;
+
+/// Anything that a test waits for happens within this time, or the test has failed.
+pub const PATIENCE: Duration = Duration::from_secs(90);
+
+/// Waits for something that must happen; says what it was when it does not.
+///
+/// # Panics
+/// After [`PATIENCE`].
+pub async fn within<T>(what: &str, work: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(PATIENCE, work).await {
+        Ok(done) => done,
+        Err(_) => panic!("{what} did not happen within {PATIENCE:?}"),
+    }
+}

@@ -1,0 +1,170 @@
+//! One app, as its owner and its visitors use it.
+
+use crate::flow::Flow;
+use crate::http::Answer;
+use crate::within;
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::Request;
+use hyper::client::conn::http1::handshake;
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+
+/// An app of a [`Flow`].
+pub struct App<'f> {
+    flow: &'f Flow,
+    name: String,
+}
+
+impl<'f> App<'f> {
+    pub(crate) fn new(flow: &'f Flow, name: &str) -> Self {
+        Self { flow, name: name.to_owned() }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn flow(&self) -> &'f Flow {
+        self.flow
+    }
+
+    /// Its host.
+    #[must_use]
+    pub fn host(&self) -> String {
+        format!("{}.localhost", self.name)
+    }
+
+    /// A visitor's GET.
+    ///
+    /// # Panics
+    /// When there is no answer.
+    pub async fn get(&self, path: &str) -> Answer {
+        self.visit("GET", path, &[], Bytes::new()).await
+    }
+
+    /// A visitor's request.
+    ///
+    /// # Panics
+    /// When there is no answer.
+    pub async fn visit(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Bytes) -> Answer {
+        let visit = self.flow.visit(&self.host(), method, path, headers, body);
+        within(path, visit).await.unwrap_or_else(|error| panic!("{method} {path}: {error}"))
+    }
+
+    /// A call below `/apps/<name>`.
+    pub async fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Answer {
+        self.flow.call(method, &format!("/apps/{}{path}", self.name), body).await
+    }
+
+    /// GET below `/apps/<name>`, which must succeed.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub async fn read(&self, path: &str) -> Value {
+        let answer = self.call("GET", path, None).await;
+        assert!(answer.status.is_success(), "{path}: {} {}", answer.status, answer.text());
+        answer.json()
+    }
+
+    /// Sets config vars; `null` removes.
+    ///
+    /// # Panics
+    /// When it is refused.
+    pub async fn config(&self, vars: Value) -> Value {
+        let answer = self.call("PATCH", "/config-vars", Some(&vars)).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.json()
+    }
+
+    /// Scales.
+    ///
+    /// # Panics
+    /// When it is refused.
+    pub async fn scale(&self, process_type: &str, quantity: u32) {
+        let body = json!({ "updates": [{ "type": process_type, "quantity": quantity }] });
+        let answer = self.call("PATCH", "/formation", Some(&body)).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+
+    /// The newest release.
+    pub async fn latest_release(&self) -> Value {
+        self.read("/releases").await.as_array().and_then(|all| all.last().cloned()).unwrap()
+    }
+
+    /// The number of the release that runs.
+    pub async fn current_version(&self) -> i64 {
+        let releases = self.read("/releases").await;
+        let current = releases.as_array().unwrap().iter().find(|release| release["current"] == true).cloned();
+        current.unwrap()["version"].as_i64().unwrap()
+    }
+
+    /// Waits until a release has left `pending`; its status.
+    pub async fn settled(&self, version: i64) -> String {
+        let status = async {
+            loop {
+                let release = self.read(&format!("/releases/{version}")).await;
+                match release["status"].as_str() {
+                    Some("pending") => tokio::task::yield_now().await,
+                    other => break other.unwrap().to_owned(),
+                }
+            }
+        };
+        within("the release's decision", status).await
+    }
+
+    /// The last lines of the log.
+    pub async fn logs(&self) -> String {
+        let session = self.call("POST", "/log-sessions", Some(&json!({ "lines": 1500, "tail": false }))).await;
+        let url = session.json()["logplex_url"].as_str().unwrap().to_owned();
+        self.flow.raw("GET", path_of(&url), &[], Bytes::new()).await.text()
+    }
+
+    /// Waits until the log, old lines included, has a line with these words; that line.
+    ///
+    /// # Panics
+    /// When it does not come.
+    pub async fn log_says(&self, words: &str) -> String {
+        let session = self.call("POST", "/log-sessions", Some(&json!({ "lines": 1500, "tail": true }))).await;
+        let url = session.json()["logplex_url"].as_str().unwrap().to_owned();
+        let mut said = String::new();
+        let found = async {
+            let stream = TcpStream::connect(self.flow.api).await.unwrap();
+            let (mut sender, connection) = handshake(TokioIo::new(stream)).await.unwrap();
+            tokio::spawn(connection);
+            let request = Request::get(path_of(&url)).header("host", self.flow.api.to_string());
+            let answer = sender.send_request(request.body(Full::<Bytes>::default()).unwrap()).await.unwrap();
+            let mut body = answer.into_body();
+            loop {
+                let Some(Ok(frame)) = body.frame().await else { panic!("the log ended before `{words}`:\n{said}") };
+                said.push_str(&String::from_utf8_lossy(frame.data_ref().unwrap_or(&Bytes::new())));
+                if let Some(line) = said.lines().find(|line| line.contains(words)) {
+                    return line.to_owned();
+                }
+            }
+        };
+        match tokio::time::timeout(crate::PATIENCE, found).await {
+            Ok(line) => line,
+            Err(_) => panic!("the log of {} never said `{words}`:\n{}", self.name, self.logs().await),
+        }
+    }
+
+    /// Starts a one-off dyno; its name.
+    ///
+    /// # Panics
+    /// When it is refused.
+    pub async fn run(&self, command: &str) -> String {
+        let answer = self.call("POST", "/dynos", Some(&json!({ "command": command, "attach": false }))).await;
+        assert_eq!(answer.status, 201, "{}", answer.text());
+        answer.json()["name"].as_str().unwrap().to_owned()
+    }
+}
+
+/// The path of an address that the API gave.
+fn path_of(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.find('/').map_or("/", |at| &rest[at..])
+}

@@ -1,0 +1,251 @@
+//! One running Flowline.
+
+use crate::app::App;
+use crate::http::{Answer, once, request};
+use crate::within;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use rustix::process::{Pid, Signal, kill_process};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+
+/// How a Flowline is started.
+#[derive(Debug, Clone)]
+pub struct Start {
+    exe: PathBuf,
+    domain: String,
+}
+
+impl Start {
+    /// The binary under test: `env!("CARGO_BIN_EXE_flowline")`.
+    #[must_use]
+    pub fn of(exe: &str) -> Self {
+        Self { exe: exe.into(), domain: "localhost".into() }
+    }
+}
+
+/// A running Flowline on a data folder of its own. Everything ends when it is dropped.
+pub struct Flow {
+    start: Start,
+    dir: TempDir,
+    serve: Option<Child>,
+    /// Where the API listens.
+    pub api: SocketAddr,
+    /// Where the router listens.
+    pub apps: SocketAddr,
+    /// The admin's token.
+    pub token: String,
+}
+
+struct Ready {
+    child: Child,
+    api: SocketAddr,
+    apps: SocketAddr,
+}
+
+impl Flow {
+    /// Starts one.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn start(exe: &str) -> Self {
+        let start = Start::of(exe);
+        let dir = tempfile::Builder::new().prefix("flowline-").tempdir().unwrap();
+        let ready = within("the start of the server", spawn(&start, dir.path(), "127.0.0.1:0", "127.0.0.1:0")).await;
+        let token = std::fs::read_to_string(dir.path().join("admin.token")).unwrap().trim().to_owned();
+        Self { start, dir, serve: Some(ready.child), api: ready.api, apps: ready.apps, token }
+    }
+
+    /// The data folder.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// The server's process id.
+    ///
+    /// # Panics
+    /// When it does not run.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.serve.as_ref().and_then(Child::id).expect("serve runs")
+    }
+
+    /// Ends the control plane only: `KILL`, or `TERM` in order. Apps go on.
+    pub async fn end_serve(&mut self, signal: Signal) {
+        let mut child = self.serve.take().expect("serve runs");
+        kill_process(pid(&child), signal).unwrap();
+        within("the end of the server", child.wait()).await.unwrap();
+    }
+
+    /// Starts the control plane again, on the same folder and addresses.
+    pub async fn start_serve(&mut self) {
+        let (api, apps) = (self.api.to_string(), self.apps.to_string());
+        let ready = within("the start of the server", spawn(&self.start, self.dir.path(), &api, &apps)).await;
+        assert_eq!((ready.api, ready.apps), (self.api, self.apps));
+        self.serve = Some(ready.child);
+    }
+
+    /// A new app.
+    pub async fn app(&self, name: &str) -> App<'_> {
+        let answer = self.post("/apps", &serde_json::json!({ "name": name })).await;
+        assert_eq!(answer.status, 201, "{}", answer.text());
+        App::new(self, name)
+    }
+
+    /// An app that is there.
+    #[must_use]
+    pub fn known_app(&self, name: &str) -> App<'_> {
+        App::new(self, name)
+    }
+
+    /// A call of the API as the admin.
+    pub async fn call(&self, method: &str, path: &str, body: Option<&serde_json::Value>) -> Answer {
+        let authorization = format!("Bearer {}", self.token);
+        let headers = [
+            ("authorization", authorization.as_str()),
+            ("accept", "application/vnd.heroku+json; version=3"),
+            ("content-type", "application/json"),
+        ];
+        let body = body.map(|body| Bytes::from(body.to_string())).unwrap_or_default();
+        self.raw(method, path, &headers, body).await
+    }
+
+    /// A call with these headers and body, as they are.
+    ///
+    /// # Panics
+    /// When there is no answer.
+    pub async fn raw(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Bytes) -> Answer {
+        let call = once(self.api, request(method, path, &self.api.to_string(), headers, body));
+        within(path, call).await.unwrap_or_else(|error| panic!("{method} {path}: {error}"))
+    }
+
+    /// GET of the API.
+    pub async fn get(&self, path: &str) -> Answer {
+        self.call("GET", path, None).await
+    }
+
+    /// POST of the API.
+    pub async fn post(&self, path: &str, body: &serde_json::Value) -> Answer {
+        self.call("POST", path, Some(body)).await
+    }
+
+    /// PATCH of the API.
+    pub async fn patch(&self, path: &str, body: &serde_json::Value) -> Answer {
+        self.call("PATCH", path, Some(body)).await
+    }
+
+    /// DELETE of the API.
+    pub async fn delete(&self, path: &str) -> Answer {
+        self.call("DELETE", path, None).await
+    }
+
+    /// A visitor's request over the router.
+    ///
+    /// # Errors
+    /// What the network says.
+    pub async fn visit(
+        &self,
+        host: &str,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Bytes,
+    ) -> Result<Answer, String> {
+        once(self.apps, request(method, path, host, headers, body)).await
+    }
+
+    /// The binary's command line against this server, with `HOME` and `XDG_CONFIG_HOME` of its own.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub async fn cli(&self, words: &[&str]) -> std::process::Output {
+        let command = self.cli_command(words).output();
+        within("the command's end", command).await.unwrap()
+    }
+
+    /// The same, not yet started.
+    #[must_use]
+    pub fn cli_command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(&self.start.exe);
+        command.args(words).current_dir(self.dir.path()).env_clear().stdin(Stdio::null()).kill_on_drop(true);
+        command.env("PATH", std::env::var("PATH").unwrap_or_default()).env("HOME", self.dir.path().join("home"));
+        command.env("FLOWLINE_URL", format!("http://{}", self.api)).env("FLOWLINE_TOKEN", &self.token);
+        command
+    }
+
+    /// The value of an `Authorization: Basic` header with the token as password.
+    #[must_use]
+    pub fn basic(&self) -> String {
+        format!("Basic {}", STANDARD.encode(format!("flowline:{}", self.token)))
+    }
+}
+
+impl Drop for Flow {
+    fn drop(&mut self) {
+        // In order first, so that a test also tests the end; a test that already failed may not wait for ever.
+        let Some(child) = self.serve.take() else { return self.end_leftovers() };
+        let pid = pid(&child);
+        // It may have ended by itself.
+        let _gone = kill_process(pid, Signal::INT).is_err();
+        for _ in 0..400 {
+            // Reaps it, without a runtime.
+            match rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::NOHANG) {
+                Ok(None) => pause(),
+                Ok(Some(_)) | Err(_) => break,
+            }
+        }
+        let _gone = kill_process(pid, Signal::KILL).is_err();
+        self.end_leftovers();
+    }
+}
+
+impl Flow {
+    /// Processes of this data folder that outlived their server: only they have its path in their arguments.
+    fn end_leftovers(&self) {
+        let path = self.dir.path().canonicalize().unwrap_or_else(|_| self.dir.path().to_owned());
+        let Ok(processes) = std::fs::read_dir("/proc") else { return };
+        for process in processes.flatten() {
+            let Ok(words) = std::fs::read(process.path().join("cmdline")) else { continue };
+            let ours = String::from_utf8_lossy(&words).contains(path.to_string_lossy().as_ref());
+            let pid = process.file_name().to_str().and_then(|name| name.parse().ok()).and_then(Pid::from_raw);
+            if let (true, Some(pid)) = (ours, pid) {
+                let _gone = kill_process(pid, Signal::KILL).is_err();
+            }
+        }
+    }
+}
+
+/// 25 ms without a runtime: `Drop` cannot await.
+fn pause() {
+    let pause = rustix::time::Timespec { tv_sec: 0, tv_nsec: 25_000_000 };
+    let _early = rustix::thread::nanosleep(&pause);
+}
+
+fn pid(child: &Child) -> Pid {
+    child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw).expect("the server runs")
+}
+
+async fn spawn(start: &Start, dir: &Path, api: &str, apps: &str) -> Ready {
+    let mut child = Command::new(&start.exe)
+        .args(["serve", "--listen", api, "--apps", apps, "--domain", &start.domain, "--data"])
+        .arg(dir)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(std::fs::File::options().create(true).append(true).open(dir.join("serve.log")).unwrap())
+        .process_group(0)
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).await.unwrap();
+    let said = || std::fs::read_to_string(dir.join("serve.log")).unwrap_or_default();
+    let ready: serde_json::Value =
+        serde_json::from_str(&line).unwrap_or_else(|_| panic!("the server did not start:\n{}", said()));
+    let addr = |name: &str| ready[name].as_str().unwrap().strip_prefix("http://").unwrap().parse().unwrap();
+    Ready { api: addr("api"), apps: addr("apps"), child }
+}

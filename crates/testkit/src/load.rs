@@ -1,0 +1,112 @@
+//! Steady visitors: so many requests a second, each counted as answered or failed.
+
+use crate::flow::Flow;
+use crate::http::{Client, request};
+use bytes::Bytes;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
+
+/// Visitors that go on until they are told to stop.
+pub struct Load {
+    over: Arc<AtomicBool>,
+    counts: Arc<Counts>,
+    task: JoinHandle<()>,
+}
+
+#[derive(Default)]
+struct Counts {
+    answered: AtomicU64,
+    failed: AtomicU64,
+    failures: Mutex<Vec<String>>,
+}
+
+/// What the visitors saw.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Requests with status 200.
+    pub answered: u64,
+    /// All others.
+    pub failed: u64,
+    /// The first failures in words.
+    pub failures: Vec<String>,
+}
+
+/// Connections that the visitors share.
+const CONNECTIONS: u64 = 20;
+
+impl Load {
+    /// So many visits a second to `/`.
+    #[must_use]
+    pub fn start(flow: &Flow, host: &str, per_second: u64) -> Self {
+        let (over, counts) = (Arc::new(AtomicBool::new(false)), Arc::new(Counts::default()));
+        let visitors: Vec<_> = (0..CONNECTIONS)
+            .map(|_| {
+                let every = Duration::from_micros(1_000_000 * CONNECTIONS / per_second);
+                visitor(flow.apps, host.to_owned(), every, Arc::clone(&over), Arc::clone(&counts))
+            })
+            .collect();
+        let task = tokio::spawn(async move {
+            let visitors: Vec<_> = visitors.into_iter().map(tokio::spawn).collect();
+            for visitor in visitors {
+                visitor.await.unwrap();
+            }
+        });
+        Self { over, counts, task }
+    }
+
+    /// How many were answered so far.
+    #[must_use]
+    pub fn answered(&self) -> u64 {
+        self.counts.answered.load(Ordering::Relaxed)
+    }
+
+    /// Ends the visits.
+    ///
+    /// # Panics
+    /// When a visitor panicked.
+    pub async fn stop(self) -> Outcome {
+        self.over.store(true, Ordering::Relaxed);
+        self.task.await.unwrap();
+        Outcome {
+            answered: self.counts.answered.load(Ordering::Relaxed),
+            failed: self.counts.failed.load(Ordering::Relaxed),
+            failures: self.counts.failures.lock().await.clone(),
+        }
+    }
+}
+
+async fn visitor(addr: SocketAddr, host: String, every: Duration, over: Arc<AtomicBool>, counts: Arc<Counts>) {
+    let mut due = tokio::time::interval(every);
+    let mut kept: Option<Client> = None;
+    while !over.load(Ordering::Relaxed) {
+        due.tick().await;
+        let visit = async {
+            let mut client = match kept.take() {
+                Some(client) => client,
+                None => Client::connect(addr).await?,
+            };
+            let answer = client.send(request("GET", "/", &host, &[], Bytes::new())).await?;
+            if answer.status != 200 {
+                return Err(format!("{} {}", answer.status, answer.text()));
+            }
+            Ok(client)
+        };
+        match visit.await {
+            Ok(client) => {
+                counts.answered.fetch_add(1, Ordering::Relaxed);
+                kept = Some(client);
+            }
+            Err(why) => {
+                counts.failed.fetch_add(1, Ordering::Relaxed);
+                let mut failures = counts.failures.lock().await;
+                if failures.len() < 20 {
+                    failures.push(why);
+                }
+            }
+        }
+    }
+}
