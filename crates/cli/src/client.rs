@@ -35,8 +35,8 @@ pub(crate) struct Client {
 /// The body of an error (API-3).
 #[derive(Deserialize)]
 struct ErrorBody {
-    id: String,
     message: String,
+    resource: Option<String>,
 }
 
 /// Which media type a stream is asked for as.
@@ -178,10 +178,10 @@ impl Client {
             Err(error) => return error,
         };
         match serde_json::from_slice::<ErrorBody>(&body) {
-            Ok(ErrorBody { id, message }) => CliError::Refused { status: status.as_u16(), id, message },
+            Ok(ErrorBody { message, resource }) => CliError::Refused { status: status.as_u16(), resource, message },
             Err(_) if status.is_server_error() => CliError::Refused {
                 status: status.as_u16(),
-                id: String::new(),
+                resource: None,
                 message: format!("{} answered with status {status}.", self.server.url),
             },
             Err(_) => self.odd(format!("status {status} without a reason")),

@@ -25,8 +25,8 @@ pub(crate) enum CliError {
     Refused {
         /// The HTTP status.
         status: u16,
-        /// The Platform API's error id (API-3).
-        id: String,
+        /// What was not found (`app`, `release` …), where the server says it (API-3).
+        resource: Option<String>,
         /// The server's words.
         message: String,
     },
@@ -139,10 +139,17 @@ impl CliError {
         match self {
             Self::Usage { next, .. } | Self::Failed { next, .. } | Self::Missing { next, .. } => Some(next),
             Self::LoggedOut { .. } => Some("Type `flowline login`, or set FLOWLINE_TOKEN."),
-            Self::Refused { status, .. } => match status {
+            Self::Refused { status, resource, .. } => match status {
                 401 => Some("The token is not valid (any more): type `flowline login`, or set FLOWLINE_TOKEN."),
                 403 => Some("Ask the app's owner for access, or log in as somebody else: `flowline login`."),
-                404 => Some("`flowline apps` lists your apps; -a names one."),
+                404 => match resource.as_deref() {
+                    None | Some("app") => Some("`flowline apps` lists your apps; -a names one."),
+                    Some("release") => Some("`flowline releases` lists them."),
+                    Some("build") => Some("`flowline builds` lists them."),
+                    Some("dyno") => Some("`flowline ps` lists them."),
+                    Some("formation") => Some("`flowline ps:scale` lists the process types."),
+                    Some(_) => None,
+                },
                 429 => Some("Wait a minute and try again."),
                 500.. => Some("The cause is in the server's own log, on the stderr of `flowline serve`."),
                 _ => None,

@@ -3,6 +3,7 @@
 use crate::support::{Place, Program, Reply, Server};
 use clap::Parser;
 use clap::error::ErrorKind;
+use serde_json::json;
 
 #[tokio::test]
 async fn api_3_refusals_have_exit_codes() {
@@ -10,10 +11,14 @@ async fn api_3_refusals_have_exit_codes() {
         "GET /apps/a401/config-vars" => Reply::error(401, "unauthorized", "Invalid credentials provided."),
         "GET /apps/a403/config-vars" => Reply::error(403, "forbidden", "You do not have access to the app a403."),
         "GET /apps/a404/config-vars" => Reply::error(404, "not_found", "Couldn't find that app."),
+        "GET /apps/r404/config-vars" => Reply::json(
+            404,
+            &json!({ "id": "not_found", "message": "Couldn't find that release.", "resource": "release" }),
+        ),
         "GET /apps/a422/config-vars" => Reply::error(422, "invalid_params", "No."),
         "GET /apps/a500/config-vars" => Reply::error(500, "internal_server_error", "Broken."),
         "GET /apps/html/config-vars" => Reply::text("text/html", "<html>"),
-        "GET /apps/list/config-vars" => Reply::json(200, &serde_json::json!([])),
+        "GET /apps/list/config-vars" => Reply::json(200, &json!([])),
         _ => Reply::text("text/html", "<html>").with("location", "https://elsewhere.example.com/"),
     })
     .await;
@@ -25,6 +30,7 @@ async fn api_3_refusals_have_exit_codes() {
         ),
         ("a403", 3, " ▸    You do not have access to the app a403.\n      Ask the app's owner"),
         ("a404", 4, " ▸    Couldn't find that app.\n      `flowline apps` lists your apps"),
+        ("r404", 4, " ▸    Couldn't find that release.\n      `flowline releases` lists them.\n"),
         ("a422", 2, " ▸    No.\n"),
         ("a500", 1, " ▸    Broken.\n      The cause is in the server's own log"),
         ("html", 1, "does not answer as a Flowline server does"),
