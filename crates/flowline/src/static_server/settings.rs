@@ -31,7 +31,7 @@ pub(crate) enum SiteError {
 }
 
 /// The file as it is written.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Deserialize)]
 struct Written {
     root: Option<String>,
     #[serde(default)]
@@ -49,7 +49,7 @@ struct Written {
 pub(super) type HeaderRule = (String, Vec<(HeaderName, HeaderValue)>);
 
 /// The file as it is used.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Settings {
     pub(super) root: Option<String>,
     pub(super) clean_urls: bool,
@@ -62,11 +62,11 @@ pub(super) struct Settings {
 }
 
 impl Settings {
-    /// Without the file, everything is as usual.
-    pub(super) fn read(path: &Path) -> Result<Self, SiteError> {
+    /// `None`: the app has no such file.
+    pub(super) fn read(path: &Path) -> Result<Option<Self>, SiteError> {
         let failed = |error: io::Error| SiteError::Settings(error.to_string());
         match std::fs::metadata(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Self::try_from(Written::default()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(failed(error)),
             Ok(file) if file.len() > SETTINGS_LIMIT_BYTES => {
                 return Err(SiteError::Settings(format!("is larger than {SETTINGS_LIMIT_BYTES} bytes")));
@@ -75,7 +75,7 @@ impl Settings {
         }
         let text = std::fs::read(path).map_err(failed)?;
         let written: Written = serde_json::from_slice(&text).map_err(|error| SiteError::Settings(error.to_string()))?;
-        Self::try_from(written)
+        Self::try_from(written).map(Some)
     }
 }
 

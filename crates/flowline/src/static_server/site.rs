@@ -8,7 +8,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
-/// Where files are when static.json does not say; without this folder, the app's own folder is served.
+/// Where files are when static.json does not say. An app without this folder or without static.json is served as it is.
 const USUAL_ROOT: &str = "public_html";
 
 /// Not content, though they lie beside it when the app's own folder is served.
@@ -46,7 +46,8 @@ impl Site {
     /// Reads static.json in the app's folder and finds the root.
     pub(crate) fn open(app: &Path) -> Result<Self, SiteError> {
         let settings = Settings::read(&app.join("static.json"))?;
-        let usual = if app.join(USUAL_ROOT).is_dir() { USUAL_ROOT } else { "." };
+        let usual = if settings.is_some() && app.join(USUAL_ROOT).is_dir() { USUAL_ROOT } else { "." };
+        let settings = settings.unwrap_or_default();
         let root = settings.root.as_deref().unwrap_or(usual);
         let failed = |source| SiteError::Root { root: root.to_owned(), source };
         let app = std::fs::canonicalize(app).map_err(failed)?;

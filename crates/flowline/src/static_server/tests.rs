@@ -223,6 +223,7 @@ async fn a_missing_page_can_be_the_apps_own() {
         ("public_html/errors/404.html", "<p>not here"),
     ])
     .await;
+    assert!(Site::open(site.dir.path()).unwrap().root().ends_with("public_html"));
     let missing = site.get("/nothing").await;
     assert_eq!((missing.status, missing.text()), (404, "<p>not here"));
     assert_eq!(missing.header("content-type"), "text/html; charset=utf-8");
