@@ -51,7 +51,8 @@ impl<'f> App<'f> {
     /// # Panics
     /// When there is no answer.
     pub async fn visit(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Bytes) -> Answer {
-        let visit = self.flow.visit(&self.host(), method, path, headers, body);
+        let host = self.host();
+        let visit = self.flow.visit(&host, method, path, headers, body);
         within(path, visit).await.unwrap_or_else(|error| panic!("{method} {path}: {error}"))
     }
 
