@@ -1,1 +1,48 @@
 //! Platform API v3, git smart HTTP; wire types; the one error mapping.
+//!
+//! Doors are thin: who, what, one verb, answer. No SQL and no decisions here.
+
+pub mod accept;
+mod account;
+mod answer;
+mod app;
+mod auth;
+mod blob;
+pub mod body;
+mod build;
+mod config_var;
+mod door;
+mod dyno;
+pub mod error;
+mod etag;
+mod formation;
+mod front;
+mod git_http;
+mod gzip;
+pub mod link;
+mod log_session;
+mod output;
+mod platform;
+pub mod range;
+mod rate;
+mod release;
+pub mod routes;
+mod serve;
+mod settings;
+mod slug;
+mod source;
+pub mod views;
+
+pub use serve::serve;
+pub use settings::Settings;
+
+use axum::Router;
+use control::Control;
+use door::Door;
+use front::Front;
+
+/// Every door of the control plane, as one router.
+pub fn router(control: Control, settings: &Settings) -> Router {
+    let routes = routes::router(&Door::new(control.clone(), settings));
+    Router::new().fallback(front::pass).with_state(Front::new(routes, control))
+}

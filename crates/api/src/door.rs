@@ -1,0 +1,41 @@
+//! What every door holds: the verbs, the server's own address, the rate limits.
+
+use crate::link::Links;
+use crate::rate::RateLimits;
+use crate::settings::Settings;
+use axum::extract::{FromRef, FromRequestParts};
+use axum::http::request::Parts;
+use control::Control;
+use std::convert::Infallible;
+use std::sync::Arc;
+
+/// The state of the router.
+#[derive(Clone)]
+pub(crate) struct Door {
+    /// The verbs.
+    pub(crate) control: Control,
+    /// The API's own address, for clients that send no usable `Host`.
+    pub(crate) api_url: Arc<str>,
+    pub(crate) limits: Arc<RateLimits>,
+}
+
+impl Door {
+    pub(crate) fn new(control: Control, settings: &Settings) -> Self {
+        let api_url = format!("http://{}", control.settings().api).into();
+        Self { control, api_url, limits: Arc::new(RateLimits::new(settings)) }
+    }
+}
+
+impl FromRef<Door> for Control {
+    fn from_ref(door: &Door) -> Self {
+        door.control.clone()
+    }
+}
+
+impl FromRequestParts<Door> for Links {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, door: &Door) -> Result<Self, Infallible> {
+        Ok(Self::of(&parts.headers, &door.api_url))
+    }
+}

@@ -1,0 +1,270 @@
+//! The one mapping from what could not be done to HTTP: `{id, message}` with the statuses of API-3.
+
+use crate::range::RangeError;
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use control::account::AccountError;
+use control::app::AppError;
+use control::build::BuildError;
+use control::config_var::ConfigVarError;
+use control::dyno::DynoError;
+use control::formation::ScaleError;
+use control::gate::GateError;
+use control::log_session::LogSessionError;
+use control::objects::ObjectError;
+use control::release::ReleaseError;
+use control::slug::SlugDoorError;
+use control::source::SourceError;
+use model::formation::FormationError;
+use serde::Serialize;
+use std::error::Error;
+use std::fmt::Display;
+
+/// An answer that is no success.
+#[derive(Debug)]
+pub struct ApiError {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// The word that clients act on (`not_found`, `invalid_params` …).
+    pub id: &'static str,
+    /// What people read; says what to do next.
+    pub message: String,
+    /// What kind of thing was not found.
+    pub resource: Option<&'static str>,
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    id: &'a str,
+    message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resource: Option<&'a str>,
+}
+
+impl ApiError {
+    /// Any error.
+    pub fn new(status: StatusCode, id: &'static str, message: impl Display) -> Self {
+        Self { status, id, message: message.to_string(), resource: None }
+    }
+
+    /// 400: the request cannot be read.
+    pub fn bad_request(message: impl Display) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad_request", message)
+    }
+
+    /// 401: no token, or one that is not known.
+    #[must_use]
+    pub fn unauthorized() -> Self {
+        let message =
+            "Invalid credentials provided: send `Authorization: Bearer <token>`, or Basic with the token as password.";
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", message)
+    }
+
+    /// 403: known, but may not do this.
+    pub fn forbidden(message: impl Display) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "forbidden", message)
+    }
+
+    /// 404: it is not there, or not for this caller (CLI-21).
+    #[must_use]
+    pub fn not_found(resource: &'static str) -> Self {
+        let message = format!("Couldn't find that {}.", resource.replace('_', " "));
+        Self { resource: Some(resource), ..Self::new(StatusCode::NOT_FOUND, "not_found", message) }
+    }
+
+    /// 404: no such address.
+    #[must_use]
+    pub fn no_such_path() -> Self {
+        let message = "There is nothing at this path; the paths are those of the Platform API, version 3.";
+        Self::new(StatusCode::NOT_FOUND, "not_found", message)
+    }
+
+    /// 422: readable, but not acceptable.
+    pub fn invalid_params(message: impl Display) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_params", message)
+    }
+
+    /// 429: the bucket is empty (API-9).
+    #[must_use]
+    pub fn rate_limit() -> Self {
+        let message = "Your account reached the API rate limit. Please wait a few seconds before making new requests.";
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limit", message)
+    }
+
+    /// 409: not now.
+    pub fn conflict(message: impl Display) -> Self {
+        Self::new(StatusCode::CONFLICT, "conflict", message)
+    }
+
+    /// 500: ours. The cause goes to the log, once, here; the client learns only that it happened. 507 when the disk is full,
+    /// which the client's people can do something about.
+    pub fn internal(error: &(dyn Error + 'static)) -> Self {
+        let causes = std::iter::successors(Some(error), |&cause| cause.source()).map(ToString::to_string);
+        let causes = causes.collect::<Vec<_>>().join(": ");
+        tracing::error!(error = causes, "A request failed inside: {error}");
+        if ["No space left", "disk is full"].iter().any(|full| causes.contains(full)) {
+            let message = "The server's disk is full, so nothing was changed; free some space and try again.";
+            return Self::new(StatusCode::INSUFFICIENT_STORAGE, "insufficient_storage", message);
+        }
+        let message = "The server failed at this request; its log has the cause. Try again, and report it if it stays.";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_server_error", message)
+    }
+}
+
+impl From<RangeError> for ApiError {
+    fn from(error: RangeError) -> Self {
+        Self::new(StatusCode::RANGE_NOT_SATISFIABLE, "requested_range_not_satisfiable", error)
+    }
+}
+
+impl From<AccountError> for ApiError {
+    fn from(error: AccountError) -> Self {
+        match error {
+            AccountError::WrongToken => Self::new(StatusCode::UNAUTHORIZED, "unauthorized", error),
+            AccountError::Store(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<GateError> for ApiError {
+    fn from(error: GateError) -> Self {
+        match error {
+            GateError::NoSuchApp => Self::not_found("app"),
+            GateError::Store(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<AppError> for ApiError {
+    fn from(error: AppError) -> Self {
+        match error {
+            AppError::BadName(_)
+            | AppError::NameTaken(_)
+            | AppError::NoSuchStack(_)
+            | AppError::TooMany
+            | AppError::SlugInUse(_) => Self::invalid_params(error),
+            AppError::Gone => Self::not_found("app"),
+            AppError::Git(_) | AppError::Store(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<ConfigVarError> for ApiError {
+    fn from(error: ConfigVarError) -> Self {
+        match error {
+            ConfigVarError::Config(_) => Self::invalid_params(error),
+            ConfigVarError::Release(error) => error.into(),
+            ConfigVarError::Store(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<BuildError> for ApiError {
+    fn from(error: BuildError) -> Self {
+        match error {
+            BuildError::Busy(_) => Self::conflict(error),
+            BuildError::NoSuchBuild => Self::not_found("build"),
+            BuildError::NoSource | BuildError::BadUrl(_) => Self::invalid_params(error),
+            BuildError::Output(_) | BuildError::Store(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<ReleaseError> for ApiError {
+    fn from(error: ReleaseError) -> Self {
+        match error {
+            ReleaseError::NoSuchRelease => Self::not_found("release"),
+            ReleaseError::NoSuchSlug => Self::not_found("slug"),
+            ReleaseError::NoOutput => Self { message: error.to_string(), ..Self::not_found("release_output") },
+            ReleaseError::EmptySlug | ReleaseError::NotEligible(_) | ReleaseError::NothingBefore => {
+                Self::invalid_params(error)
+            }
+            ReleaseError::Output(_) | ReleaseError::Store(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<ScaleError> for ApiError {
+    fn from(error: ScaleError) -> Self {
+        match error {
+            // CLI-37: 404 with the type's name.
+            ScaleError::Formation(FormationError::NoSuchType(_)) => {
+                Self { message: error.to_string(), ..Self::not_found("formation") }
+            }
+            ScaleError::Formation(_) | ScaleError::Size(_) => Self::invalid_params(error),
+            ScaleError::Store(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<DynoError> for ApiError {
+    fn from(error: DynoError) -> Self {
+        match error {
+            DynoError::NoSuchDyno => Self::not_found("dyno"),
+            DynoError::NoSuchType(_) => Self { message: error.to_string(), ..Self::not_found("formation") },
+            DynoError::NoCode(_)
+            | DynoError::NoCommand
+            | DynoError::CommandTooLong
+            | DynoError::TooMany(_)
+            | DynoError::BadTimeToLive
+            | DynoError::BadEnvironment(_)
+            | DynoError::BadType(_)
+            | DynoError::Size(_) => Self::invalid_params(error),
+            DynoError::Store(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<LogSessionError> for ApiError {
+    fn from(error: LogSessionError) -> Self {
+        match error {
+            LogSessionError::Unknown => Self { message: error.to_string(), ..Self::not_found("log_session") },
+            LogSessionError::Logs(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<SourceError> for ApiError {
+    fn from(error: SourceError) -> Self {
+        match error {
+            SourceError::Unknown => Self { message: error.to_string(), ..Self::not_found("source") },
+            SourceError::Object(error) => error.into(),
+            SourceError::Store(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<SlugDoorError> for ApiError {
+    fn from(error: SlugDoorError) -> Self {
+        match error {
+            SlugDoorError::NoSuchSlug => Self::not_found("slug"),
+            SlugDoorError::NoCommand(_)
+            | SlugDoorError::BadChecksum
+            | SlugDoorError::OtherChecksum { .. }
+            | SlugDoorError::BadType(_)
+            | SlugDoorError::Stack(_)
+            | SlugDoorError::Slug(_) => Self::invalid_params(error),
+            SlugDoorError::Object(error) => error.into(),
+            SlugDoorError::Store(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<ObjectError> for ApiError {
+    fn from(error: ObjectError) -> Self {
+        match error {
+            ObjectError::Missing => Self { message: error.to_string(), ..Self::not_found("blob") },
+            ObjectError::TooLarge { .. } => Self::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", error),
+            ObjectError::BrokeOff(_) => Self::bad_request(error),
+            ObjectError::Failed(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let body = Body { id: self.id, message: &self.message, resource: self.resource };
+        (self.status, Json(body)).into_response()
+    }
+}

@@ -1,0 +1,92 @@
+//! The addresses that answers carry, as this client can reach them.
+
+use axum::http::HeaderMap;
+use axum::http::header::HOST;
+use axum::http::uri::Authority;
+use model::app::AppName;
+use model::id::{BuildId, LogSessionId, ReleaseId, SlugId, SourceId};
+
+/// Makes addresses under the name by which the client reached the server, so that any port and any proxy works.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Links {
+    /// `http://127.0.0.1:7700`, without a slash at the end.
+    api: String,
+}
+
+impl Links {
+    /// From the request's `Host` (and `X-Forwarded-Proto` of a proxy with TLS), else the `fallback`. Nothing of this is kept:
+    /// a client that sends a false `Host` only misleads itself.
+    #[must_use]
+    pub fn of(headers: &HeaderMap, fallback: &str) -> Self {
+        let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+        let host = text(HOST.as_str()).and_then(|host| host.parse::<Authority>().ok());
+        let host = host.filter(|host| !host.as_str().contains('@'));
+        let scheme = if text("x-forwarded-proto") == Some("https") { "https" } else { "http" };
+        let api = host.map_or_else(|| fallback.to_owned(), |host| format!("{scheme}://{host}"));
+        Self::new(&api)
+    }
+
+    /// Under this address of the API.
+    #[must_use]
+    pub fn new(api_url: &str) -> Self {
+        Self { api: api_url.trim_end_matches('/').to_owned() }
+    }
+
+    /// Where to push.
+    #[must_use]
+    pub fn git(&self, app: &AppName) -> String {
+        format!("{}/{app}.git", self.api)
+    }
+
+    /// A build's output.
+    #[must_use]
+    pub fn build_output(&self, build: BuildId, secret: &str) -> String {
+        format!("{}/streams/builds/{build}/{secret}", self.api)
+    }
+
+    /// The output of a release command.
+    #[must_use]
+    pub fn release_output(&self, release: ReleaseId, secret: &str) -> String {
+        format!("{}/streams/releases/{release}/{secret}", self.api)
+    }
+
+    /// A log session's lines.
+    #[must_use]
+    pub fn log_session(&self, session: LogSessionId, secret: &str) -> String {
+        format!("{}/streams/logs/{session}/{secret}", self.api)
+    }
+
+    /// A slug's archive.
+    #[must_use]
+    pub fn slug_blob(&self, slug: SlugId, secret: &str) -> String {
+        format!("{}/blobs/slugs/{slug}/{secret}", self.api)
+    }
+
+    /// A source's archive. `control` knows this form when a build names it, and reads the archive without a detour.
+    #[must_use]
+    pub fn source_blob(&self, source: SourceId, secret: &str) -> String {
+        format!("{}/sources/{source}/{secret}", self.api)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn git(headers: &[(&'static str, &str)]) -> String {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.insert(*name, value.parse().unwrap());
+        }
+        Links::of(&map, "http://127.0.0.1:7700/").git(&"shop".parse().unwrap())
+    }
+
+    #[test]
+    fn addresses_follow_the_host_that_the_client_used() {
+        assert_eq!(git(&[("host", "api.example.org:81")]), "http://api.example.org:81/shop.git");
+        assert_eq!(git(&[("host", "x.org"), ("x-forwarded-proto", "https")]), "https://x.org/shop.git");
+        assert_eq!(git(&[]), "http://127.0.0.1:7700/shop.git");
+        assert_eq!(git(&[("host", "a b/c")]), "http://127.0.0.1:7700/shop.git");
+        assert_eq!(git(&[("host", "user@x.org")]), "http://127.0.0.1:7700/shop.git");
+    }
+}

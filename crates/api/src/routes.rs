@@ -1,0 +1,128 @@
+//! Every route, in one list: method, path, who may pass, handler. Tests walk it with every role.
+
+use crate::door::Door;
+use crate::{account, app, build, config_var, dyno, formation, git_http, log_session, platform, release, slug, source};
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::Method;
+use axum::middleware;
+use axum::routing::{MethodRouter, delete, get, patch, post, put};
+use model::account::Right;
+
+/// Who may pass a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Anybody with a token.
+    Account,
+    /// Anybody with a token; costs nothing of the rate limit.
+    Free,
+    /// Whoever has this right to the app in the path.
+    App(Right),
+    /// Whoever holds the address: it has a secret in it.
+    Signed,
+    /// git's own way: credentials when asked, then the right to deploy.
+    Git,
+}
+
+impl Access {
+    /// The right to the app in the path, where there is one.
+    #[must_use]
+    pub fn right(self) -> Option<Right> {
+        match self {
+            Self::App(right) => Some(right),
+            Self::Account | Self::Free | Self::Signed | Self::Git => None,
+        }
+    }
+}
+
+/// One route.
+#[derive(Debug, Clone)]
+pub struct Route {
+    /// Its method.
+    pub method: Method,
+    /// Its path, with `{names}`.
+    pub path: &'static str,
+    /// Who may pass.
+    pub access: Access,
+    handler: fn() -> MethodRouter<Door>,
+}
+
+const fn route(method: Method, path: &'static str, access: Access, handler: fn() -> MethodRouter<Door>) -> Route {
+    Route { method, path, access, handler }
+}
+
+const VIEW: Access = Access::App(Right::View);
+const DEPLOY: Access = Access::App(Right::Deploy);
+const MANAGE: Access = Access::App(Right::Manage);
+
+/// The list.
+pub const ROUTES: &[Route] = &[
+    route(Method::GET, "/account", Access::Account, || get(account::show)),
+    route(Method::GET, "/account/rate-limits", Access::Free, || get(account::rate_limits)),
+    route(Method::POST, "/apps", Access::Account, || post(app::create)),
+    route(Method::GET, "/apps", Access::Account, || get(app::list)),
+    route(Method::GET, "/apps/{app}", VIEW, || get(app::show)),
+    route(Method::PATCH, "/apps/{app}", MANAGE, || patch(app::update)),
+    route(Method::DELETE, "/apps/{app}", MANAGE, || delete(app::destroy)),
+    // Config vars hold secrets: seeing an app is not enough.
+    route(Method::GET, "/apps/{app}/config-vars", DEPLOY, || get(config_var::show)),
+    route(Method::PATCH, "/apps/{app}/config-vars", DEPLOY, || patch(config_var::patch)),
+    route(Method::POST, "/apps/{app}/builds", DEPLOY, || post(build::create)),
+    route(Method::GET, "/apps/{app}/builds", VIEW, || get(build::list)),
+    route(Method::GET, "/apps/{app}/builds/{build}", VIEW, || get(build::show)),
+    route(Method::DELETE, "/apps/{app}/build-cache", DEPLOY, || delete(build::purge_cache)),
+    route(Method::POST, "/sources", Access::Account, || post(source::create)),
+    route(Method::POST, "/apps/{app}/sources", DEPLOY, || post(source::create)),
+    route(Method::POST, "/apps/{app}/slugs", DEPLOY, || post(slug::create)),
+    // A slug's address gives its code away: seeing an app is not enough.
+    route(Method::GET, "/apps/{app}/slugs/{slug}", DEPLOY, || get(slug::show)),
+    route(Method::GET, "/apps/{app}/releases", VIEW, || get(release::list)),
+    route(Method::POST, "/apps/{app}/releases", DEPLOY, || post(release::create)),
+    route(Method::GET, "/apps/{app}/releases/{release}", VIEW, || get(release::show)),
+    route(Method::GET, "/apps/{app}/releases/{release}/config-vars", DEPLOY, || get(config_var::of_release)),
+    route(Method::GET, "/apps/{app}/formation", VIEW, || get(formation::list)),
+    route(Method::PATCH, "/apps/{app}/formation", DEPLOY, || patch(formation::batch)),
+    route(Method::GET, "/apps/{app}/formation/{type}", VIEW, || get(formation::show)),
+    route(Method::PATCH, "/apps/{app}/formation/{type}", DEPLOY, || patch(formation::update)),
+    route(Method::GET, "/apps/{app}/dynos", VIEW, || get(dyno::list)),
+    route(Method::POST, "/apps/{app}/dynos", DEPLOY, || post(dyno::create)),
+    route(Method::DELETE, "/apps/{app}/dynos", DEPLOY, || delete(dyno::restart_all)),
+    route(Method::GET, "/apps/{app}/dynos/{dyno}", VIEW, || get(dyno::show)),
+    route(Method::DELETE, "/apps/{app}/dynos/{dyno}", DEPLOY, || delete(dyno::restart_one)),
+    route(Method::POST, "/apps/{app}/dynos/{dyno}/actions/stop", DEPLOY, || post(dyno::stop_one)),
+    route(Method::DELETE, "/apps/{app}/formations/{type}", DEPLOY, || delete(dyno::restart_type)),
+    route(Method::POST, "/apps/{app}/formations/{type}/actions/stop", DEPLOY, || post(dyno::stop_type)),
+    route(Method::POST, "/apps/{app}/log-sessions", VIEW, || post(log_session::create)),
+    route(Method::PUT, "/sources/{source}/{secret}", Access::Signed, || put(source::put_blob)),
+    route(Method::GET, "/sources/{source}/{secret}", Access::Signed, || get(source::get_blob)),
+    route(Method::PUT, "/blobs/slugs/{slug}/{secret}", Access::Signed, || put(slug::put_blob)),
+    route(Method::GET, "/blobs/slugs/{slug}/{secret}", Access::Signed, || get(slug::get_blob)),
+    route(Method::GET, "/streams/builds/{build}/{secret}", Access::Signed, || get(build::stream)),
+    route(Method::GET, "/streams/releases/{release}/{secret}", Access::Signed, || get(release::stream)),
+    route(Method::GET, "/streams/logs/{session}/{secret}", Access::Signed, || get(log_session::stream)),
+    route(Method::GET, "/{repository}/info/refs", Access::Git, || get(git_http::refs)),
+    route(Method::POST, "/{repository}/git-upload-pack", Access::Git, || post(git_http::fetch)),
+    route(Method::POST, "/{repository}/git-receive-pack", Access::Git, || post(git_http::receive)),
+];
+
+/// The list as a router.
+pub(crate) fn router(door: &Door) -> Router {
+    let mut router = Router::new();
+    for route in ROUTES {
+        let mut handler = (route.handler)();
+        match route.access {
+            Access::Account | Access::Free | Access::App(_) => {
+                let state = (door.clone(), route.access);
+                handler = handler.layer(middleware::from_fn_with_state(state, platform::wrap));
+            }
+            Access::Signed | Access::Git => {}
+        }
+        router = router.route(route.path, handler);
+    }
+    router
+        .fallback(platform::no_such_path)
+        .method_not_allowed_fallback(platform::wrong_method)
+        // JSON bodies have their own limit (body.rs), archives theirs in the verbs, pushes git's.
+        .layer(DefaultBodyLimit::disable())
+        .with_state(door.clone())
+}

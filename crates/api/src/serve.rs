@@ -1,0 +1,96 @@
+//! The listener: connections in, bounded in number and patience; an orderly end.
+
+use crate::settings::Settings;
+use axum::Router;
+use axum::body::Body;
+use axum::http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tower_service::Service;
+
+/// Room for a request's head, and read at once from a body: the longest honest head is a few KiB.
+const BUFFER_BYTES: usize = 64 * 1024;
+
+/// Between attempts to accept when the machine has no file descriptor or memory left: others must end first.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Serves until `shutdown` resolves; then takes no new connection and lets requests in flight end, for as long as the settings
+/// say.
+pub async fn serve(listener: TcpListener, router: Router, settings: &Settings, shutdown: impl Future<Output = ()>) {
+    let room = Arc::new(Semaphore::new(settings.connections));
+    let end = CancellationToken::new();
+    let mut tasks = JoinSet::new();
+    let mut shutdown = pin!(shutdown);
+    loop {
+        let stream = tokio::select! {
+            () = &mut shutdown => break,
+            Some(_) = tasks.join_next() => continue,
+            accepted = accept(&listener, &room) => accepted,
+        };
+        if let Some((stream, permit)) = stream {
+            tasks.spawn(connection(stream, router.clone(), settings.head_timeout, end.clone(), permit));
+        }
+    }
+    drop(listener);
+    end.cancel();
+    let drained = async { while tasks.join_next().await.is_some() {} };
+    if tokio::time::timeout(settings.drain_timeout, drained).await.is_err() {
+        // Log tails never end by themselves: their clients connect again.
+        tracing::info!(connections = tasks.len(), "Closing connections that did not end in time");
+        tasks.shutdown().await;
+    }
+}
+
+/// The next connection, once there is room for it; those before it wait in the kernel's queue.
+async fn accept(listener: &TcpListener, room: &Arc<Semaphore>) -> Option<(TcpStream, OwnedSemaphorePermit)> {
+    let permit = Arc::clone(room).acquire_owned().await.ok()?;
+    match listener.accept().await {
+        Ok((stream, _)) => Some((stream, permit)),
+        Err(error) => {
+            tracing::warn!(%error, "No connection could be accepted");
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            None
+        }
+    }
+}
+
+async fn connection(
+    stream: TcpStream,
+    router: Router,
+    head_timeout: Duration,
+    end: CancellationToken,
+    permit: OwnedSemaphorePermit,
+) {
+    // Streams are many small writes that people watch; without this they would wait for each other.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "A connection was gone before it was served");
+    }
+    let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+        let mut router = router.clone();
+        async move { router.call(request.map(Body::new)).await }
+    });
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(head_timeout).max_buf_size(BUFFER_BYTES);
+    let mut served = pin!(http.serve_connection(TokioIo::new(stream), service));
+    let outcome = tokio::select! {
+        outcome = served.as_mut() => outcome,
+        () = end.cancelled() => {
+            served.as_mut().graceful_shutdown();
+            served.await
+        }
+    };
+    if let Err(error) = outcome {
+        // Clients that hang up or send no HTTP: theirs to fix, seen only when looked for.
+        tracing::debug!(%error, "A connection ended early");
+    }
+    drop(permit);
+}

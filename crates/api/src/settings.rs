@@ -1,0 +1,31 @@
+//! The limits that protect the server at its doors.
+
+use std::time::Duration;
+
+/// How much the doors take on.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Connections served at once; one more waits until another ends.
+    pub connections: usize,
+    /// A client must have sent its request's head within this time: slow heads would hold connections for nothing.
+    pub head_timeout: Duration,
+    /// After the signal to end, requests in flight may take this long.
+    pub drain_timeout: Duration,
+    /// Requests that an account may make at once, before the refill counts (API-9).
+    pub rate_burst: u32,
+    /// Requests per second that come back. Clients sleep 30 s when they meet the limit (CLI-4), so it is only there to stop
+    /// loops that went wild.
+    pub rate_refill_per_s: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            connections: 1024,
+            head_timeout: Duration::from_secs(30),
+            drain_timeout: Duration::from_secs(10),
+            rate_burst: 4500,
+            rate_refill_per_s: 75,
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! The app as clients see it, and what they send to make or change one.
+
+use crate::link::Links;
+use crate::views::{Named, UserRef};
+use control::app::AppDetail;
+use model::app::AppName;
+use model::id::AppId;
+use model::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// An app, in `GET /apps/{app}` and everywhere else.
+#[derive(Debug, Clone, Serialize)]
+pub struct AppView {
+    id: AppId,
+    name: AppName,
+    owner: UserRef,
+    region: Named,
+    stack: Named,
+    build_stack: Named,
+    generation: Named,
+    git_url: String,
+    web_url: Option<String>,
+    maintenance: bool,
+    buildpack_provided_description: Option<String>,
+    released_at: Option<String>,
+    slug_size: Option<u64>,
+    created_at: String,
+    updated_at: String,
+    acm: bool,
+    archived_at: Option<String>,
+    base_image_name: Option<String>,
+    buildpacks: Option<()>,
+    current_build_architecture: [String; 0],
+    internal_routing: Option<bool>,
+    organization: Option<()>,
+    repo_size: Option<u64>,
+    space: Option<()>,
+    team: Option<()>,
+}
+
+impl AppView {
+    /// The app with its addresses.
+    #[must_use]
+    pub fn new(detail: &AppDetail, links: &Links) -> Self {
+        let app = &detail.app;
+        Self {
+            id: app.id,
+            name: app.name.clone(),
+            owner: (&detail.owner).into(),
+            region: Named::region(&app.region),
+            stack: Named::stack(app.stack.as_str()),
+            build_stack: Named::stack(app.stack.as_str()),
+            generation: Named::cedar(),
+            git_url: links.git(&app.name),
+            web_url: Some(detail.web_url.clone()),
+            maintenance: app.maintenance,
+            buildpack_provided_description: app.buildpack.clone(),
+            released_at: detail.released_at.map(Timestamp::rfc3339),
+            slug_size: detail.slug_size_bytes,
+            created_at: app.created_at.rfc3339(),
+            updated_at: app.updated_at.rfc3339(),
+            acm: false,
+            archived_at: None,
+            base_image_name: None,
+            buildpacks: None,
+            current_build_architecture: [],
+            internal_routing: None,
+            organization: None,
+            repo_size: None,
+            space: None,
+            team: None,
+        }
+    }
+}
+
+/// Body of `POST /apps`. Keys of other products (`space`, `team` …) are not read.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct CreateApp {
+    /// Absent or null: a generated name.
+    pub name: Option<String>,
+    /// A name, or `{name}`.
+    pub region: Option<NameOrObject>,
+    /// A name, or `{name}`.
+    pub stack: Option<NameOrObject>,
+}
+
+/// Body of `PATCH /apps/{app}`; an empty one changes nothing (CLI-30).
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct UpdateApp {
+    /// The new name.
+    pub name: Option<String>,
+    /// Show the maintenance page or not.
+    pub maintenance: Option<bool>,
+    /// A name, or `{name}`.
+    pub build_stack: Option<NameOrObject>,
+}
+
+/// Clients name things in two ways: `"us"` and `{"name": "us"}`; an id stands where a name does.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(untagged, expecting = "a name, or an object with a name or an id")]
+pub enum NameOrObject {
+    /// `"us"`.
+    Name(String),
+    /// `{"name": "us"}`.
+    Named {
+        /// The name.
+        name: String,
+    },
+    /// `{"id": "…"}`.
+    WithId {
+        /// The id.
+        id: String,
+    },
+}
+
+impl NameOrObject {
+    /// The name or the id, whichever was given.
+    #[must_use]
+    pub fn into_text(self) -> String {
+        match self {
+            Self::Name(text) | Self::Named { name: text } | Self::WithId { id: text } => text,
+        }
+    }
+}

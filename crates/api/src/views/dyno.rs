@@ -1,0 +1,76 @@
+//! The dyno as clients see it, and what they send to run one.
+
+use crate::views::{AppRef, IdRef};
+use model::app::App;
+use model::dyno::Dyno;
+use model::id::{DynoId, ReleaseId};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A dyno (DYNO-37).
+#[derive(Debug, Clone, Serialize)]
+pub struct DynoView {
+    id: DynoId,
+    name: String,
+    #[serde(rename = "type")]
+    process_type: String,
+    command: String,
+    size: &'static str,
+    state: &'static str,
+    app: AppRef,
+    release: ReleaseRef,
+    /// Only of an attached one-off dyno.
+    attach_url: Option<String>,
+    created_at: String,
+    updated_at: String,
+}
+
+/// `{id, version}` of the release that a dyno runs.
+#[derive(Debug, Clone, Serialize)]
+struct ReleaseRef {
+    #[serde(flatten)]
+    id: IdRef<ReleaseId>,
+    version: i64,
+}
+
+impl DynoView {
+    /// The dyno of this app.
+    #[must_use]
+    pub fn new(app: &App, dyno: &Dyno) -> Self {
+        Self {
+            id: dyno.id,
+            name: dyno.name.to_string(),
+            process_type: dyno.name.process_type.to_string(),
+            command: dyno.command.clone(),
+            size: dyno.size.word(),
+            state: dyno.state.word(),
+            app: app.into(),
+            release: ReleaseRef { id: IdRef { id: dyno.release }, version: dyno.version },
+            attach_url: None,
+            created_at: dyno.created_at.rfc3339(),
+            updated_at: dyno.since.rfc3339(),
+        }
+    }
+}
+
+/// Body of `POST /apps/{app}/dynos` (DYNO-50).
+#[derive(Debug, Deserialize)]
+pub struct CreateDyno {
+    /// What to run; the name of a process type stands for its command (DYNO-51).
+    pub command: String,
+    /// Wait for a terminal.
+    #[serde(default)]
+    pub attach: Option<bool>,
+    /// More environment, over the config vars.
+    #[serde(default)]
+    pub env: Option<BTreeMap<String, String>>,
+    /// The size, in any case (CLI-12).
+    #[serde(default)]
+    pub size: Option<String>,
+    /// The first half of its name; `run` when absent.
+    #[serde(default, rename = "type")]
+    pub process_type: Option<String>,
+    /// It is ended after this many seconds.
+    #[serde(default)]
+    pub time_to_live: Option<u64>,
+}

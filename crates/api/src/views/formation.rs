@@ -1,0 +1,91 @@
+//! The formation as clients see it, and what they send to scale.
+
+use crate::views::app::NameOrObject;
+use crate::views::{AppRef, Named};
+use control::formation::FormationDetail;
+use model::app::App;
+use model::id::FormationId;
+use serde::{Deserialize, Serialize};
+
+/// The entry of one process type.
+#[derive(Debug, Clone, Serialize)]
+pub struct FormationView {
+    id: FormationId,
+    app: AppRef,
+    #[serde(rename = "type")]
+    process_type: String,
+    command: String,
+    quantity: u32,
+    size: &'static str,
+    dyno_size: Named,
+    created_at: String,
+    updated_at: String,
+}
+
+impl FormationView {
+    /// The entry with the command that its dynos run.
+    #[must_use]
+    pub fn new(app: &App, detail: &FormationDetail) -> Self {
+        let entry = &detail.entry;
+        Self {
+            id: entry.id,
+            app: app.into(),
+            process_type: entry.process_type.to_string(),
+            command: detail.command.clone(),
+            quantity: entry.quantity,
+            size: entry.size.word(),
+            dyno_size: Named::dyno_size(entry.size.word()),
+            created_at: entry.created_at.rfc3339(),
+            updated_at: entry.updated_at.rfc3339(),
+        }
+    }
+}
+
+/// Body of `PATCH /apps/{app}/formation`.
+#[derive(Debug, Deserialize)]
+pub struct UpdateFormation {
+    /// One per process type.
+    pub updates: Vec<FormationUpdate>,
+}
+
+/// What should become of one process type; what is absent stays.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct FormationUpdate {
+    /// The process type, or the entry's id. Absent where the path says it.
+    #[serde(rename = "type")]
+    pub process_type: String,
+    /// `2`, `"2"`, `"+1"` or `"-1"`.
+    pub quantity: Option<NumberOrText>,
+    /// A size's name, in any case (CLI-12).
+    pub size: Option<String>,
+    /// The same, as `{name}`.
+    pub dyno_size: Option<NameOrObject>,
+}
+
+impl FormationUpdate {
+    /// The size that is asked for, whichever way.
+    #[must_use]
+    pub fn size(&self) -> Option<String> {
+        self.size.clone().or_else(|| self.dyno_size.clone().map(NameOrObject::into_text))
+    }
+
+    /// The quantity as text.
+    #[must_use]
+    pub fn quantity(&self) -> Option<String> {
+        self.quantity.as_ref().map(|quantity| match quantity {
+            NumberOrText::Number(number) => number.to_string(),
+            NumberOrText::Text(text) => text.trim().to_owned(),
+        })
+    }
+}
+
+/// The command line sends quantities as text, other clients as numbers.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(untagged, expecting = "a whole number, or text such as \"2\", \"+1\" or \"-1\"")]
+pub enum NumberOrText {
+    /// `2`.
+    Number(i64),
+    /// `"+1"`.
+    Text(String),
+}

@@ -1,0 +1,57 @@
+//! The wire types: how each noun looks to API clients, and what clients may send. The shapes are those of the Platform API v3.
+
+pub mod account;
+pub mod app;
+pub mod build;
+pub mod dyno;
+pub mod formation;
+pub mod log_session;
+mod named;
+pub mod rate_limit;
+pub mod release;
+pub mod slug;
+pub mod source;
+
+pub use named::Named;
+
+use model::account::Account;
+use model::app::{App, AppName};
+use model::id::{AccountId, AppId};
+use serde::Serialize;
+
+/// `{id, name}` of the app that something belongs to.
+#[derive(Debug, Clone, Serialize)]
+pub struct AppRef {
+    /// Its id.
+    pub id: AppId,
+    /// Its name.
+    pub name: AppName,
+}
+
+impl From<&App> for AppRef {
+    fn from(app: &App) -> Self {
+        Self { id: app.id, name: app.name.clone() }
+    }
+}
+
+/// `{id, email}` of the account that did something.
+#[derive(Debug, Clone, Serialize)]
+pub struct UserRef {
+    /// Its id.
+    pub id: AccountId,
+    /// Its e-mail address.
+    pub email: String,
+}
+
+impl From<&Account> for UserRef {
+    fn from(account: &Account) -> Self {
+        Self { id: account.id, email: account.email.clone() }
+    }
+}
+
+/// `{id}` of something else.
+#[derive(Debug, Clone, Serialize)]
+pub struct IdRef<Id> {
+    /// Its id.
+    pub id: Id,
+}
