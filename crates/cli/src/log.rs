@@ -7,6 +7,7 @@ use crate::error::CliError;
 use crate::session::{Chosen, Session};
 use crate::stream::Stream;
 use model::log;
+use model::time::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::VecDeque;
@@ -121,13 +122,15 @@ pub(crate) struct Follow<'a> {
     seen: VecDeque<u64>,
     /// Lines that may be such repetitions.
     repeats: usize,
+    /// When the first line handed out was said: what is older was not asked for.
+    since: Option<Timestamp>,
 }
 
 impl<'a> Follow<'a> {
     pub(crate) fn new(client: &'a Client, app: &Chosen, wanted: Wanted) -> Self {
         let path = app.path("/log-sessions");
         let (opened_at, seen) = (Instant::now(), VecDeque::new());
-        Self { client, path, wanted, stream: None, opened_at, tries: None, seen, repeats: 0 }
+        Self { client, path, wanted, stream: None, opened_at, tries: None, seen, repeats: 0, since: None }
     }
 
     /// The next line; `None` at the end of a history. Loses nothing when the call is given up.
@@ -177,7 +180,9 @@ impl<'a> Follow<'a> {
             tokio::time::sleep(LONGEST_WAIT.min(Duration::from_secs(1 << tries))).await;
             tries += 1;
             self.tries = Some(tries);
-            match self.open(HISTORY_LINES).await {
+            // `-n 0` with nothing said since: what the history holds is from before.
+            let nothing_yet = self.seen.is_empty() && self.wanted.lines == 0;
+            match self.open(if nothing_yet { 0 } else { HISTORY_LINES }).await {
                 Ok(stream) => {
                     self.repeats = HISTORY_LINES;
                     return Ok(stream);
@@ -202,6 +207,7 @@ impl<'a> Follow<'a> {
         Ok(stream)
     }
 
+    /// Was this line neither handed out before nor said before the first that was?
     fn is_new(&mut self, line: &str) -> bool {
         if !self.wanted.tail {
             return true;
@@ -209,10 +215,14 @@ impl<'a> Follow<'a> {
         let mut hasher = DefaultHasher::new();
         line.hash(&mut hasher);
         let hash = hasher.finish();
-        self.repeats = self.repeats.saturating_sub(1);
-        if self.repeats > 0 && self.seen.contains(&hash) {
-            return false;
+        let at = line.split_once(' ').and_then(|(at, _)| Timestamp::parse(at));
+        if self.repeats > 0 {
+            self.repeats -= 1;
+            if self.seen.contains(&hash) || at.zip(self.since).is_some_and(|(at, since)| at < since) {
+                return false;
+            }
         }
+        self.since = self.since.or(at);
         self.tries = Some(0);
         if self.seen.len() == HISTORY_LINES {
             self.seen.pop_front();

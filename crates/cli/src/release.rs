@@ -182,7 +182,6 @@ pub(crate) async fn rollback(session: &mut Session<'_>, args: &OneRelease) -> Re
         session
             .console
             .warn("Rollback affects code and config vars; it doesn't add or remove add-ons or change databases.")?;
-        session.console.note(&format!("      To undo: flowline rollback v{} -a {}", release.version - 1, app.name))?;
     }
     if let (Some(url), "pending") = (&release.output_stream_url, release.status.as_str()) {
         session.console.note("Running release command...")?;
@@ -194,7 +193,10 @@ pub(crate) async fn rollback(session: &mut Session<'_>, args: &OneRelease) -> Re
         }
         answer = outcome(session, &app, &release).await?;
     }
-    if session.console.is_json() { session.console.json(&answer) } else { Ok(()) }
+    if session.console.is_json() {
+        return session.console.json(&answer);
+    }
+    session.console.note(&format!("      To undo: flowline rollback -a {}", app.name))
 }
 
 /// The newest release, if there is one.

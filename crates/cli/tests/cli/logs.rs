@@ -5,6 +5,7 @@ use crate::support::{Reply, Server};
 use serde_json::json;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+const OLD: &str = "2026-01-02T03:04:00.000000+00:00 app[web.1]: zero";
 const FIRST: &str = "2026-01-02T03:04:01.000001+00:00 app[web.1]: one: two";
 const SECOND: &str = "2026-01-02T03:04:02.000002+00:00 heroku[router]: at=info";
 const THIRD: &str = "2026-01-02T03:04:03.000003+00:00 app[api]: three";
@@ -48,10 +49,13 @@ async fn log_16_a_cut_tail_goes_on_without_repeating() {
             _ => Reply::error(404, "not_found", "Couldn't find that app."),
         },
         "GET /logs/first" => Reply::text("text/event-stream", &format!("data: {FIRST}\ndata: {SECOND}\n\n")),
-        _ => Reply::text("text/event-stream", &format!("data: {FIRST}\ndata: {SECOND}\n\ndata: {THIRD}\n\n")),
+        _ => {
+            let history = format!("data: {OLD}\ndata: {FIRST}\ndata: {SECOND}\n\ndata: {THIRD}\n\n");
+            Reply::text("text/event-stream", &history)
+        }
     })
     .await;
-    let ran = server.run(&["logs", "--tail", "-a", "shop"]).await;
+    let ran = server.run(&["logs", "--tail", "-n", "2", "-a", "shop"]).await;
     assert_eq!((ran.code, ran.out), (4, format!("{FIRST}\n{SECOND}\n{THIRD}\n")));
     assert!(ran.err.contains("connecting again"), "{}", ran.err);
     assert_eq!(server.seen()[2].body, json!({ "tail": true, "lines": 1500 }));
