@@ -173,7 +173,9 @@ async fn adopt(control: &Control, adopted: Vec<Adopted>) -> Result<Vec<ReleaseId
             DynoRole::Build => abandon(handle),
         }
     }
-    tracing::info!(dynos = kept.len(), "Dynos that outlived the last server were adopted");
+    if !kept.is_empty() {
+        tracing::info!(dynos = kept.len(), "Dynos that outlived the last server were adopted");
+    }
     clear(&control.settings.dir.join("scratch"), &kept);
     clear(&control.settings.dir.join("builds"), &[]);
     Ok(resumed)

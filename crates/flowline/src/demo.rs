@@ -184,7 +184,7 @@ impl Server {
             done("git commit", git(&["commit", "--quiet", "--message", "Hello"]).status())?;
         }
         let url = format!("{}/{APP}.git", self.api);
-        let helper = format!("!'{}' git:credential", self.exe.display());
+        let helper = format!("!'{}' git:credentials", self.exe.display());
         let mut push = git(&["-c", "credential.helper=", "-c", &format!("credential.helper={helper}"), "push"]);
         push.args([&url, "HEAD:refs/heads/main"]).env("FLOWLINE_URL", &self.api).env("FLOWLINE_TOKEN", &self.token);
         done("git push", push.env("GIT_TERMINAL_PROMPT", "0").status())
