@@ -172,10 +172,10 @@ pub(crate) async fn run(
     remove(folder).await;
     match done {
         Ok(created) => {
-            journal::api(control, app.id, control.now(), "Build succeeded".to_owned()).await;
             let release = created.release.clone();
             drop(report);
             release::begin(control, app.by(), created).await?;
+            journal::api(control, app.id, control.now(), "Build succeeded".to_owned()).await;
             Ok(release)
         }
         Err(broken) => {

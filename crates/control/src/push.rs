@@ -197,7 +197,11 @@ async fn launch(control: &Control, app: &Authorized<App>, session: &mut PushSess
     say(session, &format!("       {} deployed to Flowline", control.settings.web_url(&app.name))).await;
     say(session, "").await;
     if !has_command {
-        return verify(control, app, session, release.id).await;
+        match live(control, app.id, release.id).await {
+            Live::Serving => say(session, "Verifying deploy... done.").await,
+            other => warn(app, session, other).await,
+        }
+        return;
     }
     say(session, "Verifying deploy... done.").await;
     say(session, "Running release command...").await;
@@ -206,7 +210,10 @@ async fn launch(control: &Control, app: &Authorized<App>, session: &mut PushSess
     let now = store::release::by_own_id(control.store.db(), release.id).await;
     if matches!(now, Ok(Some(Release { status: ReleaseStatus::Succeeded, .. }))) {
         say(session, "Waiting for release.... done.").await;
-        verify(control, app, session, release.id).await;
+        match live(control, app.id, release.id).await {
+            Live::Serving => {}
+            other => warn(app, session, other).await,
+        }
     } else {
         say(session, "Waiting for release.... failed.").await;
         let hint = format!(" !     v{} is not live; the release before it keeps running.", release.version);
@@ -214,9 +221,10 @@ async fn launch(control: &Control, app: &Authorized<App>, session: &mut PushSess
     }
 }
 
-async fn verify(control: &Control, app: &Authorized<App>, session: &mut PushSession, release: ReleaseId) {
-    match live(control, app.id, release).await {
-        Live::Serving => say(session, "Verifying deploy... done.").await,
+/// What keeps a release that was made from serving.
+async fn warn(app: &Authorized<App>, session: &mut PushSession, live: Live) {
+    match live {
+        Live::Serving => {}
         Live::NothingToServe => {
             say(session, "Verifying deploy... done.").await;
             let hint = format!("No web dynos run: start one with `flowline ps:scale web=1 -a {}`.", app.name);

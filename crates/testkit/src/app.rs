@@ -169,3 +169,39 @@ fn path_of(url: &str) -> &str {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     rest.find('/').map_or("/", |at| &rest[at..])
 }
+
+impl App<'_> {
+    /// Waits until a path is answered with this text; the router switches a moment after the release is made.
+    ///
+    /// # Panics
+    /// When it never is.
+    pub async fn served(&self, path: &str, text: &str) {
+        let mut last = String::new();
+        let seen = async {
+            while last != text {
+                last = self.get(path).await.text();
+            }
+        };
+        assert!(
+            tokio::time::timeout(crate::PATIENCE, seen).await.is_ok(),
+            "{path} never answered `{text}`, last `{last}`"
+        );
+    }
+
+    /// Waits until a path is answered with this status.
+    ///
+    /// # Panics
+    /// When it never is.
+    pub async fn served_status(&self, path: &str, status: u16) {
+        let mut last = 0;
+        let seen = async {
+            while last != status {
+                last = self.get(path).await.status.as_u16();
+            }
+        };
+        assert!(
+            tokio::time::timeout(crate::PATIENCE, seen).await.is_ok(),
+            "{path} never answered {status}, last {last}"
+        );
+    }
+}

@@ -1,0 +1,30 @@
+//! A deploy drops no request.
+
+use crate::flow;
+use serde_json::json;
+use testkit::{Load, Source};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_hundred_requests_a_second_across_ten_deploys_with_none_failed() {
+    let flow = flow().await;
+    let app = flow.app("shop").await;
+    app.push(Source::answering("deploy 0")).await.released("v3");
+    app.scale("web", 2).await;
+    app.log_says("heroku[web.2]: State changed from starting to up").await;
+    let load = Load::start(&flow, &app.host(), 200);
+    for deploy in 1..=10 {
+        let before = load.answered();
+        let text = format!("deploy {deploy}");
+        app.push(Source::answering(&text))
+            .await
+            .released(&format!("v{}", deploy + 3))
+            .says("Verifying deploy... done.");
+        app.served("/", &text).await;
+        assert!(load.answered() > before, "nobody visited during deploy {deploy}");
+    }
+    app.config(json!({ "A": "1" })).await;
+    app.served("/env/A", "1").await;
+    let outcome = load.stop().await;
+    assert_eq!(outcome.failed, 0, "of {}: {:?}", outcome.answered, outcome.failures);
+    assert!(outcome.answered > 200, "{}", outcome.answered);
+}

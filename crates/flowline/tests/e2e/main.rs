@@ -1,0 +1,18 @@
+//! End to end: the real binary on port 0, with real git, SQLite, sandbox and router.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends by panicking")]
+
+mod bad_input;
+mod deploy_under_load;
+mod languages;
+mod one_off;
+mod push;
+mod release;
+mod scale;
+mod survive;
+
+use testkit::Flow;
+
+/// A Flowline of its own for one test.
+async fn flow() -> Flow {
+    Flow::start(env!("CARGO_BIN_EXE_flowline")).await
+}
