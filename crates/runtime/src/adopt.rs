@@ -1,6 +1,5 @@
 //! Finding the dynos of an earlier `serve`.
 
-use crate::cgroup;
 use crate::dyno::Dyno;
 use crate::error::RuntimeError;
 use crate::folder::{self, Folder};
@@ -16,7 +15,7 @@ pub(crate) async fn all(dynos: &Path, ports: &Arc<Ports>) -> Result<Vec<Adopted>
         if let Some(dyno) = one(&folder, ports).await {
             adopted.push(dyno);
         } else {
-            discard(&folder)?;
+            folder.remove().map_err(RuntimeError::folder(folder.path()))?;
         }
     }
     Ok(adopted)
@@ -28,9 +27,4 @@ async fn one(folder: &Folder, ports: &Arc<Ports>) -> Option<Adopted> {
     let port = order.addr.map(|addr| ports.claim(addr.port()));
     let dyno = Dyno::attach(&order.spec.name, folder.clone(), port).await.ok()?;
     Some(Adopted { spec: order.spec, dyno })
-}
-
-fn discard(folder: &Folder) -> Result<(), RuntimeError> {
-    cgroup::remove(&folder.read_cgroups());
-    folder.remove().map_err(RuntimeError::folder(folder.path()))
 }

@@ -5,7 +5,6 @@ use crate::folder::Folder;
 use crate::keeper::BUFFER_LINES;
 use crate::ports::Port;
 use crate::wire::{Ended, Frames, FromKeeper, Line, PROTOCOL, ToKeeper};
-use crate::{cgroup, dirs};
 use model::dyno::Exit;
 use model::time::Timestamp;
 use std::io;
@@ -172,11 +171,7 @@ impl DynoControl {
         self.ended().await;
         self.send(ToKeeper::Finish).await;
         let folder = self.shared.folder.clone();
-        let removed = tokio::task::spawn_blocking(move || {
-            cgroup::remove(&folder.read_cgroups());
-            dirs::remove_dir(folder.path())
-        });
-        removed.await.map_err(io::Error::other)?
+        tokio::task::spawn_blocking(move || folder.remove()).await.map_err(io::Error::other)?
     }
 
     async fn send(&self, message: ToKeeper) {

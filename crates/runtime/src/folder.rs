@@ -1,5 +1,6 @@
 //! A dyno's folder, `DIR/run/dynos/<dyno id>`: where its keeper is found, and what it leaves behind.
 
+use crate::cgroup;
 use crate::dirs::remove_dir;
 use crate::spec::Order;
 use crate::wire::{Ended, Frames, FromKeeper, Line, write_line};
@@ -42,16 +43,6 @@ impl Folder {
         Ok(serde_json::from_slice(&fs::read(self.0.join("order"))?)?)
     }
 
-    /// Which cgroups are to be removed should the keeper not come to it.
-    pub(crate) fn write_cgroups(&self, dirs: &[PathBuf]) -> io::Result<()> {
-        self.replace("cgroups", &serde_json::to_vec(dirs)?)
-    }
-
-    pub(crate) fn read_cgroups(&self) -> Vec<PathBuf> {
-        let text = fs::read(self.0.join("cgroups")).unwrap_or_default();
-        serde_json::from_slice(&text).unwrap_or_default()
-    }
-
     pub(crate) fn write_ended(&self, ended: &Ended) -> io::Result<()> {
         self.replace("exit", &serde_json::to_vec(ended)?)
     }
@@ -81,8 +72,11 @@ impl Folder {
         lines
     }
 
-    /// Removes the folder with all that the dyno left in `/tmp`.
+    /// Removes the folder with all that the dyno left in `/tmp`, and its cgroups if its keeper did not.
     pub(crate) fn remove(&self) -> io::Result<()> {
+        if let Ok(order) = self.read_order() {
+            cgroup::remove(&order.cgroups);
+        }
         remove_dir(&self.0)
     }
 

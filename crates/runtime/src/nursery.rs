@@ -1,7 +1,6 @@
 //! `serve`'s side of the nursery: starts it, asks it for keepers, starts another when it has gone.
 
 use crate::error::RuntimeError;
-use crate::keeper::ORDER_ID_BYTES;
 use crate::spec::{Order, SPEC_LIMIT_BYTES, SpecError};
 use crate::wire::{self, FRAME_LIMIT_BYTES, FromNursery};
 use std::io;
@@ -114,16 +113,14 @@ impl Running {
     }
 }
 
-/// The dyno's id, which the nursery reads, and the order, which only the keeper does.
+/// The nursery passes it on unread.
 fn message(order: &Order) -> Result<Vec<u8>, RuntimeError> {
     let bad = |source| RuntimeError::Spec { name: order.spec.name.clone(), source };
     let json = serde_json::to_vec(order).map_err(|_| bad(SpecError::Nul("the specification")))?;
     if json.len() > SPEC_LIMIT_BYTES {
         return Err(bad(SpecError::TooLarge(json.len())));
     }
-    let id = order.spec.id.to_string();
-    debug_assert_eq!(id.len(), ORDER_ID_BYTES);
-    let mut message = Vec::with_capacity(json.len() + 64);
-    wire::frame(b'S', &[id.as_bytes(), &json], &mut message);
+    let mut message = Vec::with_capacity(json.len() + 8);
+    wire::frame(b'S', &[&json], &mut message);
     Ok(message)
 }

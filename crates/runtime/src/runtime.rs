@@ -76,7 +76,7 @@ impl Runtime {
         let port = self.port(&mut spec)?;
         let name = spec.name.clone();
         let folder = Folder::of(&self.shared.dir, spec.id);
-        let order = Order { spec, addr: port.as_ref().map(Port::addr) };
+        let order = Order { spec, addr: port.as_ref().map(Port::addr), cgroups: Vec::new() };
         self.shared.nursery.start(&order).await?;
         Dyno::attach(&name, folder, port).await
     }

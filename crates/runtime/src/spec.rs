@@ -111,11 +111,14 @@ pub(crate) struct Order {
     pub(crate) spec: DynoSpec,
     /// Where it will listen, if it was given a port.
     pub(crate) addr: Option<SocketAddr>,
+    /// Its cgroups, filled in by its keeper: they are to be removed also should the keeper not come to it.
+    #[serde(default)]
+    pub(crate) cgroups: Vec<PathBuf>,
 }
 
 impl Order {
     /// For the disk: config vars are secrets and stay off it.
     pub(crate) fn without_env(&self) -> Self {
-        Self { spec: DynoSpec { env: BTreeMap::new(), ..self.spec.clone() }, addr: self.addr }
+        Self { spec: DynoSpec { env: BTreeMap::new(), ..self.spec.clone() }, ..self.clone() }
     }
 }

@@ -193,9 +193,9 @@ pub(crate) fn confine_to_own_sockets() -> io::Result<()> {
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// A cgroup namespace whose root is the present cgroup.
-pub(crate) fn leave_cgroup_namespace() -> io::Result<()> {
-    // SAFETY: takes a number; a cgroup namespace changes nothing that memory safety rests on.
-    let result = unsafe { libc::unshare(libc::CLONE_NEWCGROUP) };
+/// Leaves namespaces (`CLONE_NEW…`) for new ones.
+pub(crate) fn unshare(namespaces: i32) -> io::Result<()> {
+    // SAFETY: takes a number; of the file descriptor table, which would be unsafe to unshare, no caller speaks.
+    let result = unsafe { libc::unshare(namespaces) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

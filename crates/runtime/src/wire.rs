@@ -98,11 +98,15 @@ pub(crate) enum FrameError {
 
 /// Appends one frame.
 pub(crate) fn frame(tag: u8, body: &[&[u8]], out: &mut Vec<u8>) {
-    let length: usize = 1 + body.iter().map(|part| part.len()).sum::<usize>();
-    // Bodies are bounded far below 4 GiB by the constants above and by SPEC_LIMIT_BYTES.
-    out.extend_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes());
-    out.push(tag);
+    head(tag, body.iter().map(|part| part.len()).sum(), out);
     body.iter().for_each(|part| out.extend_from_slice(part));
+}
+
+/// Appends what stands before a body of `length` bytes.
+pub(crate) fn head(tag: u8, length: usize, out: &mut Vec<u8>) {
+    // Bodies are bounded far below 4 GiB by the constants above and by SPEC_LIMIT_BYTES.
+    out.extend_from_slice(&u32::try_from(length + 1).unwrap_or(u32::MAX).to_le_bytes());
+    out.push(tag);
 }
 
 /// The length that a frame's first four bytes announce.

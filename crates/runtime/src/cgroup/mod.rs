@@ -5,8 +5,8 @@ mod v1;
 mod v2;
 
 use model::dyno::Limits;
-use model::id::DynoId;
 use rustix::fs::{Mode, OFlags};
+use rustix::rand::GetRandomFlags;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -14,6 +14,9 @@ use std::path::{Path, PathBuf};
 
 /// The name of our own branch below whatever cgroup we may use.
 const BRANCH: &str = "flowline";
+
+/// A cgroup can be removed once the kernel has let go of its last process, which takes a few milliseconds at most.
+const REMOVE_ATTEMPTS: u32 = 100;
 
 /// Where this machine lets us make cgroups.
 #[derive(Debug, Clone)]
@@ -41,12 +44,14 @@ impl Cgroups {
         }
     }
 
-    /// A cgroup for one dyno, with its limits set.
-    pub(crate) fn create(&self, id: DynoId, limits: &Limits) -> io::Result<Cgroup> {
-        let name = id.to_string();
+    /// An empty cgroup for one dyno. It is made before the dyno is known, so its name is drawn.
+    pub(crate) fn create(&self) -> io::Result<Cgroup> {
+        let mut number = [0; 8];
+        rustix::rand::getrandom(&mut number, GetRandomFlags::empty())?;
+        let name = format!("{:016x}", u64::from_ne_bytes(number));
         match self {
-            Self::V2(tree) => tree.create(&name, limits),
-            Self::V1(trees) => trees.create(&name, limits),
+            Self::V2(tree) => tree.create(&name),
+            Self::V1(trees) => trees.create(&name),
             Self::None => Ok(Cgroup::default()),
         }
     }
@@ -56,7 +61,39 @@ impl Cgroups {
 #[derive(Debug, Default)]
 pub(crate) struct Cgroup {
     dirs: Vec<PathBuf>,
+    /// Which controllers there are, and where.
+    controllers: Vec<(Controller, PathBuf)>,
     entrance: Entrance,
+}
+
+/// What can be limited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Controller {
+    Memory,
+    Cpu,
+    Pids,
+}
+
+impl Controller {
+    const ALL: [Self; 3] = [Self::Memory, Self::Cpu, Self::Pids];
+
+    /// As the kernel calls it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Cpu => "cpu",
+            Self::Pids => "pids",
+        }
+    }
+
+    /// As people call it.
+    fn what(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Cpu => "CPU share",
+            Self::Pids => "number of processes",
+        }
+    }
 }
 
 /// How the dyno's first process gets in.
@@ -72,6 +109,15 @@ enum Entrance {
 }
 
 impl Cgroup {
+    /// Sets the limits of its dyno.
+    pub(crate) fn limit(&self, limits: &Limits) -> io::Result<()> {
+        self.controllers.iter().try_for_each(|(controller, dir)| match &self.entrance {
+            Entrance::None => Ok(()),
+            Entrance::Birth(_) => v2::limit(*controller, dir, limits),
+            Entrance::Files(_) => v1::limit(*controller, dir, limits),
+        })
+    }
+
     /// For `clone3`.
     pub(crate) fn birthplace(&self) -> Option<BorrowedFd<'_>> {
         match &self.entrance {
@@ -101,6 +147,16 @@ pub(crate) fn remove(dirs: &[PathBuf]) -> bool {
         Ok(()) => true,
         Err(error) => error.kind() == ErrorKind::NotFound,
     })
+}
+
+/// [`remove`], with patience, where a process has nothing else to do.
+pub(crate) fn remove_at_last(dirs: &[PathBuf], mut pause: impl FnMut()) {
+    for _ in 0..REMOVE_ATTEMPTS {
+        if remove(dirs) {
+            return;
+        }
+        pause();
+    }
 }
 
 /// Makes a cgroup folder; one that a crash left behind is as good as a new one.

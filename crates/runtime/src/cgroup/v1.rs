@@ -1,7 +1,7 @@
 //! cgroup v1, and the hybrid layout where the controllers are still there.
 
 use super::layout::Layout;
-use super::{BRANCH, Cgroup, Entrance, make, named, set, set_if_there};
+use super::{BRANCH, Cgroup, Controller, Entrance, make, named, set, set_if_there};
 use model::dyno::Limits;
 use std::fs::OpenOptions;
 use std::io;
@@ -9,14 +9,6 @@ use std::path::{Path, PathBuf};
 
 /// What v1 calls 100 % of an ordinary process's share.
 const SHARES_AT_WEIGHT_100: u32 = 1024;
-
-/// The controllers that we use, each in a tree of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Controller {
-    Memory,
-    Cpu,
-    Pids,
-}
 
 /// Our branch in each controller's tree.
 #[derive(Debug, Clone)]
@@ -26,11 +18,8 @@ impl Trees {
     /// Our branches below this process's own cgroups; what is missing is said.
     pub(super) fn prepare(layout: &Layout) -> (Self, Vec<String>) {
         let (mut trees, mut warnings) = (Vec::new(), Vec::new());
-        for (controller, name, what) in [
-            (Controller::Memory, "memory", "memory"),
-            (Controller::Cpu, "cpu", "CPU share"),
-            (Controller::Pids, "pids", "number of processes"),
-        ] {
+        for controller in Controller::ALL {
+            let (name, what) = (controller.name(), controller.what());
             let Some(own) = layout.own_v1(name) else {
                 warnings.push(format!("the {what} of dynos is not limited: no `{name}` cgroup is mounted"));
                 continue;
@@ -51,20 +40,21 @@ impl Trees {
         self.0.is_empty()
     }
 
-    pub(super) fn create(&self, name: &str, limits: &Limits) -> io::Result<Cgroup> {
-        let (mut dirs, mut files) = (Vec::new(), Vec::new());
+    pub(super) fn create(&self, name: &str) -> io::Result<Cgroup> {
+        let (mut controllers, mut files) = (Vec::new(), Vec::new());
         for (controller, branch) in &self.0 {
             let dir = branch.join(name);
             make(&dir).map_err(|error| named(&dir, &error))?;
-            limit(*controller, &dir, limits)?;
             files.push(OpenOptions::new().write(true).open(dir.join("cgroup.procs"))?);
-            dirs.push(dir);
+            controllers.push((*controller, dir));
         }
-        Ok(Cgroup { dirs, entrance: Entrance::Files(files) })
+        let mut dirs: Vec<PathBuf> = controllers.iter().map(|(_, dir)| dir.clone()).collect();
+        dirs.dedup();
+        Ok(Cgroup { dirs, controllers, entrance: Entrance::Files(files) })
     }
 }
 
-fn limit(controller: Controller, dir: &Path, limits: &Limits) -> io::Result<()> {
+pub(super) fn limit(controller: Controller, dir: &Path, limits: &Limits) -> io::Result<()> {
     match controller {
         Controller::Memory => {
             set(dir, "memory.limit_in_bytes", limits.memory_bytes)?;

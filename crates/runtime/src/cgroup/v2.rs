@@ -1,7 +1,7 @@
 //! cgroup v2: one tree. Root uses a branch at its top; an ordinary user the branch that was delegated to it.
 
 use super::layout::Layout;
-use super::{BRANCH, Cgroup, Entrance, make, named, open_dir, set, set_if_there};
+use super::{BRANCH, Cgroup, Controller, Entrance, make, named, open_dir, set, set_if_there};
 use model::dyno::Limits;
 use std::fs::{self, OpenOptions};
 use std::io;
@@ -13,14 +13,11 @@ const MOUNT: &str = "/sys/fs/cgroup";
 /// `CGROUP2_SUPER_MAGIC` of `statfs`.
 const MAGIC: i64 = 0x6367_7270;
 
-/// What we limit.
-const CONTROLLERS: [(&str, &str); 3] = [("memory", "memory"), ("cpu", "CPU share"), ("pids", "number of processes")];
-
 /// Our branch, with its controllers switched on.
 #[derive(Debug, Clone)]
 pub(crate) struct Tree {
     branch: PathBuf,
-    controllers: Vec<&'static str>,
+    controllers: Vec<Controller>,
 }
 
 pub(super) fn is_mounted() -> bool {
@@ -44,8 +41,8 @@ impl Tree {
     fn at(place: &Path, is_own: bool) -> io::Result<(Self, Vec<String>)> {
         let branch = place.join(BRANCH);
         let offered = fs::read_to_string(place.join("cgroup.controllers"))?;
-        let is_offered = |name: &&'static str| offered.split_whitespace().any(|word| word == *name);
-        let wanted: Vec<&'static str> = CONTROLLERS.iter().map(|(name, _)| *name).filter(is_offered).collect();
+        let is_offered = |one: &Controller| offered.split_whitespace().any(|word| word == one.name());
+        let (wanted, missing): (Vec<_>, Vec<_>) = Controller::ALL.into_iter().partition(is_offered);
         if wanted.is_empty() {
             return Err(io::Error::other(format!("{}: no controllers are offered there", place.display())));
         }
@@ -60,30 +57,30 @@ impl Tree {
             switch_on(place, &wanted).map_err(|error| named(place, &error))?;
         }
         switch_on(&branch, &wanted)?;
-        let missing = CONTROLLERS.iter().filter(|(name, _)| !wanted.contains(name));
-        let warnings =
-            missing.map(|(name, what)| format!("the {what} of dynos is not limited: no `{name}` controller"));
-        let warnings = warnings.collect();
-        Ok((Self { branch, controllers: wanted }, warnings))
+        let warn =
+            |one: Controller| format!("the {} of dynos is not limited: no `{}` controller", one.what(), one.name());
+        Ok((Self { branch, controllers: wanted }, missing.into_iter().map(warn).collect()))
     }
 
-    pub(super) fn create(&self, name: &str, limits: &Limits) -> io::Result<Cgroup> {
+    pub(super) fn create(&self, name: &str) -> io::Result<Cgroup> {
         let dir = self.branch.join(name);
         make(&dir).map_err(|error| named(&dir, &error))?;
-        for controller in &self.controllers {
-            match *controller {
-                "memory" => {
-                    set(&dir, "memory.max", limits.memory_bytes)?;
-                    // A dyno at its limit shall end as a whole, not make the machine swap.
-                    set_if_there(&dir, "memory.swap.max", 0)?;
-                    set_if_there(&dir, "memory.oom.group", 1)?;
-                }
-                "cpu" => set(&dir, "cpu.weight", limits.cpu_weight.clamp(1, 10_000))?,
-                // The sandbox's own first process is not the dyno's.
-                _pids => set(&dir, "pids.max", limits.processes.saturating_add(1))?,
-            }
+        let controllers = self.controllers.iter().map(|one| (*one, dir.clone())).collect();
+        Ok(Cgroup { entrance: Entrance::Birth(open_dir(&dir)?), controllers, dirs: vec![dir] })
+    }
+}
+
+pub(super) fn limit(controller: Controller, dir: &Path, limits: &Limits) -> io::Result<()> {
+    match controller {
+        Controller::Memory => {
+            set(dir, "memory.max", limits.memory_bytes)?;
+            // A dyno at its limit shall end as a whole, not make the machine swap.
+            set_if_there(dir, "memory.swap.max", 0)?;
+            set_if_there(dir, "memory.oom.group", 1)
         }
-        Ok(Cgroup { entrance: Entrance::Birth(open_dir(&dir)?), dirs: vec![dir] })
+        Controller::Cpu => set(dir, "cpu.weight", limits.cpu_weight.clamp(1, 10_000)),
+        // The sandbox's own first process is not the dyno's.
+        Controller::Pids => set(dir, "pids.max", limits.processes.saturating_add(1)),
     }
 }
 
@@ -101,8 +98,8 @@ fn places(top: &Path, own: &Path) -> Vec<PathBuf> {
     places
 }
 
-fn switch_on(dir: &Path, controllers: &[&str]) -> io::Result<()> {
-    let words: Vec<String> = controllers.iter().map(|name| format!("+{name}")).collect();
+fn switch_on(dir: &Path, controllers: &[Controller]) -> io::Result<()> {
+    let words: Vec<String> = controllers.iter().map(|one| format!("+{}", one.name())).collect();
     set(dir, "cgroup.subtree_control", words.join(" "))
 }
 

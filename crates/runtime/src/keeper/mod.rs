@@ -1,13 +1,16 @@
 //! `flowline keeper …`: the processes that own dynos. Plain code, one thread, no async runtime: each dyno has one.
 
+mod birth;
 mod buffer;
+mod clock;
+mod frames;
+mod intake;
 mod life;
 mod link;
 mod nursery;
 mod split;
 
 pub(crate) use buffer::BUFFER_LINES;
-pub(crate) use nursery::ID_BYTES as ORDER_ID_BYTES;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

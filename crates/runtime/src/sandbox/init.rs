@@ -1,12 +1,16 @@
 //! The first process of a dyno (pid 1 inside): builds the sandbox, starts the payload, reaps, passes SIGTERM on to all.
 
 use super::fault::{Fault, Step};
-use super::{Plan, lockdown, tree};
+use super::report::{Report, exit_of};
+use super::{Ground, Job, lockdown, tree};
+use crate::cgroup::Cgroup;
+use crate::spec::DynoSpec;
 use crate::sys::{self, Forked, Signals};
 use model::dyno::Exit;
-use rustix::process::{Pid, Signal, WaitOptions, WaitStatus};
+use rustix::process::{Pid, Signal, WaitOptions};
+use std::convert::Infallible;
 use std::fs::{self, File};
-use std::io::{ErrorKind, Write};
+use std::io::{self, ErrorKind, Read};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
@@ -15,124 +19,105 @@ use std::process::{Command, Stdio};
 const NOT_FOUND: i32 = 127;
 const NOT_EXECUTABLE: i32 = 126;
 
-/// The longest reason that is reported; a pipe takes it in one piece.
-const REASON_LIMIT_BYTES: usize = 2000;
-
-/// What init tells the keeper, in one write each.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Report {
-    /// The sandbox stands, the payload is started.
-    Ready,
-    /// It does not.
-    Failed(String),
-    /// The payload has ended.
-    Ended(Exit),
-}
-
-impl Report {
-    fn send(&self, to: &mut File) {
-        let bytes = match self {
-            Self::Ready => vec![b'R'],
-            Self::Failed(why) => [b"F", &why.as_bytes()[..why.len().min(REASON_LIMIT_BYTES)]].concat(),
-            Self::Ended(Exit::Code(code)) => [&b"C"[..], &code.to_le_bytes()].concat(),
-            Self::Ended(Exit::Signal(signal)) => [&b"S"[..], &signal.to_le_bytes()].concat(),
-            Self::Ended(Exit::Lost) => vec![],
-        };
-        // Without a keeper there is nobody to tell, and the kernel ends this process anyway.
-        let _no_keeper = to.write_all(&bytes);
-    }
-
-    /// Reads what has come so far: `Ready` and `Ended` may come in one piece.
-    pub(crate) fn read(bytes: &[u8]) -> Vec<Self> {
-        let Some((mark, rest)) = bytes.split_first() else { return Vec::new() };
-        let number = |rest: &[u8]| rest.first_chunk::<4>().map(|number| i32::from_le_bytes(*number));
-        match mark {
-            b'R' => [vec![Self::Ready], Self::read(rest)].concat(),
-            b'F' => vec![Self::Failed(String::from_utf8_lossy(rest).into_owned())],
-            b'C' => number(rest).map(|code| Self::Ended(Exit::Code(code))).into_iter().collect(),
-            b'S' => number(rest).map(|signal| Self::Ended(Exit::Signal(signal))).into_iter().collect(),
-            _unknown => Vec::new(),
-        }
-    }
+/// Its ends of the pipes to the keeper.
+pub(super) struct Pipes {
+    pub(super) output: OwnedFd,
+    pub(super) reports: File,
+    pub(super) job: File,
 }
 
 /// The life of a dyno's first process.
-pub(super) fn run(plan: &Plan<'_>, output: OwnedFd, reports: OwnedFd) -> ! {
-    let mut reports = File::from(reports);
-    match prepare(plan, output) {
-        Ok((payload, signals)) => {
-            Report::Ready.send(&mut reports);
-            let exit = watch(payload, &signals);
-            Report::Ended(exit).send(&mut reports);
-        }
-        Err(fault) => Report::Failed(fault.to_string()).send(&mut reports),
-    }
+pub(super) fn run(ground: &Ground, cgroup: &Cgroup, mut pipes: Pipes) -> ! {
+    let reported = match live(ground, cgroup, &mut pipes) {
+        Ok(()) => Ok(()),
+        Err(fault) => Report::Failed(fault.to_string()).send(&mut pipes.reports),
+    };
     // The kernel ends whatever is left in the dyno together with its first process.
-    sys::leave(0)
+    sys::leave(i32::from(reported.is_err()))
 }
 
-fn prepare(plan: &Plan<'_>, output: OwnedFd) -> Result<(Pid, Signals), Fault> {
+fn live(ground: &Ground, cgroup: &Cgroup, pipes: &mut Pipes) -> Result<(), Fault> {
+    let signals = wake(ground, cgroup)?;
+    let mut job = Vec::new();
+    pipes.job.read_to_end(&mut job).step("reading the job")?;
+    if job.is_empty() {
+        // No dyno will come.
+        return Ok(());
+    }
+    let job: Job = serde_json::from_slice(&job).step("reading the job")?;
+    enclose(ground, &job)?;
+    let payload = start_payload(&job, &pipes.output)?;
+    // The payload's processes alone keep the pipe open now.
+    pipes.output = File::open("/dev/null").step("letting the output go")?.into();
+    Report::Ready.send(&mut pipes.reports).step("reporting")?;
+    let exit = watch(payload, &signals);
+    Report::Ended(exit).send(&mut pipes.reports).step("reporting")
+}
+
+/// What can be done before the job is known.
+fn wake(ground: &Ground, cgroup: &Cgroup) -> Result<Signals, Fault> {
     // SIGTERM was blocked by the keeper before the fork, so that none is lost until here.
     let signals = Signals::block(&[Signal::TERM, Signal::CHILD]).step("blocking signals")?;
     lockdown::die_with_keeper()?;
     let _unnamed = rustix::thread::set_name(c"init");
-    if let Some(user) = plan.user {
+    if let Some(user) = ground.user {
         lockdown::map_identity(user)?;
     }
-    plan.cgroup.enter().step("entering the cgroup")?;
-    lockdown::hide_cgroups()?;
+    cgroup.enter().step("entering the cgroup")?;
+    sys::unshare(libc::CLONE_NEWCGROUP).step("making a cgroup namespace")?;
     lockdown::offer_to_oom_killer();
-    let host = plan.spec.name.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
-    rustix::system::sethostname(host.as_bytes()).step("setting the host name")?;
-    tree::build(plan, &host)?;
-    lockdown::limit(&plan.spec.limits, plan.user.is_some())?;
-    lockdown::drop_rights(plan.user.is_some())?;
-    lockdown::die_with_keeper()?;
-    lockdown::filter(plan.filter)?;
-    let payload = start_payload(plan, output)?;
-    Ok((payload, signals))
+    Ok(signals)
 }
 
-fn start_payload(plan: &Plan<'_>, output: OwnedFd) -> Result<Pid, Fault> {
+fn enclose(ground: &Ground, job: &Job) -> Result<(), Fault> {
+    let host = job.spec.name.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
+    rustix::system::sethostname(host.as_bytes()).step("setting the host name")?;
+    tree::build(ground, job, &host)?;
+    lockdown::limit(&job.spec.limits, ground.user.is_some())?;
+    lockdown::drop_rights(ground.user.is_some())?;
+    // Changing the identity has undone it.
+    lockdown::die_with_keeper()?;
+    lockdown::filter(&ground.filter)
+}
+
+fn start_payload(job: &Job, output: &OwnedFd) -> Result<Pid, Fault> {
     match sys::fork().step("forking the payload")? {
         Forked::Parent(pid) => Ok(pid),
         Forked::Child => {
-            let code = execute(plan, output);
+            let code = execute(&job.spec, output);
             sys::leave(code)
         }
     }
 }
 
 /// Becomes the payload. It only returns when that is impossible, with the exit status to leave with.
-fn execute(plan: &Plan<'_>, output: OwnedFd) -> i32 {
+fn execute(spec: &DynoSpec, output: &OwnedFd) -> i32 {
     let _leader_already = rustix::process::setsid();
-    let Some((program, args)) = plan.spec.argv.split_first() else { return NOT_FOUND };
-    for signal in [Signal::HUP, Signal::INT, Signal::CHILD] {
+    for signal in [Signal::HUP, Signal::INT, Signal::QUIT] {
         sys::restore(signal);
     }
-    let mut said = output.try_clone().map(File::from);
-    let error = match output.try_clone() {
+    let error = match become_payload(spec, output) {
+        Ok(never) => match never {},
         Err(error) => error,
-        // `exec` also resets the signal mask and SIGPIPE.
-        Ok(error_output) => Command::new(program)
-            .args(args)
-            .env_clear()
-            .envs(&plan.spec.env)
-            .current_dir(&plan.spec.cwd)
-            .stdin(Stdio::null())
-            .stdout(output)
-            .stderr(error_output)
-            .exec(),
     };
-    let what = if plan_cwd_is_missing(plan) { plan.spec.cwd.display().to_string() } else { program.clone() };
-    if let Ok(said) = &mut said {
-        let _unheard = writeln!(said, "cannot run {what}: {error}");
-    }
+    let folder_is_there = fs::metadata(&spec.cwd).is_ok_and(|about| about.is_dir());
+    let what = if folder_is_there { spec.argv.join(" ") } else { format!("in {}", spec.cwd.display()) };
+    let _unheard = rustix::io::write(output, format!("cannot run {what}: {error}\n").as_bytes());
     if error.kind() == ErrorKind::NotFound { NOT_FOUND } else { NOT_EXECUTABLE }
 }
 
-fn plan_cwd_is_missing(plan: &Plan<'_>) -> bool {
-    !fs::metadata(&plan.spec.cwd).is_ok_and(|about| about.is_dir())
+fn become_payload(spec: &DynoSpec, output: &OwnedFd) -> io::Result<Infallible> {
+    let (program, args) = spec.argv.split_first().ok_or(ErrorKind::InvalidInput)?;
+    // `exec` also resets the signal mask and SIGPIPE.
+    Err(Command::new(program)
+        .args(args)
+        .env_clear()
+        .envs(&spec.env)
+        .current_dir(&spec.cwd)
+        .stdin(Stdio::null())
+        .stdout(output.try_clone()?)
+        .stderr(output.try_clone()?)
+        .exec())
 }
 
 /// Reaps until the payload has ended; after a SIGTERM until everything has, because all processes may take the time
@@ -169,14 +154,5 @@ fn reap(payload: Pid, ended: &mut Option<Exit>) -> bool {
             Err(rustix::io::Errno::INTR) => {}
             Err(_no_children) => return true,
         }
-    }
-}
-
-/// A wait status in our words.
-pub(crate) fn exit_of(status: WaitStatus) -> Exit {
-    match (status.exit_status(), status.terminating_signal()) {
-        (Some(code), _) => Exit::Code(code),
-        (None, Some(signal)) => Exit::Signal(signal),
-        (None, None) => Exit::Lost,
     }
 }

@@ -25,11 +25,6 @@ pub(super) fn map_identity(user: User) -> Result<(), Fault> {
     write("uid_map", format!("{DYNO_UID} {} 1\n", user.uid))
 }
 
-/// From here on `/proc/self/cgroup` says `/`: the host's names are nobody's business inside.
-pub(super) fn hide_cgroups() -> Result<(), Fault> {
-    sys::leave_cgroup_namespace().step("making a cgroup namespace")
-}
-
 /// When memory is short, dynos go before the platform.
 pub(super) fn offer_to_oom_killer() {
     let _kept_as_it_was = fs::write("/proc/self/oom_score_adj", "500");

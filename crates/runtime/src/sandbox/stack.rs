@@ -5,6 +5,7 @@
 
 use super::fault::{Fault, Step};
 use crate::spec::{DYNO_GID, DYNO_UID};
+use rustix::process::getpid;
 use std::collections::hash_map::DefaultHasher;
 use std::fs;
 use std::hash::{Hash, Hasher};
@@ -115,10 +116,13 @@ impl Stack {
             return Ok(());
         }
         if !etc.is_dir() {
-            let new = etc.with_extension("new");
-            let _left_by_a_crash = crate::dirs::remove_dir(&new);
+            // Two keepers may come to it at the same moment: each makes its own, the first one counts.
+            let new = etc.with_extension(getpid().as_raw_nonzero().to_string());
             make_etc(&new).step("copying the needed part of /etc")?;
-            fs::rename(&new, &etc).step("copying the needed part of /etc")?;
+            if let Err(error) = fs::rename(&new, &etc) {
+                let _left_for_the_next_start = crate::dirs::remove_dir(&new);
+                etc.is_dir().then_some(()).ok_or(error).step("copying the needed part of /etc")?;
+            }
         }
         self.etc = etc;
         Ok(())

@@ -1,9 +1,9 @@
 //! The file tree that a dyno sees. Everything from the host is taken first; then the host is left behind for good, and
 //! only then are things put in place: no link inside the new tree can lead a mount or a file back out.
 
-use super::Plan;
 use super::fault::{Fault, Step};
 use super::source::{self, Source};
+use super::{Ground, Job};
 use crate::sys;
 use rustix::fs::CWD;
 use rustix::mount::{MountPropagationFlags, MoveMountFlags, UnmountFlags, mount_change, move_mount, unmount};
@@ -32,13 +32,15 @@ const DEVICE_LINKS: [(&str, &str); 5] = [
 const FILES: &str = "/.files";
 
 /// Replaces this process's view of the file system by the dyno's.
-pub(super) fn build(plan: &Plan<'_>, host_name: &str) -> Result<(), Fault> {
+pub(super) fn build(ground: &Ground, job: &Job, host_name: &str) -> Result<(), Fault> {
+    // Only now, so that it shows what the host has mounted until now.
+    sys::unshare(libc::CLONE_NEWNS).step("making a mount namespace")?;
     let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
     mount_change("/", private).step("separating mounts from the host's")?;
-    let sources = take(plan, host_name)?;
+    let sources = take(ground, job, host_name)?;
     let root = source::tmpfs(Path::new("/"), ROOT_SIZE_BYTES, "0755")?;
-    leave_host(&root, plan.staging)?;
-    skeleton(plan).step("making the folders of the sandbox")?;
+    leave_host(&root, &ground.staging)?;
+    skeleton(ground).step("making the folders of the sandbox")?;
     for (number, source) in sources.into_iter().enumerate() {
         place(source, number)?;
     }
@@ -47,29 +49,29 @@ pub(super) fn build(plan: &Plan<'_>, host_name: &str) -> Result<(), Fault> {
 }
 
 /// Everything that has to be there before the host goes out of sight, in the order in which it is laid down.
-fn take(plan: &Plan<'_>, host_name: &str) -> Result<Vec<Source>, Fault> {
+fn take(ground: &Ground, job: &Job, host_name: &str) -> Result<Vec<Source>, Fault> {
     let mut sources = Vec::new();
-    for dir in plan.stack.folders() {
+    for dir in ground.stack.folders() {
         sources.push(source::bind_read_only(dir, dir)?);
     }
-    sources.push(source::bind_read_only(plan.stack.etc(), Path::new("/etc"))?);
+    sources.push(source::bind_read_only(&job.etc, Path::new("/etc"))?);
     sources.push(source::proc()?);
     for device in DEVICES {
         sources.push(source::device(device)?);
     }
     sources.push(source::terminals()?);
-    sources.push(source::tmpfs(Path::new("/dev/shm"), plan.spec.limits.memory_bytes / 2, "1777")?);
+    sources.push(source::tmpfs(Path::new("/dev/shm"), job.spec.limits.memory_bytes / 2, "1777")?);
     for place in ["/tmp", "/var/tmp"] {
-        sources.push(source::bind(&plan.folder.tmp(), Path::new(place), 0)?);
+        sources.push(source::bind(&job.tmp, Path::new(place), 0)?);
     }
     sources.push(Source::File { to: "/etc/hosts".into(), contents: hosts(host_name) });
     sources.push(Source::File {
         // The language packs size themselves by this file.
         to: "/sys/fs/cgroup/memory/memory.limit_in_bytes".into(),
-        contents: format!("{}\n", plan.spec.limits.memory_bytes),
+        contents: format!("{}\n", job.spec.limits.memory_bytes),
     });
-    for mount in &plan.spec.mounts {
-        sources.push(Source::of(mount, plan.user.is_some())?);
+    for mount in &job.spec.mounts {
+        sources.push(Source::of(mount, ground.user.is_some())?);
     }
     Ok(sources)
 }
@@ -89,11 +91,11 @@ fn leave_host(root: &Source, staging: &Path) -> Result<(), Fault> {
     rustix::process::chdir("/").step("entering the root")
 }
 
-fn skeleton(plan: &Plan<'_>) -> io::Result<()> {
+fn skeleton(ground: &Ground) -> io::Result<()> {
     for dir in ["/dev", "/var", "/run", "/app", "/home", FILES] {
         make_dir(Path::new(dir))?;
     }
-    for (link, target) in plan.stack.links() {
+    for (link, target) in ground.stack.links() {
         symlink(target, link)?;
     }
     for (link, target) in DEVICE_LINKS {

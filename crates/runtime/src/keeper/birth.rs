@@ -1,0 +1,134 @@
+//! How a keeper comes to its dyno. It is forked ahead of need, with an empty sandbox already in a cgroup of its own:
+//! entering a cgroup can take the kernel ten milliseconds, which then nobody waits for.
+
+use super::clock::pause;
+use super::frames::{answer, receive};
+use super::intake::Intake;
+use super::life::{CGROUP_PAUSE_MS, Keeper, Phase};
+use super::nursery::Nest;
+use crate::cgroup::{self, Cgroup};
+use crate::folder::Folder;
+use crate::sandbox::{self, Job, Sandbox};
+use crate::spec::Order;
+use crate::sys::{self, Signals};
+use crate::wire::FromNursery;
+use rustix::process::{Signal, WaitOptions, setsid, waitpid};
+use std::fs::{DirBuilder, Permissions, set_permissions};
+use std::io::{self, ErrorKind};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::net::{UnixListener, UnixStream};
+
+/// The life of a keeper process.
+pub(super) fn run(nest: Nest, nursery: UnixStream) -> ! {
+    let code = match live(nest, nursery) {
+        Ok(()) => 0,
+        Err(_nobody_to_tell) => 1,
+    };
+    sys::leave(code)
+}
+
+fn live(mut nest: Nest, mut nursery: UnixStream) -> io::Result<()> {
+    let _leader_already = setsid();
+    sys::restore(Signal::CHILD);
+    let _unnamed = rustix::thread::set_name(c"flowline-keeper");
+    // Asks for the same orderly end as `serve` would.
+    let stop_signal = Signals::block(&[Signal::TERM])?.descriptor()?;
+    let egg = Egg::lay(&nest);
+    // Waits for work: a moment, or for weeks. Without a nursery there will be none.
+    let Some(order) = receive(&mut nursery)? else {
+        egg.map(Egg::discard).ok();
+        return Ok(());
+    };
+    match hatch(&mut nest, egg, &order, &mut nursery, stop_signal) {
+        Ok(mut keeper) => {
+            drop((order, nursery));
+            keeper.live()
+        }
+        Err(refused) => answer(&mut nursery, &FromNursery::Failed(refused.to_string())),
+    }
+}
+
+/// An empty sandbox.
+struct Egg {
+    cgroup: Cgroup,
+    sandbox: Sandbox,
+}
+
+impl Egg {
+    fn lay(nest: &Nest) -> Result<Self, String> {
+        let cgroup = nest.cgroups.create().map_err(|error| format!("making a cgroup: {error}"))?;
+        match sandbox::open(&nest.ground, &cgroup) {
+            Ok(sandbox) => Ok(Self { cgroup, sandbox }),
+            Err(fault) => {
+                cgroup::remove(cgroup.dirs());
+                Err(fault.to_string())
+            }
+        }
+    }
+
+    fn discard(self) {
+        self.sandbox.signal(Signal::KILL);
+        let _reaped = waitpid(Some(self.sandbox.pid), WaitOptions::empty());
+        cgroup::remove_at_last(self.cgroup.dirs(), || pause(CGROUP_PAUSE_MS));
+    }
+}
+
+/// Takes an order: makes the dyno's folder and socket, so that both are there when `serve` hears of it, and gives the
+/// sandbox its job. An error here means that there is no dyno, and that its folder, if there is one, is not ours.
+fn hatch(
+    nest: &mut Nest,
+    egg: Result<Egg, String>,
+    bytes: &[u8],
+    nursery: &mut UnixStream,
+    stop_signal: OwnedFd,
+) -> io::Result<Keeper> {
+    let order: Order = serde_json::from_slice(bytes)?;
+    let folder = Folder::of(&nest.dynos, order.spec.id);
+    folder.create()?;
+    let listener = match listen(&folder) {
+        Ok(listener) => listener,
+        Err(error) => {
+            let _stays_empty = folder.remove();
+            return Err(error);
+        }
+    };
+    answer(nursery, &FromNursery::Forked)?;
+    let mut keeper = Keeper::new(folder, listener, stop_signal);
+    if let Err(reason) = egg.and_then(|egg| set_to_work(&mut keeper, nest, egg, order)) {
+        keeper.phase = Phase::Refused(reason);
+    }
+    Ok(keeper)
+}
+
+fn listen(folder: &Folder) -> io::Result<UnixListener> {
+    let (_dir, path) = folder.socket()?;
+    let listener = UnixListener::bind(path)?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+fn set_to_work(keeper: &mut Keeper, nest: &mut Nest, egg: Egg, order: Order) -> Result<(), String> {
+    let Egg { cgroup, mut sandbox } = egg;
+    keeper.cgroup_dirs = cgroup.dirs().to_vec();
+    let noted = |error: io::Error| format!("writing to {}: {error}", keeper.folder.path().display());
+    let order = Order { cgroups: cgroup.dirs().to_vec(), ..order };
+    keeper.folder.write_order(&order).map_err(noted)?;
+    make_tmp(&keeper.folder).map_err(noted)?;
+    nest.ground.stack.refresh().map_err(|fault| fault.to_string())?;
+    cgroup.limit(&order.spec.limits).map_err(|error| format!("setting limits: {error}"))?;
+    keeper.intake = Intake::new(sandbox.take_output());
+    let job = Job { spec: order.spec, etc: nest.ground.stack.etc().to_owned(), tmp: keeper.folder.tmp() };
+    // A sandbox that could not even be opened says why when its reports are read.
+    let given = sandbox.give(&job);
+    keeper.sandbox = Some(sandbox);
+    match given {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(format!("telling the sandbox its job: {error}")),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+fn make_tmp(folder: &Folder) -> io::Result<()> {
+    DirBuilder::new().mode(0o700).create(folder.tmp())?;
+    set_permissions(folder.tmp(), Permissions::from_mode(0o1777))
+}
