@@ -15,7 +15,7 @@ export_env_dir() {
   local file name value
   for file in "$1"/*; do
     [[ -f "$file" ]] || continue
-    name=$(basename "$file")
+    name=${file##*/}
     [[ "$name" =~ ^(PATH|GIT_DIR|CPATH|CPPATH|LD_PRELOAD|LIBRARY_PATH|LANG|BUILD_DIR|CACHE_DIR|ENV_DIR|BASH_ENV)$ ]] && continue
     value=''
     IFS= read -r -d '' value <"$file"
@@ -29,8 +29,12 @@ need_node() {
 }
 
 # Reads package.json and all that decides about the installation into variables; says what is wrong with it.
+# The platform gives every build a fresh copy of this folder, so bin/layers can leave its findings here for the others.
 inspect() {
-  local found
+  if [[ -n "${FLOWLINE_LAYERS+set}" && -f inspected ]]; then
+    . ./inspected
+    return
+  fi
   need_node
   found=$(node lib/inspect.js "$BUILD_DIR" "$ENV_DIR") || exit 1
   eval "$found"
@@ -79,7 +83,7 @@ install_dependencies() {
         flags+=(--no-package-lock)
       fi
       if [[ "$1" == dependencies && -n "$lifecycle" ]]; then
-        run_in_app npm "$verb" "${flags[@]}" --ignore-scripts && run_in_app npm rebuild --loglevel=error
+        run_in_app npm "$verb" "${flags[@]}" --ignore-scripts && run_dependency_scripts
       else
         run_in_app npm "$verb" "${flags[@]}"
       fi
@@ -97,6 +101,13 @@ install_dependencies() {
       run_in_app pnpm install --prod=false --frozen-lockfile --store-dir "$CACHE_DIR/pnpm"
       ;;
   esac
+}
+
+# By name: a plain `npm rebuild` would run the app's own scripts as well.
+run_dependency_scripts() {
+  local names
+  mapfile -t names < <(node lib/scripted.js "$BUILD_DIR/node_modules")
+  [[ ${#names[@]} -eq 0 ]] || run_in_app npm rebuild --loglevel=error "${names[@]}"
 }
 
 # Runs a program in the app's folder with its output indented; its own exit status counts.

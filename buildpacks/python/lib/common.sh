@@ -18,7 +18,7 @@ export_env_dir() {
   local file name value
   for file in "$1"/*; do
     [[ -f "$file" ]] || continue
-    name=$(basename "$file")
+    name=${file##*/}
     [[ "$name" =~ ^(PATH|GIT_DIR|CPATH|CPPATH|LD_PRELOAD|LIBRARY_PATH|LANG|BUILD_DIR|CACHE_DIR|ENV_DIR|BASH_ENV|PYTHONHOME|PYTHONPATH)$ ]] && continue
     value=''
     IFS= read -r -d '' value <"$file"
@@ -54,8 +54,12 @@ choose_python() {
 }
 
 # Sets how, reusable and key; says what is wrong with the app's files.
+# The platform gives every build a fresh copy of this folder, so bin/layers can leave its findings here for the others.
 inspect() {
-  local found
+  if [[ -n "${FLOWLINE_LAYERS+set}" && -f inspected ]]; then
+    . ./inspected
+    return
+  fi
   choose_python
   found=$("$python" -I lib/inspect.py "$BUILD_DIR" "$ENV_DIR") || exit 1
   eval "$found"
@@ -66,12 +70,12 @@ prepare_env() {
   export_env_dir "$ENV_DIR"
   export PIP_CACHE_DIR="$CACHE_DIR/pip" PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 PIP_PROGRESS_BAR=off
   export PIP_ROOT_USER_ACTION=ignore PYTHONUNBUFFERED=1 UV_CACHE_DIR="$CACHE_DIR/uv"
-  # The link that makes the paths of the build those of the dyno.
+  # The link that makes the paths of the build those of the dyno. One folder up: venv refuses a folder that is a link.
   mkdir -p "$BUILD_DIR/.heroku/python"
-  if [[ "$BUILD_DIR" != /app ]]; then
-    mkdir -p /app/.heroku
-    rm -rf "$HOME_DIR"
-    ln -s "$BUILD_DIR/.heroku/python" "$HOME_DIR"
+  if [[ "$BUILD_DIR" != /app && "$(readlink /app/.heroku)" != "$BUILD_DIR/.heroku" ]]; then
+    # Another pack's folder there holds links to the same place.
+    rm -rf /app/.heroku
+    ln -s "$BUILD_DIR/.heroku" /app/.heroku
   fi
   export PATH="$HOME_DIR/bin:$PATH"
 }

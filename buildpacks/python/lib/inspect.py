@@ -6,7 +6,6 @@ import os
 import re
 import shlex
 import sys
-import tempfile
 
 build_dir, env_dir = sys.argv[1:3]
 
@@ -57,10 +56,10 @@ def gather(name, seen):
 
 
 def from_list(lines):
-    """A requirements file outside the app, for lists that come from another format."""
+    """A requirements file in the pack's own folder, for lists that come from another format."""
     if not lines:
         return ""
-    path = os.path.join(tempfile.gettempdir(), "requirements-of-this-app.txt")
+    path = os.path.abspath("requirements-of-this-app.txt")
     with open(path, "w", encoding="utf-8") as file:
         file.write("\n".join(lines) + "\n")
     return path

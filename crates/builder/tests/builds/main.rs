@@ -8,5 +8,8 @@
     reason = "tests: a wrong build ends the test, and the machine's registries are found in the environment"
 )]
 
+mod ladder;
 mod node;
+mod python;
 mod sandbox;
+mod slugs;

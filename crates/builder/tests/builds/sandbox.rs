@@ -121,9 +121,18 @@ impl Workshop {
         // What the operator of this machine would pass on: its registries and certificates.
         let wanted = |name: &str| {
             ["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE"].contains(&name)
-                || ["NPM_CONFIG_", "npm_config_", "PIP_", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"]
-                    .iter()
-                    .any(|prefix| name.starts_with(prefix))
+                || [
+                    "NPM_CONFIG_",
+                    "npm_config_",
+                    "PIP_CERT",
+                    "PIP_INDEX",
+                    "HTTP_PROXY",
+                    "HTTPS_PROXY",
+                    "http_proxy",
+                    "https_proxy",
+                ]
+                .iter()
+                .any(|prefix| name.starts_with(prefix))
         };
         let site = std::env::vars().filter(|(name, _)| wanted(name)).collect();
         let config = BTreeMap::new();
