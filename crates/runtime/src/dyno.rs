@@ -90,6 +90,20 @@ impl Dyno {
         self.control.clone()
     }
 
+    /// Gives a keeper that waits its order.
+    pub(crate) async fn order(
+        name: &str,
+        folder: Folder,
+        port: Option<Port>,
+        mut keeper: UnixStream,
+        order: &[u8],
+    ) -> Result<Self, RuntimeError> {
+        let gone =
+            |error: io::Error| RuntimeError::Sandbox { name: name.to_owned(), reason: format!("its keeper: {error}") };
+        keeper.write_all(order).await.map_err(gone)?;
+        Self::meet(name, folder, port, keeper).await
+    }
+
     /// Connects to the keeper of a folder; if there is none any more, takes what it left there.
     pub(crate) async fn attach(name: &str, folder: Folder, port: Option<Port>) -> Result<Self, RuntimeError> {
         match connect(&folder).await {

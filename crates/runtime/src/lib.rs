@@ -11,6 +11,7 @@ mod doctor;
 mod dyno;
 mod error;
 mod folder;
+mod handover;
 pub mod keeper;
 mod nursery;
 mod ports;

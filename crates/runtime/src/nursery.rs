@@ -1,31 +1,38 @@
-//! `serve`'s side of the nursery: starts it, asks it for keepers, starts another when it has gone.
+//! `serve`'s side of the nursery: starts it, gets ready keepers from it, starts another when it has gone.
 
 use crate::error::RuntimeError;
-use crate::spec::{Order, SPEC_LIMIT_BYTES, SpecError};
+use crate::handover;
 use crate::wire::{self, FRAME_LIMIT_BYTES, FromNursery};
-use std::io;
-use std::os::fd::OwnedFd;
+use std::io::{self, ErrorKind};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream as PlainStream;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
-/// Settling copies a part of `/etc`, and waits for an older nursery's last start.
+/// Settling copies a part of `/etc`, and waits for the last start of an earlier `serve`.
 const SETTLE_LIMIT: Duration = Duration::from_secs(15);
 
 /// A fork takes a millisecond; a machine that swaps, longer.
-const START_LIMIT: Duration = Duration::from_secs(30);
+const FORK_LIMIT: Duration = Duration::from_secs(30);
 
-/// The nursery process, as long as it lives.
+/// The nursery process, as long as it lives, and the keeper that waits for the next dyno.
 pub(crate) struct Nursery {
     exe: PathBuf,
     dynos: PathBuf,
-    running: Mutex<Option<Running>>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    running: Option<Running>,
+    ready: Option<UnixStream>,
 }
 
 struct Running {
@@ -36,36 +43,46 @@ struct Running {
 
 impl Nursery {
     /// Starts it; what the machine cannot limit comes back as warnings.
-    pub(crate) async fn open(exe: &Path, dynos: &Path) -> Result<(Self, Vec<String>), RuntimeError> {
-        let nursery = Self { exe: exe.to_owned(), dynos: dynos.to_owned(), running: Mutex::new(None) };
-        let (running, warnings) = nursery.settle().await?;
-        *nursery.running.lock().await = Some(running);
-        Ok((nursery, warnings))
+    pub(crate) async fn open(exe: &Path, dynos: &Path) -> Result<(Arc<Self>, Vec<String>), RuntimeError> {
+        let nursery = Self { exe: exe.to_owned(), dynos: dynos.to_owned(), state: Mutex::default() };
+        let (mut running, warnings) = nursery.settle().await?;
+        let ready = running.keeper().await.map_err(|source| nursery.broken(source))?;
+        *nursery.state.lock().await = State { running: Some(running), ready: Some(ready) };
+        Ok((Arc::new(nursery), warnings))
     }
 
-    /// Forks a keeper. Its socket can be connected to when this returns.
-    pub(crate) async fn start(&self, order: &Order) -> Result<(), RuntimeError> {
-        let message = message(order)?;
-        let mut slot = self.running.lock().await;
-        if let Some(running) = slot.as_mut() {
-            match timeout(START_LIMIT, running.ask(&message)).await {
-                Ok(Ok(reply)) => return self.judge(reply),
-                // It went away: another one follows below. The dyno's folder keeps it from being started twice.
-                Ok(Err(_)) | Err(_) => *slot = None,
+    /// A keeper that waits for its dyno. Another one is made ready behind it.
+    pub(crate) async fn keeper(self: &Arc<Self>) -> Result<UnixStream, RuntimeError> {
+        let mut state = self.state.lock().await;
+        let ready = match state.ready.take().filter(waits) {
+            Some(ready) => ready,
+            None => self.next(&mut state).await?,
+        };
+        drop(state);
+        tokio::spawn(Arc::clone(self).refill());
+        Ok(ready)
+    }
+
+    async fn refill(self: Arc<Self>) {
+        let mut state = self.state.lock().await;
+        if state.ready.is_none() {
+            // Whoever needs one next tries again, and is told.
+            state.ready = self.next(&mut state).await.ok();
+        }
+    }
+
+    async fn next(&self, state: &mut State) -> Result<UnixStream, RuntimeError> {
+        if let Some(running) = &mut state.running {
+            match running.keeper().await {
+                Ok(keeper) => return Ok(keeper),
+                // It was killed: another one follows.
+                Err(_gone) => state.running = None,
             }
         }
         let (mut running, _same_as_before) = self.settle().await?;
-        let reply = running.ask(&message).await.map_err(|source| self.broken(source))?;
-        *slot = Some(running);
-        self.judge(reply)
-    }
-
-    fn judge(&self, reply: FromNursery) -> Result<(), RuntimeError> {
-        match reply {
-            FromNursery::Forked => Ok(()),
-            FromNursery::Failed(why) => Err(RuntimeError::Refused(why)),
-            FromNursery::Ready(_) => Err(self.broken(io::ErrorKind::InvalidData.into())),
-        }
+        let keeper = running.keeper().await.map_err(|source| self.broken(source))?;
+        state.running = Some(running);
+        Ok(keeper)
     }
 
     async fn settle(&self) -> Result<(Running, Vec<String>), RuntimeError> {
@@ -74,10 +91,9 @@ impl Nursery {
         let dynos = serde_json::to_vec(&self.dynos).map_err(|error| self.broken(error.into()))?;
         wire::frame(b'O', &[&dynos], &mut hello);
         let reply = timeout(SETTLE_LIMIT, running.ask(&hello)).await;
-        match reply.map_err(|_| self.broken(io::ErrorKind::TimedOut.into()))?.map_err(|source| self.broken(source))? {
+        match reply.map_err(|_| self.broken(ErrorKind::TimedOut.into()))?.map_err(|source| self.broken(source))? {
             FromNursery::Ready(warnings) => Ok((running, warnings)),
             FromNursery::Failed(why) => Err(RuntimeError::Refused(why)),
-            FromNursery::Forked => Err(self.broken(io::ErrorKind::InvalidData.into())),
         }
     }
 
@@ -108,19 +124,24 @@ impl Running {
         self.socket.read_exact(&mut head).await?;
         let mut frame = vec![0; wire::length(head, FRAME_LIMIT_BYTES).map_err(io::Error::other)?];
         self.socket.read_exact(&mut frame).await?;
-        let (tag, body) = frame.split_first().ok_or(io::ErrorKind::InvalidData)?;
+        let (tag, body) = frame.split_first().ok_or(ErrorKind::InvalidData)?;
         FromNursery::read((*tag, body)).map_err(io::Error::other)
+    }
+
+    /// Asks for a keeper and gets the socket to it.
+    async fn keeper(&mut self) -> io::Result<UnixStream> {
+        let mut wish = Vec::new();
+        wire::frame(b'K', &[], &mut wish);
+        self.socket.write_all(&wish).await?;
+        let take = || handover::take(self.socket.as_fd());
+        let keeper = timeout(FORK_LIMIT, self.socket.async_io(Interest::READABLE, take)).await??;
+        let keeper = PlainStream::from(keeper);
+        keeper.set_nonblocking(true)?;
+        UnixStream::from_std(keeper)
     }
 }
 
-/// The nursery passes it on unread.
-fn message(order: &Order) -> Result<Vec<u8>, RuntimeError> {
-    let bad = |source| RuntimeError::Spec { name: order.spec.name.clone(), source };
-    let json = serde_json::to_vec(order).map_err(|_| bad(SpecError::Nul("the specification")))?;
-    if json.len() > SPEC_LIMIT_BYTES {
-        return Err(bad(SpecError::TooLarge(json.len())));
-    }
-    let mut message = Vec::with_capacity(json.len() + 8);
-    wire::frame(b'S', &[&json], &mut message);
-    Ok(message)
+/// Is the keeper still there? It says nothing before it has its dyno, so all that can be read is its end.
+fn waits(keeper: &UnixStream) -> bool {
+    keeper.try_read(&mut [0]).is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
 }

@@ -6,7 +6,8 @@ use crate::error::RuntimeError;
 use crate::folder::Folder;
 use crate::nursery::Nursery;
 use crate::ports::{Port, Ports};
-use crate::spec::{DynoSpec, Order};
+use crate::spec::{DynoSpec, Order, SPEC_LIMIT_BYTES, SpecError};
+use crate::wire;
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
@@ -36,7 +37,7 @@ pub struct Runtime {
 
 struct Shared {
     dir: PathBuf,
-    nursery: Nursery,
+    nursery: Arc<Nursery>,
     ports: Arc<Ports>,
     warnings: Vec<String>,
 }
@@ -77,8 +78,9 @@ impl Runtime {
         let name = spec.name.clone();
         let folder = Folder::of(&self.shared.dir, spec.id);
         let order = Order { spec, addr: port.as_ref().map(Port::addr), cgroups: Vec::new() };
-        self.shared.nursery.start(&order).await?;
-        Dyno::attach(&name, folder, port).await
+        let message = message(&order)?;
+        let keeper = self.shared.nursery.keeper().await?;
+        Dyno::order(&name, folder, port, keeper, &message).await
     }
 
     fn port(&self, spec: &mut DynoSpec) -> Result<Option<Port>, RuntimeError> {
@@ -91,6 +93,17 @@ impl Runtime {
         spec.env.insert("PORT".to_owned(), port.number().to_string());
         Ok(Some(port))
     }
+}
+
+fn message(order: &Order) -> Result<Vec<u8>, RuntimeError> {
+    let bad = |source| RuntimeError::Spec { name: order.spec.name.clone(), source };
+    let json = serde_json::to_vec(order).map_err(|_| bad(SpecError::Nul("the specification")))?;
+    if json.len() > SPEC_LIMIT_BYTES {
+        return Err(bad(SpecError::TooLarge(json.len())));
+    }
+    let mut message = Vec::with_capacity(json.len() + 8);
+    wire::frame(b'S', &[&json], &mut message);
+    Ok(message)
 }
 
 /// Does something accept connections there? One attempt; a dyno is up when this says so.

@@ -79,9 +79,7 @@ pub(crate) enum ToKeeper {
 pub(crate) enum FromNursery {
     /// Ready; these things about the machine are worth a warning.
     Ready(Vec<String>),
-    /// The keeper of the last `Start` is there.
-    Forked,
-    /// It is not, or the nursery cannot work.
+    /// It cannot work.
     Failed(String),
 }
 
@@ -201,7 +199,6 @@ impl FromNursery {
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         match self {
             Self::Ready(warnings) => frame(b'R', &[&json(warnings)], out),
-            Self::Forked => frame(b'N', &[], out),
             Self::Failed(why) => frame(b'F', &[why.as_bytes()], out),
         }
     }
@@ -209,7 +206,6 @@ impl FromNursery {
     pub(crate) fn read((tag, body): (u8, &[u8])) -> Result<Self, FrameError> {
         match tag {
             b'R' => Ok(Self::Ready(from_json(tag, body)?)),
-            b'N' => Ok(Self::Forked),
             b'F' => Ok(Self::Failed(String::from_utf8_lossy(body).into_owned())),
             other => Err(FrameError::Tag(other)),
         }

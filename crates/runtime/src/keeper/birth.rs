@@ -1,52 +1,61 @@
 //! How a keeper comes to its dyno. It is forked ahead of need, with an empty sandbox already in a cgroup of its own:
-//! entering a cgroup can take the kernel ten milliseconds, which then nobody waits for.
+//! entering a cgroup can take the kernel ten milliseconds, which then nobody waits for. Its first reader is the `serve`
+//! that gives the order, over the socket on which the order comes.
 
 use super::clock::pause;
-use super::frames::{answer, receive};
+use super::frames::receive;
 use super::intake::Intake;
 use super::life::{CGROUP_PAUSE_MS, Keeper, Phase};
+use super::link::Link;
 use super::nursery::Nest;
 use crate::cgroup::{self, Cgroup};
 use crate::folder::Folder;
 use crate::sandbox::{self, Job, Sandbox};
 use crate::spec::Order;
 use crate::sys::{self, Signals};
-use crate::wire::FromNursery;
+use crate::wire::FromKeeper;
 use rustix::process::{Signal, WaitOptions, setsid, waitpid};
-use std::fs::{DirBuilder, Permissions, set_permissions};
-use std::io::{self, ErrorKind};
-use std::os::fd::OwnedFd;
+use std::fs::{DirBuilder, File, Permissions, set_permissions};
+use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 
-/// The life of a keeper process.
-pub(super) fn run(nest: Nest, nursery: UnixStream) -> ! {
-    let code = match live(nest, nursery) {
+/// The life of a keeper process. The lock keeps a later nursery waiting while this keeper may still be given a dyno.
+pub(super) fn run(nest: Nest, serve: UnixStream, lock: File) -> ! {
+    let code = match live(nest, serve, lock) {
         Ok(()) => 0,
         Err(_nobody_to_tell) => 1,
     };
     sys::leave(code)
 }
 
-fn live(mut nest: Nest, mut nursery: UnixStream) -> io::Result<()> {
+fn live(mut nest: Nest, mut serve: UnixStream, lock: File) -> io::Result<()> {
     let _leader_already = setsid();
     sys::restore(Signal::CHILD);
     let _unnamed = rustix::thread::set_name(c"flowline-keeper");
     // Asks for the same orderly end as `serve` would.
     let stop_signal = Signals::block(&[Signal::TERM])?.descriptor()?;
     let egg = Egg::lay(&nest);
-    // Waits for work: a moment, or for weeks. Without a nursery there will be none.
-    let Some(order) = receive(&mut nursery)? else {
+    // Waits for work: a moment, or for weeks. Without that `serve` there will be none.
+    let Some(order) = receive(&mut serve)? else {
         egg.map(Egg::discard).ok();
         return Ok(());
     };
-    match hatch(&mut nest, egg, &order, &mut nursery, stop_signal) {
-        Ok(mut keeper) => {
-            drop((order, nursery));
-            keeper.live()
+    let (order, folder, listener) = match settle(&nest, &order) {
+        Ok(settled) => settled,
+        Err(error) => {
+            egg.map(Egg::discard).ok();
+            let mut bytes = Vec::new();
+            FromKeeper::Failed(error.to_string()).write(&mut bytes);
+            return serve.write_all(&bytes);
         }
-        Err(refused) => answer(&mut nursery, &FromNursery::Failed(refused.to_string())),
+    };
+    let mut keeper = Keeper::new(folder, listener, stop_signal, Link::new(serve)?);
+    if let Err(reason) = egg.and_then(|egg| set_to_work(&mut keeper, &mut nest, egg, order, lock)) {
+        keeper.phase = Phase::Refused(reason);
     }
+    drop(nest);
+    keeper.live()
 }
 
 /// An empty sandbox.
@@ -74,31 +83,18 @@ impl Egg {
     }
 }
 
-/// Takes an order: makes the dyno's folder and socket, so that both are there when `serve` hears of it, and gives the
-/// sandbox its job. An error here means that there is no dyno, and that its folder, if there is one, is not ours.
-fn hatch(
-    nest: &mut Nest,
-    egg: Result<Egg, String>,
-    bytes: &[u8],
-    nursery: &mut UnixStream,
-    stop_signal: OwnedFd,
-) -> io::Result<Keeper> {
-    let order: Order = serde_json::from_slice(bytes)?;
+/// Makes the dyno's folder and socket. An error means that there is no dyno, and that its folder is not ours.
+fn settle(nest: &Nest, order: &[u8]) -> io::Result<(Order, Folder, UnixListener)> {
+    let order: Order = serde_json::from_slice(order)?;
     let folder = Folder::of(&nest.dynos, order.spec.id);
-    folder.create()?;
-    let listener = match listen(&folder) {
-        Ok(listener) => listener,
+    folder.create().map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", folder.path().display())))?;
+    match listen(&folder) {
+        Ok(listener) => Ok((order, folder, listener)),
         Err(error) => {
             let _stays_empty = folder.remove();
-            return Err(error);
+            Err(error)
         }
-    };
-    answer(nursery, &FromNursery::Forked)?;
-    let mut keeper = Keeper::new(folder, listener, stop_signal);
-    if let Err(reason) = egg.and_then(|egg| set_to_work(&mut keeper, nest, egg, order)) {
-        keeper.phase = Phase::Refused(reason);
     }
-    Ok(keeper)
 }
 
 fn listen(folder: &Folder) -> io::Result<UnixListener> {
@@ -108,12 +104,14 @@ fn listen(folder: &Folder) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
-fn set_to_work(keeper: &mut Keeper, nest: &mut Nest, egg: Egg, order: Order) -> Result<(), String> {
+fn set_to_work(keeper: &mut Keeper, nest: &mut Nest, egg: Egg, order: Order, lock: File) -> Result<(), String> {
     let Egg { cgroup, mut sandbox } = egg;
     keeper.cgroup_dirs = cgroup.dirs().to_vec();
     let noted = |error: io::Error| format!("writing to {}: {error}", keeper.folder.path().display());
     let order = Order { cgroups: cgroup.dirs().to_vec(), ..order };
     keeper.folder.write_order(&order).map_err(noted)?;
+    // From here on a later `serve` finds this dyno.
+    drop(lock);
     make_tmp(&keeper.folder).map_err(noted)?;
     nest.ground.stack.refresh().map_err(|fault| fault.to_string())?;
     cgroup.limit(&order.spec.limits).map_err(|error| format!("setting limits: {error}"))?;

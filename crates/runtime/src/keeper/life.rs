@@ -10,13 +10,11 @@ use crate::wire::{Ended, FromKeeper, Hello, PROTOCOL, ToKeeper};
 use model::dyno::{Exit, STOP_GRACE_S};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, Signal, WaitOptions, waitpid};
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
-
-/// How long a keeper whose dyno ended at once waits for its first reader, who was told to come.
-const FIRST_READER_LIMIT_MS: u64 = 10_000;
 
 /// Between attempts to remove a cgroup.
 pub(super) const CGROUP_PAUSE_MS: u64 = 5;
@@ -40,17 +38,17 @@ pub(super) struct Keeper {
     pub(super) intake: Intake,
     pub(super) phase: Phase,
     link: Option<Link>,
-    had_reader: bool,
     reported: Option<Exit>,
+    /// The dyno's mount namespace. Taking it down takes a while; it waits until the end was told.
+    mounts: Option<File>,
     /// When SIGKILL is due.
     kill_at: Option<u64>,
     killed: bool,
     finished: bool,
-    born: u64,
 }
 
 impl Keeper {
-    pub(super) fn new(folder: Folder, listener: UnixListener, stop_signal: OwnedFd) -> Self {
+    pub(super) fn new(folder: Folder, listener: UnixListener, stop_signal: OwnedFd, link: Link) -> Self {
         Self {
             folder,
             listener,
@@ -59,13 +57,12 @@ impl Keeper {
             sandbox: None,
             intake: Intake::new(None),
             phase: Phase::Booting,
-            link: None,
-            had_reader: false,
+            link: Some(link),
             reported: None,
+            mounts: None,
             kill_at: None,
             killed: false,
             finished: false,
-            born: monotonic_ms(),
         }
     }
 
@@ -110,9 +107,8 @@ impl Keeper {
     }
 
     fn next_time(&self) -> Option<u64> {
-        let nobody_came = (self.sandbox.is_none() && !self.had_reader).then_some(self.born + FIRST_READER_LIMIT_MS);
         let stalled = self.link.as_ref().and_then(|_| self.intake.patience_ends_at());
-        [self.kill_at, stalled, nobody_came].into_iter().flatten().min()
+        [self.kill_at, stalled].into_iter().flatten().min()
     }
 
     fn read_reports(&mut self) {
@@ -121,7 +117,10 @@ impl Keeper {
         let Ok(count @ 1..) = rustix::io::read(&sandbox.reports, &mut bytes) else { return };
         for report in Report::read(bytes.get(..count).unwrap_or_default()) {
             match report {
-                Report::Ready => self.phase = Phase::Running,
+                Report::Ready => {
+                    self.mounts = File::open(format!("/proc/{}/ns/mnt", sandbox.pid.as_raw_nonzero())).ok();
+                    self.phase = Phase::Running;
+                }
                 Report::Failed(why) => self.phase = Phase::Refused(why),
                 Report::Ended(exit) => self.reported = Some(exit),
             }
@@ -133,7 +132,6 @@ impl Keeper {
         if let Ok((stream, _)) = self.listener.accept() {
             self.link = Link::new(stream).ok();
             self.intake.reader_moved();
-            self.had_reader = true;
         }
     }
 
@@ -230,17 +228,19 @@ impl Keeper {
         if link.flush().is_err() {
             self.link = None;
         }
+        if self.sandbox.is_none() {
+            self.mounts = None;
+        }
     }
 
     fn is_over(&self) -> bool {
         if self.sandbox.is_some() {
             return false;
         }
-        let nobody_comes = self.had_reader || monotonic_ms() >= self.born + FIRST_READER_LIMIT_MS;
         match &self.phase {
             Phase::Booting | Phase::Running => false,
-            Phase::Ended(_) => self.finished || (self.link.is_none() && nobody_comes),
-            Phase::Refused(_) => self.link.as_ref().map_or(nobody_comes, |link| !link.has_outgoing()),
+            Phase::Ended(_) => self.finished || self.link.is_none(),
+            Phase::Refused(_) => self.link.as_ref().is_none_or(|link| !link.has_outgoing()),
         }
     }
 

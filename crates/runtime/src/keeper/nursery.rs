@@ -1,10 +1,11 @@
 //! The process that forks keepers. They share its memory pages, and have nothing to load: that makes a keeper small and
-//! a start quick. One keeper is always ready and waits for its dyno. The nursery ends when `serve` closes the socket;
-//! keepers with a dyno live on.
+//! a start quick. `serve` gets the socket to each and talks to it itself: no app's secret ever is in the memory that all
+//! keepers share. The nursery ends when `serve` closes its socket; keepers with a dyno live on.
 
 use super::birth;
-use super::frames::{answer, forward, receive, receive_tagged};
+use super::frames::receive;
 use crate::cgroup::Cgroups;
+use crate::handover;
 use crate::sandbox::Ground;
 use crate::sys::{self, Forked};
 use crate::wire::FromNursery;
@@ -12,7 +13,8 @@ use rustix::fs::FlockOperation;
 use rustix::io::fcntl_dupfd_cloexec;
 use rustix::process::{Signal, setsid};
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -65,7 +67,8 @@ fn settle(control: &mut UnixStream) -> io::Result<(Nest, File, Vec<String>)> {
     }
     let body = receive(control)?.ok_or(io::ErrorKind::UnexpectedEof)?;
     let dynos: PathBuf = serde_json::from_slice(&body)?;
-    // One nursery per folder: an older one, whose `serve` was killed, may still be starting its last dyno.
+    // One at a time: an earlier `serve`, which was killed, may have given its last order a moment ago. Keepers hold this
+    // lock too until they are to be found.
     let lock = OpenOptions::new().write(true).create(true).truncate(false).open(dynos.join(".nursery"))?;
     rustix::fs::flock(&lock, FlockOperation::LockExclusive)?;
     let ground = Ground::prepare(&dynos).map_err(|fault| io::Error::other(fault.to_string()))?;
@@ -74,43 +77,24 @@ fn settle(control: &mut UnixStream) -> io::Result<(Nest, File, Vec<String>)> {
     Ok((Nest { dynos, cgroups, ground }, lock, warnings))
 }
 
-/// A keeper is always forked before there is work for it.
+/// Forks a keeper for each wish, and gives the socket to it.
 fn serve(mut control: UnixStream, lock: File, nest: Nest, warnings: Vec<String>) -> io::Result<()> {
     answer(&mut control, &FromNursery::Ready(warnings))?;
-    let mut again = None;
-    loop {
-        let (mut keeper, its_end) = UnixStream::pair()?;
+    while receive(&mut control)?.is_some() {
+        let (its_end, serves_end) = UnixStream::pair()?;
         match sys::fork()? {
-            Forked::Parent(_) => drop(its_end),
+            Forked::Parent(_) => handover::give(control.as_fd(), serves_end.as_fd())?,
             Forked::Child => {
-                // The nursery's own must close when the nursery ends, not when its keepers do.
-                drop((control, lock, keeper));
-                birth::run(nest, its_end)
+                drop((control, serves_end));
+                birth::run(nest, its_end, lock)
             }
         }
-        let is_second_try = again.is_some();
-        let Some(mut order) = again.take().map_or_else(|| receive(&mut control), |order| Ok(Some(order)))? else {
-            return Ok(());
-        };
-        let reply = match ask(&mut keeper, &order) {
-            Ok(reply) => reply,
-            // It was killed while it waited: another one can do it.
-            Err(_) if !is_second_try => {
-                again = Some(order);
-                continue;
-            }
-            Err(error) => FromNursery::Failed(error.to_string()),
-        };
-        // Every later keeper gets a copy of this memory: no app's secrets may stay in it.
-        order.fill(0);
-        std::hint::black_box(&order);
-        answer(&mut control, &reply)?;
     }
+    Ok(())
 }
 
-/// Gives an order to the keeper that waits; it answers in the words of the nursery.
-fn ask(keeper: &mut UnixStream, order: &[u8]) -> io::Result<FromNursery> {
-    forward(order, keeper)?;
-    let (tag, body) = receive_tagged(keeper)?.ok_or(io::ErrorKind::UnexpectedEof)?;
-    FromNursery::read((tag, &body)).map_err(io::Error::other)
+fn answer(to: &mut UnixStream, reply: &FromNursery) -> io::Result<()> {
+    let mut bytes = Vec::new();
+    reply.write(&mut bytes);
+    to.write_all(&bytes)
 }

@@ -108,7 +108,8 @@ fn execute(spec: &DynoSpec, output: &OwnedFd) -> i32 {
 
 fn become_payload(spec: &DynoSpec, output: &OwnedFd) -> io::Result<Infallible> {
     let (program, args) = spec.argv.split_first().ok_or(ErrorKind::InvalidInput)?;
-    // `exec` also resets the signal mask and SIGPIPE.
+    // A mask is inherited, through `exec` too: the payload must hear SIGTERM and its children's ends. SIGPIPE `exec` resets.
+    Signals::block(&[])?;
     Err(Command::new(program)
         .args(args)
         .env_clear()

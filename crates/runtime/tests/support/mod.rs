@@ -1,5 +1,5 @@
 //! A runtime on a folder of its own, and short words for what the tests do with it.
-#![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
 
 use model::dyno::{Exit, Limits};
 use model::id::DynoId;
