@@ -114,8 +114,8 @@ impl<S: Stream<Item = Chunk> + Unpin> Events<S> {
         let text = String::from_utf8_lossy(&text);
         let text = text.strip_suffix('\n').unwrap_or(&text);
         // A carriage return would end a field of the event.
-        let event = Event::default().data(text.replace('\r', ""));
-        Some(if self.resumable { event.id(self.offset.to_string()) } else { event })
+        let event = if self.resumable { Event::default().id(self.offset.to_string()) } else { Event::default() };
+        Some(event.data(text.replace('\r', "")))
     }
 }
 
