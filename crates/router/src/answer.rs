@@ -46,7 +46,9 @@ pub(crate) async fn answer(client: Rc<Client>, request: Request<Incoming>) -> Re
             forwarded_for: passed.forwarded_for,
         });
     }
-    let mut request = Request::from_parts(parts, RequestBody::new(body, &client.watch));
+    let body = RequestBody::new(body, &client.watch);
+    exchange.uploads(body.passed());
+    let mut request = Request::from_parts(parts, body);
     let upgrade = passed.upgrade.then(|| hyper::upgrade::on(&mut request));
     let answered = match verdict {
         Ok(()) => dispatch(&mut exchange, request).await,

@@ -5,6 +5,7 @@ use crate::failure::Failure;
 use crate::pool::Line;
 use crate::watch::{Turn, Watch};
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
+use std::cell::Cell;
 use std::error::Error;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -14,12 +15,29 @@ use tokio::time::Instant;
 /// The client's body, passed to the dyno.
 pub(crate) enum RequestBody {
     None,
-    Stream { body: Incoming, watch: Rc<Watch> },
+    Stream {
+        body: Incoming,
+        watch: Rc<Watch>,
+        /// All of it was passed on.
+        passed: Rc<Cell<bool>>,
+    },
 }
 
 impl RequestBody {
     pub(crate) fn new(body: Incoming, watch: &Rc<Watch>) -> Self {
-        if body.is_end_stream() { Self::None } else { Self::Stream { body, watch: Rc::clone(watch) } }
+        if body.is_end_stream() {
+            Self::None
+        } else {
+            Self::Stream { body, watch: Rc::clone(watch), passed: Rc::default() }
+        }
+    }
+
+    /// Becomes true when all of it was passed on; `None`: there is nothing to pass on.
+    pub(crate) fn passed(&self) -> Option<Rc<Cell<bool>>> {
+        match self {
+            Self::None => None,
+            Self::Stream { passed, .. } => Some(Rc::clone(passed)),
+        }
     }
 }
 
@@ -28,8 +46,11 @@ impl Body for RequestBody {
     type Error = hyper::Error;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let Self::Stream { body, watch } = self.get_mut() else { return Poll::Ready(None) };
-        let polled = Pin::new(body).poll_frame(cx);
+        let Self::Stream { body, watch, passed } = self.get_mut() else { return Poll::Ready(None) };
+        let polled = Pin::new(&mut *body).poll_frame(cx);
+        if matches!(polled, Poll::Ready(None)) || body.is_end_stream() {
+            passed.set(true);
+        }
         let uploading = matches!(watch.turn(), Turn::ClientBody | Turn::DynoHead);
         match &polled {
             Poll::Pending if uploading => watch.wait_for(Turn::ClientBody),
@@ -141,7 +162,7 @@ impl ResponseBody {
             }
             Poll::Ready(Some(Ok(frame))) => {
                 self.exchange.sent(frame.data_ref().map_or(0, Bytes::len));
-                if self.body.is_end_stream() {
+                if frame.is_trailers() || self.body.is_end_stream() {
                     self.end();
                 } else {
                     self.exchange.watch().pass(Turn::ClientRead, Instant::now());

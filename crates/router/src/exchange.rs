@@ -8,6 +8,7 @@ use crate::watch::{Turn, Watch};
 use crate::worker::Worker;
 use hyper::StatusCode;
 use model::time::Timestamp;
+use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -22,6 +23,8 @@ pub(crate) struct Exchange {
     received_at: Timestamp,
     started: Instant,
     seat: Option<Seat>,
+    /// The request's body was passed on; `None`: it has none.
+    body_passed: Option<Rc<Cell<bool>>>,
     connect: Option<Duration>,
     connected: Option<Instant>,
     status: Option<StatusCode>,
@@ -40,6 +43,7 @@ impl Exchange {
             received_at,
             started: Instant::now(),
             seat: None,
+            body_passed: None,
             connect: None,
             connected: None,
             status: None,
@@ -90,8 +94,16 @@ impl Exchange {
         self.bytes += bytes as u64;
     }
 
-    /// Keeps the connection to the dyno for the next request.
+    /// The request has a body; this tells when it was passed on.
+    pub(crate) fn uploads(&mut self, passed: Option<Rc<Cell<bool>>>) {
+        self.body_passed = passed;
+    }
+
+    /// Keeps the connection to the dyno for the next request, unless the dyno answered before it had this one's body.
     pub(crate) fn take_back(&mut self, line: Line) {
+        if self.body_passed.as_ref().is_some_and(|passed| !passed.get()) {
+            return;
+        }
         if let Some(Seat(backend)) = &self.seat {
             backend.take_back(line, Instant::now(), &self.worker.limits);
             self.worker.keeps_lines();

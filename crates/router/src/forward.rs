@@ -3,10 +3,11 @@
 use crate::failure::Failure;
 use crate::worker::Worker;
 use hyper::header::{
-    CONNECTION, CONTENT_LENGTH, EXPECT, HeaderMap, HeaderName, HeaderValue, SERVER, TE, TRAILER, TRANSFER_ENCODING,
-    UPGRADE, VIA,
+    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, SERVER, TE, TRAILER,
+    TRANSFER_ENCODING, UPGRADE, VIA,
 };
 use hyper::http::request::Parts;
+use hyper::http::uri::Authority;
 use hyper::{Method, Uri, Version};
 use model::time::Timestamp;
 use std::fmt::Write;
@@ -91,10 +92,7 @@ pub(crate) fn request(
     }
     parts.version = Version::HTTP_11;
     if parts.uri.authority().is_some() {
-        match origin_form(&parts.uri) {
-            Some(uri) => parts.uri = uri,
-            None => verdict = Err(Failure::BadRequest("bad header")),
-        }
+        verdict = verdict.and(to_origin_form(&mut parts.uri, headers, worker));
     }
     (Passed { request_id, forwarded_for, upgrade }, verdict)
 }
@@ -200,11 +198,14 @@ fn is_sane_id(id: &[u8]) -> bool {
     REQUEST_ID_BYTES.contains(&id.len()) && id.iter().all(|byte| byte.is_ascii_alphanumeric() || b"+/=-".contains(byte))
 }
 
-/// `http://host/path` becomes `/path`: a dyno is no proxy.
-fn origin_form(uri: &Uri) -> Option<Uri> {
+/// `http://host/path` becomes `/path`, and its host the `Host` (RFC 9112 3.2.2): a dyno is no proxy.
+fn to_origin_form(uri: &mut Uri, headers: &mut HeaderMap, worker: &Worker) -> Result<(), Failure> {
+    let authority = uri.authority().map_or("", Authority::as_str);
+    headers.insert(HOST, worker.values.copy(authority.as_bytes()));
     let mut parts = hyper::http::uri::Parts::default();
     parts.path_and_query = uri.path_and_query().cloned();
-    Uri::from_parts(parts).ok()
+    *uri = Uri::from_parts(parts).map_err(|_| Failure::BadRequest("bad header"))?;
+    Ok(())
 }
 
 /// Makes the dyno's response head into the client's. The size is that of its header lines.

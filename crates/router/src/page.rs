@@ -3,7 +3,7 @@
 use crate::body::Reply;
 use crate::failure::Failure;
 use hyper::body::Bytes;
-use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use hyper::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue};
 use hyper::{Response, StatusCode};
 
 macro_rules! page {
@@ -38,7 +38,17 @@ pub(crate) fn failed(failure: Failure) -> Response<Reply> {
         Failure::BadRequest(_) | Failure::UnsupportedExpect => BAD_REQUEST,
         _ => APPLICATION_ERROR,
     };
-    response(StatusCode::from_u16(failure.status()).unwrap_or(StatusCode::SERVICE_UNAVAILABLE), text)
+    let mut response =
+        response(StatusCode::from_u16(failure.status()).unwrap_or(StatusCode::SERVICE_UNAVAILABLE), text);
+    if let Failure::BadRequest(_) | Failure::UnsupportedExpect = failure {
+        end_after(&mut response);
+    }
+    response
+}
+
+/// What follows on a connection whose client breaks the rules cannot be trusted.
+fn end_after(response: &mut Response<Reply>) {
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
 }
 
 /// 404: no app has this host name (ROUTE-3).
@@ -48,7 +58,9 @@ pub(crate) fn no_such_app() -> Response<Reply> {
 
 /// A request refused before it was known whose it is.
 pub(crate) fn refused(status: StatusCode) -> Response<Reply> {
-    response(status, BAD_REQUEST)
+    let mut response = response(status, BAD_REQUEST);
+    end_after(&mut response);
+    response
 }
 
 fn response(status: StatusCode, text: &'static str) -> Response<Reply> {

@@ -8,7 +8,7 @@ use std::cell::Cell;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional_with_sizes};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf, ReadHalf, WriteHalf};
 use tokio::time::{Instant, sleep_until};
 
 /// For each direction of each open WebSocket: enough for most messages.
@@ -22,17 +22,35 @@ pub(crate) fn open(exchange: Exchange, client: OnUpgrade, dyno: OnUpgrade) {
 async fn run(mut exchange: Exchange, client: OnUpgrade, dyno: OnUpgrade) {
     let (Ok(dyno), Ok(client)) = (dyno.await, client.await) else { return };
     let last = Rc::new(Cell::new(Instant::now()));
-    let mut client = Metered::new(client, &last);
-    let mut dyno = Metered::new(dyno, &last);
+    let (from_client, to_client) = tokio::io::split(Metered::new(client, &last));
+    let (from_dyno, to_dyno) = tokio::io::split(Metered::new(dyno, &last));
     let rolling = exchange.worker.limits.rolling;
-    let both = copy_bidirectional_with_sizes(&mut client, &mut dyno, BUFFER_BYTES, BUFFER_BYTES);
+    let to_client_bytes = Cell::new(0);
     let idle = tokio::select! {
-        // How a tunnel ends is the business of those who talk through it.
-        _ = both => false,
+        // How a tunnel ends is the business of those who talk through it. When the dyno has said its last, it is over;
+        // a client that has said its last may still listen.
+        () = carry(from_dyno, to_client, &to_client_bytes) => false,
+        () = async {
+            carry(from_client, to_dyno, &Cell::new(0)).await;
+            std::future::pending().await
+        } => false,
         () = silence(&last, rolling) => true,
     };
-    exchange.sent(usize::try_from(dyno.read_bytes).unwrap_or(usize::MAX));
+    exchange.sent(to_client_bytes.get());
     if idle { exchange.fail(Failure::IdleConnection) } else { exchange.succeed() }
+}
+
+/// Copies until one side ends or breaks, and passes the end on.
+async fn carry(mut from: ReadHalf<Metered>, mut to: WriteHalf<Metered>, bytes: &Cell<usize>) {
+    let mut buffer = [0; BUFFER_BYTES];
+    while let Ok(count @ 1..) = from.read(&mut buffer).await {
+        if to.write_all(&buffer[..count]).await.is_err() {
+            break;
+        }
+        bytes.set(bytes.get() + count);
+    }
+    // It may have broken; then there is nobody to tell.
+    let _ = to.shutdown().await;
 }
 
 /// Resolves when nothing moved for this long.
@@ -46,16 +64,15 @@ async fn silence(last: &Cell<Instant>, rolling: std::time::Duration) {
     }
 }
 
-/// One side; notes when it last said something, and how much in all.
+/// One side; notes when it last said something.
 struct Metered {
     side: TokioIo<Upgraded>,
     last: Rc<Cell<Instant>>,
-    read_bytes: u64,
 }
 
 impl Metered {
     fn new(side: Upgraded, last: &Rc<Cell<Instant>>) -> Self {
-        Self { side: TokioIo::new(side), last: Rc::clone(last), read_bytes: 0 }
+        Self { side: TokioIo::new(side), last: Rc::clone(last) }
     }
 }
 
@@ -63,9 +80,7 @@ impl AsyncRead for Metered {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
         let before = into.filled().len();
         let polled = Pin::new(&mut self.side).poll_read(cx, into);
-        let read = into.filled().len() - before;
-        if read > 0 {
-            self.read_bytes += read as u64;
+        if into.filled().len() > before {
             self.last.set(Instant::now());
         }
         polled
