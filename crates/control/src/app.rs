@@ -111,6 +111,7 @@ pub async fn create(control: &Control, who: &Account, new: NewApp) -> Result<App
     journal::api(control, app.id, now, format!("Initial release by user {}", who.email)).await;
     journal::api(control, app.id, now, format!("Release v1 created by user {}", who.email)).await;
     control.supervisor.adopt(control, app.id);
+    control.supervisor.seen(app.id).await;
     detail(control, app).await
 }
 
@@ -169,7 +170,7 @@ pub async fn update(control: &Control, app: &Authorized<App>, change: AppChange)
         if let Some(said) = said {
             journal::api(control, app.id, next.updated_at, format!("{said} by user {}", app.by().email)).await;
         }
-        control.supervisor.wake(app.id);
+        control.supervisor.seen(app.id).await;
     }
     detail(control, next).await
 }
@@ -204,7 +205,7 @@ pub async fn destroy(control: &Control, app: &Authorized<App>) -> Result<AppDeta
         }
         Err(error) => return Err(error.into()),
     }
-    control.supervisor.wake(app.id);
+    control.supervisor.seen(app.id).await;
     crate::sweep::after_destroy(control, app.id, slugs, objects).await;
     Ok(shown)
 }

@@ -133,7 +133,7 @@ pub async fn restart(control: &Control, app: &Authorized<App>, which: Which<'_>)
     which.found(count)?;
     let said = format!("Restarted {which} by user {}", app.by().email);
     journal::api(control, app.id, control.now(), said).await;
-    control.supervisor.wake(app.id);
+    control.supervisor.seen(app.id).await;
     Ok(())
 }
 
@@ -154,7 +154,7 @@ pub async fn stop(control: &Control, app: &Authorized<App>, which: Which<'_>) ->
     }
     let said = format!("Stopped {which} by user {}", app.by().email);
     journal::api(control, app.id, control.now(), said).await;
-    control.supervisor.wake(app.id);
+    control.supervisor.seen(app.id).await;
     Ok(())
 }
 

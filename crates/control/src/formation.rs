@@ -91,7 +91,7 @@ pub async fn patch(
     tx.commit().await?;
     if !said.is_empty() {
         journal::api(control, app.id, now, format!("Scaled to {} by user {}", said.join(" "), app.by().email)).await;
-        control.supervisor.wake(app.id);
+        control.supervisor.seen(app.id).await;
     }
     let commands = commands(control, app.id).await?;
     Ok(entries.into_iter().map(|entry| detail(entry, &commands)).collect())

@@ -9,10 +9,11 @@ use model::id::{AppId, ReleaseId};
 use model::route::{self, Route, Web};
 use model::time::Timestamp;
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use store::StoreError;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 /// Without any signal an app is looked at this often: a lost signal costs a minute, not a night.
 const PERIOD: Duration = Duration::from_secs(60);
@@ -20,39 +21,58 @@ const PERIOD: Duration = Duration::from_secs(60);
 /// After a failure of the database or the router.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// A caller waits at most this long to see its change take effect; it does so later all the same.
+const SEEN_LIMIT: Duration = Duration::from_secs(2);
+
 /// The loops by app.
 #[derive(Default)]
 pub(crate) struct Supervisor {
-    loops: Mutex<HashMap<AppId, Arc<Notify>>>,
+    loops: Mutex<HashMap<AppId, Arc<Beat>>>,
+}
+
+/// How a loop is woken, and how far it is.
+struct Beat {
+    signal: Notify,
+    asked: AtomicU64,
+    done: watch::Sender<u64>,
 }
 
 impl Supervisor {
-    fn loops(&self) -> MutexGuard<'_, HashMap<AppId, Arc<Notify>>> {
+    fn loops(&self) -> MutexGuard<'_, HashMap<AppId, Arc<Beat>>> {
         self.loops.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Begins to look after an app.
     pub(crate) fn adopt(&self, control: &Control, app: AppId) {
-        let signal = Arc::new(Notify::new());
-        if self.loops().insert(app, Arc::clone(&signal)).is_some() {
-            return;
-        }
-        signal.notify_one();
+        let beat = Arc::new(Beat { signal: Notify::new(), asked: AtomicU64::new(0), done: watch::channel(0).0 });
+        self.loops().insert(app, Arc::clone(&beat));
         let control = control.clone();
-        tokio::spawn(async move { look_after(&control, app, &signal).await });
+        tokio::spawn(async move { look_after(&control, app, &beat).await });
     }
 
     /// Looks at an app soon.
     pub(crate) fn wake(&self, app: AppId) {
-        if let Some(signal) = self.loops().get(&app) {
-            signal.notify_one();
+        if let Some(beat) = self.loops().get(&app) {
+            beat.signal.notify_one();
+        }
+    }
+
+    /// Looks at an app now; returns when the router knows what came of it.
+    pub(crate) async fn seen(&self, app: AppId) {
+        let Some(beat) = self.loops().get(&app).cloned() else { return };
+        let mut done = beat.done.subscribe();
+        let ours = beat.asked.fetch_add(1, Ordering::SeqCst) + 1;
+        beat.signal.notify_one();
+        if tokio::time::timeout(SEEN_LIMIT, done.wait_for(|done| *done >= ours)).await.is_err() {
+            tracing::warn!(app.id = %app, "A change takes longer than {SEEN_LIMIT:?} to reach the router");
         }
     }
 }
 
-async fn look_after(control: &Control, app: AppId, signal: &Notify) {
+async fn look_after(control: &Control, app: AppId, beat: &Beat) {
     let mut release = None;
     loop {
+        let asked = beat.asked.load(Ordering::SeqCst);
         let pause = match look(control, app, &mut release).await {
             Ok(Some(pause)) => pause,
             Ok(None) => break,
@@ -61,12 +81,14 @@ async fn look_after(control: &Control, app: AppId, signal: &Notify) {
                 RETRY
             }
         };
+        beat.done.send_replace(asked);
         tokio::select! {
-            () = signal.notified() => {}
+            () = beat.signal.notified() => {}
             () = tokio::time::sleep(pause) => {}
         }
     }
     control.supervisor.loops().remove(&app);
+    beat.done.send_replace(u64::MAX);
 }
 
 /// Why what runs was not brought to what should run.
