@@ -16,6 +16,9 @@ use std::time::Duration;
 use store::{Store, StoreError};
 use tokio::sync::{Semaphore, mpsc};
 
+/// At the end, the last lines of all dynos are written within this time.
+const LAST_LINES: Duration = Duration::from_secs(5);
+
 /// Why the control plane does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -218,14 +221,22 @@ async fn settle(control: &Control, resumed: &[ReleaseId]) -> Result<(), StoreErr
 
 /// Ends the control plane. `everything`: dynos and the router end too; else they go on without it.
 pub async fn stop(control: &Control, everything: bool) {
+    control.supervisor.end();
     if everything {
         let running = control.registry.running();
+        for (dyno, _) in &running {
+            // Wanted ends are no crashes.
+            control.registry.set_state(dyno.id, DynoState::Stopping, control.now());
+        }
         tracing::info!(dynos = running.len(), "Stopping all dynos");
-        let stops = running.into_iter().map(|(dyno, handle)| async move {
-            handle.stop(Duration::from_secs(STOP_GRACE_S)).await;
-            dyno.id
-        });
+        let stops = running.iter().map(|(_, handle)| handle.stop(Duration::from_secs(STOP_GRACE_S)));
         futures_util::future::join_all(stops).await;
+        // The end of each is written to its app's log before the logs are closed.
+        let mut changes = control.registry.changes();
+        let gone = async { while !control.registry.running().is_empty() && changes.changed().await.is_ok() {} };
+        if tokio::time::timeout(LAST_LINES, gone).await.is_err() {
+            tracing::warn!("Some dynos' last lines were not written");
+        }
         if let Err(error) = control.router.stop().await {
             tracing::warn!(%error, "The router was not stopped in order");
         }

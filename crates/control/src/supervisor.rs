@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use store::StoreError;
 use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
 
 /// Without any signal an app is looked at this often: a lost signal costs a minute, not a night.
 const PERIOD: Duration = Duration::from_secs(60);
@@ -28,6 +29,7 @@ const SEEN_LIMIT: Duration = Duration::from_secs(2);
 #[derive(Default)]
 pub(crate) struct Supervisor {
     loops: Mutex<HashMap<AppId, Arc<Beat>>>,
+    ending: CancellationToken,
 }
 
 /// How a loop is woken, and how far it is.
@@ -48,6 +50,11 @@ impl Supervisor {
         self.loops().insert(app, Arc::clone(&beat));
         let control = control.clone();
         tokio::spawn(async move { look_after(&control, app, &beat).await });
+    }
+
+    /// Looks after no app any more; what runs goes on.
+    pub(crate) fn end(&self) {
+        self.ending.cancel();
     }
 
     /// Looks at an app soon.
@@ -71,20 +78,23 @@ impl Supervisor {
 
 async fn look_after(control: &Control, app: AppId, beat: &Beat) {
     let mut release = None;
-    loop {
+    while !control.supervisor.ending.is_cancelled() {
         let asked = beat.asked.load(Ordering::SeqCst);
         let pause = match look(control, app, &mut release).await {
-            Ok(Some(pause)) => pause,
+            Ok(Some(pause)) => {
+                beat.done.send_replace(asked);
+                pause
+            }
             Ok(None) => break,
             Err(error) => {
                 tracing::error!(app.id = %app, %error, "An app could not be looked after; trying again");
                 RETRY
             }
         };
-        beat.done.send_replace(asked);
         tokio::select! {
             () = beat.signal.notified() => {}
             () = tokio::time::sleep(pause) => {}
+            () = control.supervisor.ending.cancelled() => {}
         }
     }
     control.supervisor.loops().remove(&app);
