@@ -4,8 +4,12 @@ use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, HeaderValue};
 use axum::response::Response;
 use control::objects::ByteStream;
-use futures_util::{StreamExt, TryStreamExt};
+use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde::Serialize;
+use std::time::Duration;
+
+/// An upload may take long, but something must come in this time.
+const STALL_LIMIT: Duration = Duration::from_secs(60);
 
 /// `{}`: an upload has arrived.
 #[derive(Debug, Serialize)]
@@ -13,7 +17,14 @@ pub(crate) struct Stored {}
 
 /// A request's body as the verbs take it; they set the limits.
 pub(crate) fn incoming(body: Body) -> ByteStream {
-    body.into_data_stream().map_err(|error| error.to_string()).boxed()
+    stream::unfold(Some(body.into_data_stream()), |body| async move {
+        let mut body = body?;
+        match tokio::time::timeout(STALL_LIMIT, body.next()).await {
+            Ok(chunk) => chunk.map(|chunk| (chunk.map_err(|error| error.to_string()), Some(body))),
+            Err(_) => Some((Err(format!("nothing came for {} seconds", STALL_LIMIT.as_secs())), None)),
+        }
+    })
+    .boxed()
 }
 
 /// Stored bytes as an answer.

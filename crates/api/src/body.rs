@@ -5,10 +5,14 @@ use axum::extract::{FromRequest, Request};
 use axum::http::StatusCode;
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
+use std::time::Duration;
 
 /// The largest JSON body: config vars may take 64 KiB, everything else is far smaller.
 pub const BODY_LIMIT_BYTES: usize = 1024 * 1024;
+
+/// A JSON body is one or two packets; one that trickles in would hold a connection for nothing.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A request's body, read as JSON whatever `Content-Type` says; none at all is `{}` (CLI-2).
 #[derive(Debug)]
@@ -24,7 +28,12 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
 }
 
 async fn collect(request: Request) -> Result<Bytes, ApiError> {
-    let body = Limited::new(request.into_body(), BODY_LIMIT_BYTES).collect().await;
+    let body = Limited::new(request.into_body(), BODY_LIMIT_BYTES).collect();
+    let body = tokio::time::timeout(BODY_TIMEOUT, body).await.map_err(|_| {
+        let message =
+            format!("The request body did not come within {} seconds; send it again.", BODY_TIMEOUT.as_secs());
+        ApiError::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", message)
+    })?;
     body.map(http_body_util::Collected::to_bytes).map_err(|error| {
         if error.is::<LengthLimitError>() {
             let message = "The request body is larger than 1 MiB, which no API request needs; upload archives to a source or a slug.";
@@ -41,6 +50,11 @@ async fn collect(request: Request) -> Result<Bytes, ApiError> {
 /// 400 with line and column for what is no JSON, 422 with the key for a value of the wrong type.
 pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     let bytes = if bytes.trim_ascii().is_empty() { b"{}" } else { bytes };
+    if bytes.trim_ascii_start().first() != Some(&b'{') {
+        // Checked by hand: a list would be taken for an object's values in their order.
+        serde_json::from_slice::<IgnoredAny>(bytes).map_err(|error| explain(".", &error))?;
+        return Err(ApiError::invalid_params("The request body must be a JSON object"));
+    }
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let path = error.path().to_string();
@@ -57,7 +71,6 @@ fn explain(path: &str, error: &serde_json::Error) -> ApiError {
     }
     let what = full.rsplit_once(" at line ").map_or(full.as_str(), |(what, _)| what);
     match path {
-        "." if what.starts_with("invalid type") => ApiError::invalid_params("The request body must be a JSON object"),
         "." => ApiError::invalid_params(format_args!("The request body is incomplete: {what}")),
         path => ApiError::invalid_params(format_args!("`{path}`: {what}")),
     }

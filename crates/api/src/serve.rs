@@ -7,7 +7,9 @@ use axum::http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use socket2::{SockRef, TcpKeepalive};
 use std::future::Future;
+use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +21,9 @@ use tower_service::Service;
 
 /// Room for a request's head, and read at once from a body: the longest honest head is a few KiB.
 const BUFFER_BYTES: usize = 64 * 1024;
+
+/// A client whose machine or network is gone is noticed by probes at this distance, also when its log tail is silent.
+const KEEPALIVE: Duration = Duration::from_secs(30);
 
 /// Between attempts to accept when the machine has no file descriptor or memory left: others must end first.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -63,6 +68,12 @@ async fn accept(listener: &TcpListener, room: &Arc<Semaphore>) -> Option<(TcpStr
     }
 }
 
+fn prepare(stream: &TcpStream) -> io::Result<()> {
+    // Streams are many small writes that people watch; without this they would wait for each other.
+    stream.set_nodelay(true)?;
+    SockRef::from(stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE))
+}
+
 async fn connection(
     stream: TcpStream,
     router: Router,
@@ -70,8 +81,7 @@ async fn connection(
     end: CancellationToken,
     permit: OwnedSemaphorePermit,
 ) {
-    // Streams are many small writes that people watch; without this they would wait for each other.
-    if let Err(error) = stream.set_nodelay(true) {
+    if let Err(error) = prepare(&stream) {
         tracing::debug!(%error, "A connection was gone before it was served");
     }
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {

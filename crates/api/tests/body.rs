@@ -1,8 +1,10 @@
 //! Bodies that cannot be used get a clear error (API-3).
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends at the first surprise")]
 
-use api::body::read;
+use api::body::{JsonBody, read};
 use api::views::formation::UpdateFormation;
+use axum::body::Body;
+use axum::extract::{FromRequest, Request};
 use axum::http::StatusCode;
 use model::config_var::ConfigPatch;
 
@@ -30,8 +32,12 @@ fn api_3_a_wrong_type_names_the_key() {
     assert!(message.contains("`updates[1].quantity`") && message.contains("+1"), "{message}");
     let (status, _, message) = refused::<UpdateFormation>("{}");
     assert!(status == 422 && message.contains("`updates`"), "{message}");
-    let (status, _, message) = refused::<ConfigPatch>("[1]");
-    assert!(status == 422 && message.contains("must be a JSON object"), "{message}");
+    for text in ["[1]", "[]", "5", "\"text\"", "null", " [[\"web\"]]"] {
+        let (status, _, message) = refused::<UpdateFormation>(text);
+        assert!(status == 422 && message.contains("must be a JSON object"), "{text}: {message}");
+    }
+    assert_eq!(refused::<UpdateFormation>("[1").0, 400);
+    assert_eq!(refused::<UpdateFormation>("name=shop").0, 400);
 }
 
 #[test]
@@ -54,4 +60,18 @@ fn dyno_10_quantities_as_number_or_text_sizes_in_both_forms() {
     let text = |text: &str| Some(text.to_owned());
     let want = [(text("2"), None), (text("3"), text("eco")), (text("+1"), text("standard-2x")), (None, text("Basic"))];
     assert_eq!(seen, want);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_never_comes_is_given_up() {
+    let endless = Body::from_stream(futures_util::stream::pending::<Result<&'static [u8], std::io::Error>>());
+    let refused = JsonBody::<ConfigPatch>::from_request(Request::new(endless), &()).await.unwrap_err();
+    assert_eq!(refused.status, StatusCode::REQUEST_TIMEOUT);
+}
+
+#[tokio::test]
+async fn a_body_over_the_limit_is_413() {
+    let long = Body::from(vec![b' '; api::body::BODY_LIMIT_BYTES + 1]);
+    let refused = JsonBody::<ConfigPatch>::from_request(Request::new(long), &()).await.unwrap_err();
+    assert_eq!((refused.status.as_u16(), refused.id), (413, "payload_too_large"));
 }
