@@ -4,7 +4,7 @@ use crate::error::RuntimeError;
 use crate::folder::Folder;
 use crate::keeper::BUFFER_LINES;
 use crate::ports::Port;
-use crate::wire::{Ended, Frames, FromKeeper, Line, PROTOCOL, ToKeeper};
+use crate::wire::{Ended, Frames, FromKeeper, Hello, Line, PROTOCOL, ToKeeper};
 use model::dyno::Exit;
 use model::time::Timestamp;
 use std::io;
@@ -98,33 +98,38 @@ impl Dyno {
         mut keeper: UnixStream,
         order: &[u8],
     ) -> Result<Self, RuntimeError> {
-        let gone =
-            |error: io::Error| RuntimeError::Sandbox { name: name.to_owned(), reason: format!("its keeper: {error}") };
-        keeper.write_all(order).await.map_err(gone)?;
-        Self::meet(name, folder, port, keeper).await
+        let failed = |reason: String| RuntimeError::Sandbox { name: name.to_owned(), reason };
+        keeper.write_all(order).await.map_err(|error| failed(format!("its keeper: {error}")))?;
+        match Self::meet(folder, port, keeper).await {
+            Ok(dyno) => Ok(dyno),
+            Err(Unmet::Refused(why)) => Err(failed(why)),
+            Err(Unmet::Gone(_)) => Err(failed("its keeper has gone".into())),
+        }
     }
 
     /// Connects to the keeper of a folder; if there is none any more, takes what it left there.
     pub(crate) async fn attach(name: &str, folder: Folder, port: Option<Port>) -> Result<Self, RuntimeError> {
-        match connect(&folder).await {
-            Ok(stream) => Self::meet(name, folder, port, stream).await,
-            Err(_nobody_listens) => Ok(Self::read_back(folder)),
+        let Ok(stream) = connect(&folder).await else { return Ok(Self::read_back(folder)) };
+        match Self::meet(folder, port, stream).await {
+            Ok(dyno) => Ok(dyno),
+            // It was leaving at that moment: now it has left everything in the folder.
+            Err(Unmet::Gone(folder)) => Ok(Self::read_back(folder)),
+            Err(Unmet::Refused(reason)) => Err(RuntimeError::Sandbox { name: name.to_owned(), reason }),
         }
     }
 
-    async fn meet(name: &str, folder: Folder, port: Option<Port>, stream: UnixStream) -> Result<Self, RuntimeError> {
-        let failed = |reason: String| RuntimeError::Sandbox { name: name.to_owned(), reason };
+    async fn meet(folder: Folder, port: Option<Port>, stream: UnixStream) -> Result<Self, Unmet> {
         let (reader, writer) = stream.into_split();
         let mut incoming = Incoming { reader, frames: Frames::default() };
         let hello = match timeout(HELLO_LIMIT, incoming.next()).await {
-            Err(_) => return Err(failed("its keeper does not answer".into())),
+            Err(_) => return Err(Unmet::Refused("its keeper does not answer".into())),
             Ok(Ok(FromKeeper::Hello(hello))) if hello.protocol == PROTOCOL => hello,
-            Ok(Ok(FromKeeper::Hello(hello))) => {
-                return Err(failed(format!("its keeper speaks protocol {}, not {PROTOCOL}", hello.protocol)));
+            Ok(Ok(FromKeeper::Hello(Hello { protocol, .. }))) => {
+                return Err(Unmet::Refused(format!("its keeper speaks protocol {protocol}, not {PROTOCOL}")));
             }
-            Ok(Ok(FromKeeper::Failed(why))) => return Err(failed(why)),
-            Ok(Ok(FromKeeper::Line(_) | FromKeeper::Ended(_)) | Err(_)) => {
-                return Err(failed("its keeper has gone".into()));
+            Ok(Ok(FromKeeper::Failed(why))) => return Err(Unmet::Refused(why)),
+            Ok(Ok(FromKeeper::Line(_) | FromKeeper::Over(_) | FromKeeper::Ended(_)) | Err(_)) => {
+                return Err(Unmet::Gone(folder));
             }
         };
         let (to, outputs) = mpsc::channel(CHANNEL_ITEMS);
@@ -197,6 +202,14 @@ impl DynoControl {
     }
 }
 
+/// Why a keeper did not say hello.
+enum Unmet {
+    /// It has another thing to say.
+    Refused(String),
+    /// It is not there any more.
+    Gone(Folder),
+}
+
 const LOST: Stopped = Stopped { exit: Exit::Lost, killed: false };
 
 /// From the keeper's socket to the channel.
@@ -212,6 +225,7 @@ impl Relay {
         loop {
             match incoming.next().await {
                 Ok(FromKeeper::Line(line)) => self.line(line).await,
+                Ok(FromKeeper::Over(ended)) => self.over(ended),
                 Ok(FromKeeper::Ended(ended)) => break self.exit(ended).await,
                 Ok(FromKeeper::Hello(_) | FromKeeper::Failed(_)) => {}
                 // Killed, most likely; the dyno went with it. It may have come to writing the end down.
@@ -242,8 +256,12 @@ impl Relay {
 
     async fn exit(&mut self, ended: Ended) {
         self.gap(ended.last_seq).await;
-        let _nobody_waits = self.end.send(Some(Stopped { exit: ended.exit, killed: ended.killed }));
+        self.over(ended);
         self.send(Output::Exited(ended.exit)).await;
+    }
+
+    fn over(&self, ended: Ended) {
+        let _nobody_waits = self.end.send(Some(Stopped { exit: ended.exit, killed: ended.killed }));
     }
 
     /// Numbers have no gaps but for dropped lines.

@@ -66,7 +66,8 @@ impl Folder {
         while let Ok(Some(frame)) = frames.next() {
             match FromKeeper::read(frame) {
                 Ok(FromKeeper::Line(line)) => lines.push(line),
-                Ok(FromKeeper::Hello(_) | FromKeeper::Failed(_) | FromKeeper::Ended(_)) | Err(_) => break,
+                Ok(FromKeeper::Hello(_) | FromKeeper::Failed(_) | FromKeeper::Over(_) | FromKeeper::Ended(_))
+                | Err(_) => break,
             }
         }
         lines

@@ -57,6 +57,8 @@ pub(crate) enum FromKeeper {
     Failed(String),
     /// One line.
     Line(Line),
+    /// It has ended. Said at once; lines may still follow.
+    Over(Ended),
     /// Last.
     Ended(Ended),
 }
@@ -147,6 +149,7 @@ impl FromKeeper {
             Self::Hello(hello) => frame(b'H', &[&json(hello)], out),
             Self::Failed(why) => frame(b'F', &[why.as_bytes()], out),
             Self::Line(line) => write_line(line, out),
+            Self::Over(ended) => frame(b'O', &[&json(ended)], out),
             Self::Ended(ended) => frame(b'E', &[&json(ended)], out),
         }
     }
@@ -156,6 +159,7 @@ impl FromKeeper {
             b'H' => Ok(Self::Hello(from_json(tag, body)?)),
             b'F' => Ok(Self::Failed(String::from_utf8_lossy(body).into_owned())),
             b'L' => read_line(body).map(Self::Line).ok_or(FrameError::Body(tag)),
+            b'O' => Ok(Self::Over(from_json(tag, body)?)),
             b'E' => Ok(Self::Ended(from_json(tag, body)?)),
             other => Err(FrameError::Tag(other)),
         }

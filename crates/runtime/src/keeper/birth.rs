@@ -29,13 +29,13 @@ pub(super) fn run(nest: Nest, serve: UnixStream, lock: File) -> ! {
     sys::leave(code)
 }
 
-fn live(mut nest: Nest, mut serve: UnixStream, lock: File) -> io::Result<()> {
+fn live(mut nest: Nest, serve: UnixStream, lock: File) -> io::Result<()> {
     let _leader_already = setsid();
     sys::restore(Signal::CHILD);
     let _unnamed = rustix::thread::set_name(c"flowline-keeper");
     // Asks for the same orderly end as `serve` would.
     let stop_signal = Signals::block(&[Signal::TERM])?.descriptor()?;
-    let egg = Egg::lay(&nest);
+    let (egg, (mut serve, lock)) = Egg::lay(&nest, (serve, lock));
     // Waits for work: a moment, or for weeks. Without that `serve` there will be none.
     let Some(order) = receive(&mut serve)? else {
         egg.map(Egg::discard).ok();
@@ -65,13 +65,16 @@ struct Egg {
 }
 
 impl Egg {
-    fn lay(nest: &Nest) -> Result<Self, String> {
-        let cgroup = nest.cgroups.create().map_err(|error| format!("making a cgroup: {error}"))?;
-        match sandbox::open(&nest.ground, &cgroup) {
-            Ok(sandbox) => Ok(Self { cgroup, sandbox }),
-            Err(fault) => {
+    fn lay<T>(nest: &Nest, own: T) -> (Result<Self, String>, T) {
+        let cgroup = match nest.cgroups.create() {
+            Ok(cgroup) => cgroup,
+            Err(error) => return (Err(format!("making a cgroup: {error}")), own),
+        };
+        match sandbox::open(&nest.ground, &cgroup, own) {
+            (Ok(sandbox), own) => (Ok(Self { cgroup, sandbox }), own),
+            (Err(fault), own) => {
                 cgroup::remove(cgroup.dirs());
-                Err(fault.to_string())
+                (Err(fault.to_string()), own)
             }
         }
     }

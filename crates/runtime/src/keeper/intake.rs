@@ -2,11 +2,9 @@
 
 use super::buffer::Buffer;
 use super::clock::{monotonic_ms, realtime_us};
+use super::link::STALL_LIMIT_MS;
 use super::split::Splitter;
 use std::os::fd::OwnedFd;
-
-/// A reader that acknowledges nothing for this long does not hold the dyno's output up any longer: lines are dropped.
-const STALL_LIMIT_MS: u64 = 5_000;
 
 /// How much output is read at once. Small: these pages stay in each keeper's memory.
 const READ_BYTES: usize = 8 * 1024;

@@ -108,7 +108,8 @@ impl Keeper {
 
     fn next_time(&self) -> Option<u64> {
         let stalled = self.link.as_ref().and_then(|_| self.intake.patience_ends_at());
-        [self.kill_at, stalled].into_iter().flatten().min()
+        let untold = self.link.as_ref().filter(|_| self.sandbox.is_none()).and_then(Link::patience_ends_at);
+        [self.kill_at, stalled, untold].into_iter().flatten().min()
     }
 
     fn read_reports(&mut self) {
@@ -148,6 +149,7 @@ impl Keeper {
             ToKeeper::Ack(seq) => {
                 self.intake.buffer.ack(seq);
                 self.intake.reader_moved();
+                self.link.iter_mut().for_each(Link::reader_moved);
             }
             ToKeeper::Stop(grace_ms) => self.stop(u64::from(grace_ms)),
             ToKeeper::Kill => self.kill(),
@@ -219,12 +221,15 @@ impl Keeper {
             Phase::Running => link.greet(&FromKeeper::Hello(Hello { protocol: PROTOCOL, pid, acked }), acked),
             Phase::Ended(ended) => {
                 link.greet(&FromKeeper::Hello(Hello { protocol: PROTOCOL, pid, acked }), acked);
+                link.tell_over(*ended);
                 if link.queue(&self.intake.buffer) {
-                    link.tell_end(&FromKeeper::Ended(*ended));
+                    link.tell_end(*ended);
                 }
             }
         }
-        link.queue(&self.intake.buffer);
+        if matches!(self.phase, Phase::Running) {
+            link.queue(&self.intake.buffer);
+        }
         if link.flush().is_err() {
             self.link = None;
         }

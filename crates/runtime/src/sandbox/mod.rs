@@ -87,8 +87,26 @@ pub(crate) struct Sandbox {
     job: Option<File>,
 }
 
-/// Makes an empty sandbox, which waits for its job. What fails inside comes as a [`Report::Failed`].
-pub(crate) fn open(ground: &Ground, cgroup: &Cgroup) -> Result<Sandbox, Fault> {
+/// Makes an empty sandbox, which waits for its job. What fails inside comes as a [`Report::Failed`]. `own` is what nobody
+/// but the keeper may hold open; it comes back.
+pub(crate) fn open<T>(ground: &Ground, cgroup: &Cgroup, own: T) -> (Result<Sandbox, Fault>, T) {
+    match fork(ground, cgroup) {
+        Ok(Fork::Keeper(sandbox)) => (Ok(sandbox), own),
+        Ok(Fork::Init(pipes)) => {
+            drop(own);
+            init::run(ground, cgroup, pipes)
+        }
+        Err(fault) => (Err(fault), own),
+    }
+}
+
+/// The two sides of a new sandbox.
+enum Fork {
+    Keeper(Sandbox),
+    Init(init::Pipes),
+}
+
+fn fork(ground: &Ground, cgroup: &Cgroup) -> Result<Fork, Fault> {
     let (output, output_in) = pipe_with(PipeFlags::CLOEXEC).step("making the output pipe")?;
     let (reports, reports_in) = pipe_with(PipeFlags::CLOEXEC).step("making the report pipe")?;
     let (job, job_in) = pipe_with(PipeFlags::CLOEXEC).step("making the job pipe")?;
@@ -103,14 +121,11 @@ pub(crate) fn open(ground: &Ground, cgroup: &Cgroup) -> Result<Sandbox, Fault> {
     let namespaces = libc::CLONE_NEWPID | libc::CLONE_NEWUTS | libc::CLONE_NEWIPC;
     let namespaces = if ground.user.is_some() { namespaces | libc::CLONE_NEWUSER } else { namespaces };
     match sys::fork_into(namespaces, cgroup.birthplace()).step("making namespaces")? {
-        Forked::Child => {
-            // Without the keeper's ends, init notices when there is no keeper left.
-            drop((output, reports, job_in));
-            init::run(ground, cgroup, init::Pipes { output: output_in, reports: reports_in.into(), job: job.into() })
-        }
+        // Without the keeper's ends, which go here, init notices when there is no keeper left.
+        Forked::Child => Ok(Fork::Init(init::Pipes { output: output_in, reports: reports_in.into(), job: job.into() })),
         Forked::Parent(pid) => {
             let end = pidfd_open(pid, PidfdFlags::empty()).step("watching the sandbox")?;
-            Ok(Sandbox { pid, end, reports, output: Some(output), job: Some(job_in.into()) })
+            Ok(Fork::Keeper(Sandbox { pid, end, reports, output: Some(output), job: Some(job_in.into()) }))
         }
     }
 }
