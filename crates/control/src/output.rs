@@ -48,18 +48,23 @@ impl Outputs {
 
     /// Begins an output; one of that key is replaced.
     pub(crate) fn create(&self, key: &str) -> io::Result<OutputWriter> {
-        let file = File::create(self.dir.join(key))?;
         let (progress, follow) = watch::channel(0);
-        self.live().insert(key.to_owned(), follow);
+        // Under the lock, as in `read`: nobody may see the file without its writer and take it for complete.
+        let mut live = self.live();
+        let file = File::create(self.dir.join(key))?;
+        live.insert(key.to_owned(), follow);
+        drop(live);
         Ok(OutputWriter { key: key.to_owned(), file, size_bytes: 0, progress, outputs: self.clone() })
     }
 
     /// Goes on with the output of a program that outlived the server before this one.
     pub(crate) fn resume(&self, key: &str) -> io::Result<OutputWriter> {
+        let mut live = self.live();
         let file = File::options().append(true).create(true).open(self.dir.join(key))?;
         let size_bytes = file.metadata()?.len();
         let (progress, follow) = watch::channel(size_bytes);
-        self.live().insert(key.to_owned(), follow);
+        live.insert(key.to_owned(), follow);
+        drop(live);
         Ok(OutputWriter { key: key.to_owned(), file, size_bytes, progress, outputs: self.clone() })
     }
 
@@ -68,9 +73,9 @@ impl Outputs {
     /// # Errors
     /// When the file cannot be read.
     pub(crate) fn read(&self, key: &str) -> io::Result<Option<OutputReader>> {
-        let progress = self.live().get(key).cloned();
+        let live = self.live();
         match File::open(self.dir.join(key)) {
-            Ok(file) => Ok(Some(OutputReader { file, progress })),
+            Ok(file) => Ok(Some(OutputReader { file, progress: live.get(key).cloned() })),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }

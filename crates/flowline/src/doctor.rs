@@ -3,6 +3,7 @@
 use crate::args::Doctor;
 use crate::logging;
 use runtime::Level;
+use serde::Serialize;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -25,9 +26,24 @@ fn word(level: Level) -> &'static str {
     }
 }
 
+/// A check as JSON.
+#[derive(Serialize)]
+struct Finding<'a> {
+    name: &'a str,
+    level: &'a str,
+    detail: &'a str,
+    hint: &'a str,
+}
+
+impl<'a> Finding<'a> {
+    fn of(check: &'a runtime::Check) -> Self {
+        Self { name: check.name, level: word(check.level), detail: &check.detail, hint: &check.hint }
+    }
+}
+
 fn json(checks: &[runtime::Check]) -> String {
-    let one = |check: &runtime::Check| serde_json::json!({"name": check.name, "level": word(check.level), "detail": check.detail, "hint": check.hint});
-    format!("{}\n", serde_json::Value::from(checks.iter().map(one).collect::<Vec<_>>()))
+    let findings: Vec<Finding<'_>> = checks.iter().map(Finding::of).collect();
+    serde_json::to_string(&findings).unwrap_or_default() + "\n"
 }
 
 fn text(checks: &[runtime::Check], failed: bool) -> String {

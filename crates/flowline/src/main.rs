@@ -1,9 +1,9 @@
 //! One binary: read the configuration once, build the parts, start, drain on signal.
 
 mod args;
-mod data_folder;
 mod demo;
 mod doctor;
+mod home;
 mod logging;
 mod sample;
 mod serve;

@@ -1,10 +1,11 @@
 //! `flowline serve`: the control plane from start to signal.
 
 use crate::args::Serve;
-use crate::data_folder::{DataFolder, FolderError};
+use crate::home::{FolderError, Home};
 use crate::logging;
 use crate::system_world::SystemWorld;
 use control::{Control, Settings, StartError};
+use serde::Serialize;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::net::SocketAddr;
@@ -79,7 +80,7 @@ pub(crate) fn main(args: Serve) -> ExitCode {
 
 async fn serve(args: Serve) -> Result<(), ServeError> {
     let mut signals = Signals::new()?;
-    let folder = DataFolder::take(&args.data)?;
+    let folder = Home::take(&args.data)?;
     let listener = TcpListener::bind(args.listen).await.map_err(|error| ServeError::Listen(args.listen, error))?;
     let world = Arc::new(SystemWorld);
     let token = folder.admin_token(&*world)?;
@@ -117,13 +118,21 @@ async fn serve_doors(listener: TcpListener, control: Control, mut ended: watch::
 }
 
 /// The one line on stdout: where everything really listens.
+#[derive(Serialize)]
+struct Ready<'a> {
+    api: String,
+    apps: String,
+    domain: &'a str,
+}
+
 fn say_ready(control: &Control) -> Result<(), ServeError> {
     let settings = control.settings();
-    let ready = serde_json::json!({
-        "api": format!("http://{}", settings.api),
-        "apps": format!("http://{}", control.apps_addr()),
-        "domain": settings.domain,
-    });
+    let ready = Ready {
+        api: format!("http://{}", settings.api),
+        apps: format!("http://{}", control.apps_addr()),
+        domain: &settings.domain,
+    };
+    let ready = serde_json::to_string(&ready).map_err(std::io::Error::other)?;
     tracing::info!(api = %settings.api, apps = %control.apps_addr(), data = %settings.dir.display(), "Ready");
     let mut stdout = std::io::stdout().lock();
     writeln!(stdout, "{ready}")?;

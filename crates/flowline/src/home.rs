@@ -8,7 +8,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// A data folder that this process holds.
-pub(crate) struct DataFolder {
+pub(crate) struct Home {
     /// Its absolute path.
     pub(crate) path: PathBuf,
     _lock: File,
@@ -29,7 +29,7 @@ pub(crate) enum FolderError {
     LostKey(PathBuf),
 }
 
-impl DataFolder {
+impl Home {
     /// Makes the folder when missing (mode 0700), and takes it for this process until it ends.
     pub(crate) fn take(path: &Path) -> Result<Self, FolderError> {
         let unusable = |source| FolderError::Unusable { path: path.to_owned(), source };
@@ -110,11 +110,11 @@ mod tests {
     #[test]
     fn secrets_are_made_once_private_and_random() {
         let dir = tempfile::tempdir().unwrap();
-        let token = DataFolder::take(&dir.path().join("a")).unwrap().admin_token(&SystemWorld).unwrap();
-        let folder = DataFolder::take(&dir.path().join("a")).unwrap();
+        let token = Home::take(&dir.path().join("a")).unwrap().admin_token(&SystemWorld).unwrap();
+        let folder = Home::take(&dir.path().join("a")).unwrap();
         assert_eq!(folder.admin_token(&SystemWorld).unwrap(), token);
         assert_eq!(folder.master_key(&SystemWorld).unwrap().len(), 32);
-        let other = DataFolder::take(&dir.path().join("b")).unwrap();
+        let other = Home::take(&dir.path().join("b")).unwrap();
         assert_ne!(other.admin_token(&SystemWorld).unwrap(), token);
         for name in ["admin.token", "master.key"] {
             let mode = std::fs::metadata(folder.path.join(name)).unwrap().permissions().mode();
@@ -123,16 +123,16 @@ mod tests {
     }
 
     #[test]
-    fn two_servers_on_one_data_folder_are_refused() {
+    fn two_servers_on_one_home_are_refused() {
         let dir = tempfile::tempdir().unwrap();
-        let _first = DataFolder::take(dir.path()).unwrap();
-        assert!(matches!(DataFolder::take(dir.path()), Err(FolderError::InUse(_))));
+        let _first = Home::take(dir.path()).unwrap();
+        assert!(matches!(Home::take(dir.path()), Err(FolderError::InUse(_))));
     }
 
     #[test]
     fn a_lost_key_is_not_silently_replaced() {
         let dir = tempfile::tempdir().unwrap();
-        let folder = DataFolder::take(dir.path()).unwrap();
+        let folder = Home::take(dir.path()).unwrap();
         std::fs::write(folder.database(), "").unwrap();
         assert!(matches!(folder.master_key(&SystemWorld), Err(FolderError::LostKey(_))));
         std::fs::write(dir.path().join("master.key"), "short").unwrap();
