@@ -252,7 +252,7 @@ fn take<R: Read>(
             }
             let mtime = Duration::from_secs(entry.header().mtime().unwrap_or(0));
             let file = place.file(&path, mode)?;
-            let size_bytes = copy(entry, &file, left_bytes, rules, &place.on_disk(&path))?;
+            let size_bytes = copy(entry, &file, left_bytes, rules, place, &path)?;
             // A time that the file system cannot hold is not worth an error.
             UNIX_EPOCH.checked_add(mtime).map(|time| file.set_modified(time));
             Ok(size_bytes)
@@ -272,12 +272,12 @@ fn copy(
     mut file: &File,
     left_bytes: u64,
     rules: &Rules,
+    place: &mut Place<'_>,
     path: &Path,
 ) -> Result<u64, ArchiveError> {
-    let mut buffer = vec![0; 64 * 1024];
     let mut size_bytes = 0;
     loop {
-        let count = entry.read(&mut buffer).map_err(ArchiveError::Unreadable)?;
+        let count = entry.read(&mut place.buffer).map_err(ArchiveError::Unreadable)?;
         if count == 0 {
             return Ok(size_bytes);
         }
@@ -285,7 +285,8 @@ fn copy(
         if size_bytes > left_bytes {
             return Err(ArchiveError::TooLarge(rules.size_bytes));
         }
-        io::Write::write_all(&mut file, &buffer[..count]).map_err(|error| place::write_error(path, error))?;
+        let written = io::Write::write_all(&mut file, &place.buffer[..count]);
+        written.map_err(|error| place::write_error(&place.on_disk(path), error))?;
     }
 }
 

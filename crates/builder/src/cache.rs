@@ -57,6 +57,17 @@ pub fn purge(cache_dir: &Path) -> io::Result<()> {
     tree::remove(cache_dir)
 }
 
+/// The packed form of a kept folder lies beside it.
+pub(crate) fn frame_of(kept: &Path) -> PathBuf {
+    // Not `with_extension`: the folder's own name has a dot.
+    let mut name = kept.as_os_str().to_owned();
+    name.push(".");
+    name.push(FRAME);
+    PathBuf::from(name)
+}
+
+const FRAME: &str = "frame";
+
 impl Cache {
     /// Opens the cache for one build, and sweeps out what builds that did not succeed left behind.
     pub(crate) fn open(dir: &Path, key: &str, build: &str, owner: Option<Owner>) -> io::Result<Self> {
@@ -139,8 +150,8 @@ impl Cache {
 
     /// Everything that the index does not name.
     fn leftovers(&self) -> io::Result<Vec<PathBuf>> {
-        let kept = self.index.kept.iter().map(|kept| kept.folder.as_str());
-        let named: BTreeSet<&str> = self.index.layers.iter().map(String::as_str).chain(kept).collect();
+        let kept = self.index.kept.iter().flat_map(|kept| [kept.folder.clone(), format!("{}.{FRAME}", kept.folder)]);
+        let named: BTreeSet<String> = self.index.layers.iter().cloned().chain(kept).collect();
         let mut left = Vec::new();
         for child in fs::read_dir(&self.dir)? {
             let child = child?;

@@ -47,12 +47,15 @@ async fn build(job: &Job<'_>, runner: &dyn Runner, output: &Output) -> Result<Bu
         None => Default::default(),
     };
     let app_dir = place.app_dir();
-    settle(app_dir.clone(), layers, job.owner).await?;
+    let (dir, owner) = (app_dir.clone(), job.owner);
+    let frames = blocking(move || layers::settle(&dir, &layers, owner)).await;
+    let frames = frames.map_err(BuildFailure::io("Could not put the dependencies into the app"))?;
     let process_types = process_types::discover(&app_dir, defaults, output).await?;
     let commit = blocking(move || cache.commit()).await;
     commit.map_err(BuildFailure::io("Could not keep the build cache"))?;
     let buildpack = packs.last().map(|pack| pack.name.clone()).unwrap_or_default();
-    Ok(Built { app_dir, process_types, buildpack, buildpacks: packs.into_iter().map(|pack| pack.reference).collect() })
+    let buildpacks = packs.into_iter().map(|pack| pack.reference).collect();
+    Ok(Built { app_dir, process_types, buildpack, buildpacks, frames })
 }
 
 async fn run_pack(
@@ -82,16 +85,7 @@ async fn ignore_files(place: &Workplace<'_>, output: &Output) -> Result<(), Buil
     Ok(())
 }
 
-async fn settle(
-    app_dir: std::path::PathBuf,
-    layers: Vec<Layer>,
-    owner: Option<crate::tree::Owner>,
-) -> Result<(), BuildFailure> {
-    let settled = blocking(move || layers::settle(&app_dir, &layers, owner)).await;
-    settled.map_err(BuildFailure::io("Could not put the dependencies into the app"))
-}
-
-async fn blocking(work: impl FnOnce() -> std::io::Result<()> + Send + 'static) -> std::io::Result<()> {
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> std::io::Result<T> + Send + 'static) -> std::io::Result<T> {
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|gone| Err(gone.into()))
 }
 

@@ -1,5 +1,6 @@
 //! What a build is given, and what comes of it.
 
+use crate::packing::Frame;
 use crate::packs::Packs;
 use crate::tree::Owner;
 use model::config_var::ConfigVars;
@@ -49,4 +50,6 @@ pub struct Built {
     pub buildpack: String,
     /// The packs that were used: `heroku/nodejs`. Worth remembering for the app when they were detected (BLD-9).
     pub buildpacks: Vec<String>,
+    /// Folders that need not be packed again.
+    pub(crate) frames: Vec<Frame>,
 }

@@ -6,8 +6,9 @@
 //! kept, so that later steps may change it without harm to what is kept. `FLOWLINE_LAYERS` says
 //! `<folder>=kept` or `<folder>=fresh`; elsewhere it is not set, and the pack does all in `bin/compile`.
 
-use crate::cache::Cache;
+use crate::cache::{self, Cache};
 use crate::failure::BuildFailure;
+use crate::packing::Frame;
 use crate::tree;
 use crate::workplace::{Chosen, Workplace};
 use model::mount::Mount;
@@ -84,15 +85,21 @@ pub(crate) fn check(place: &Workplace<'_>, layers: &[Layer]) -> io::Result<()> {
     layers.iter().try_for_each(|layer| tree::folder_inside(&app, Path::new(&layer.path), place.job.owner).map(drop))
 }
 
-/// The app gets plain folders in place of the overlays. Blocks.
-pub(crate) fn settle(app_dir: &Path, layers: &[Layer], owner: Option<tree::Owner>) -> io::Result<()> {
+/// The app gets plain folders in place of the overlays; those that the build left alone are [`Frame`]s. Blocks.
+pub(crate) fn settle(app_dir: &Path, layers: &[Layer], owner: Option<tree::Owner>) -> io::Result<Vec<Frame>> {
+    let mut frames = Vec::new();
     for layer in layers {
         let folder = tree::folder_inside(app_dir, Path::new(&layer.path), owner)?;
         // By its descriptor: no name below the app is trusted to be what it was.
         let into = PathBuf::from(format!("/proc/self/fd/{}", folder.as_raw_fd()));
-        tree::flatten(&[layer.upper.clone(), layer.lower.clone()], &into)?;
+        if tree::is_empty(&layer.upper)? {
+            tree::flatten(std::slice::from_ref(&layer.lower), &into)?;
+            frames.push(Frame { path: PathBuf::from(&layer.path), file: cache::frame_of(&layer.lower) });
+        } else {
+            tree::flatten(&[layer.upper.clone(), layer.lower.clone()], &into)?;
+        }
     }
-    Ok(())
+    Ok(frames)
 }
 
 fn mount(

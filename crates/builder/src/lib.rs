@@ -28,7 +28,7 @@ pub use compile::compile;
 pub use failure::BuildFailure;
 pub use job::{Built, Job};
 pub use objects::slug_key;
-pub use packing::compress;
+pub use packing::{AppFiles, Frame, compress};
 pub use packs::{Packs, PacksError};
 pub use slugignore::SlugignoreError;
 pub use slugs::{Packed, SlugError, Slugs};

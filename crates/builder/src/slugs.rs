@@ -3,7 +3,7 @@
 use crate::archive::{self, ArchiveError, Rules};
 use crate::failure::BuildFailure;
 use crate::objects;
-use crate::packing;
+use crate::packing::{self, AppFiles};
 use crate::tree::{self, Owner};
 use aws_lc_rs::digest;
 use model::id::SlugId;
@@ -113,10 +113,11 @@ impl Slugs {
     ///
     /// # Errors
     /// [`BuildFailure::SlugTooLarge`], [`BuildFailure::Slug`].
-    pub async fn pack(&self, app_dir: &Path) -> Result<Packed, BuildFailure> {
+    pub async fn pack(&self, app: impl Into<AppFiles<'_>>) -> Result<Packed, BuildFailure> {
         let half = tempfile_in(&self.dir).map_err(SlugError::disk("Could not make the slug's archive"))?;
-        let (app_dir, file) = (app_dir.to_owned(), half.1);
-        let packed = tokio::task::spawn_blocking(move || packing::pack(&app_dir, file)).await;
+        let app = app.into();
+        let (dir, frames, file) = (app.dir.to_owned(), app.frames.to_vec(), half.1);
+        let packed = tokio::task::spawn_blocking(move || packing::pack(&dir, &frames, file)).await;
         let packed = packed.unwrap_or_else(|gone| Err(gone.into()));
         let (size_bytes, checksum) = packed.map_err(SlugError::disk("Could not pack the slug"))?;
         if size_bytes > SLUG_LIMIT_BYTES {

@@ -15,7 +15,12 @@ pub(super) struct Place<'a> {
     links: Links,
     /// Folders known to be real ones; none of them is ever replaced.
     folders: HashSet<PathBuf>,
+    /// One for all files: making a new one for each costs more than writing a small file.
+    pub(super) buffer: Vec<u8>,
 }
+
+/// What is read and written at once.
+const BUFFER_BYTES: usize = 64 * 1024;
 
 /// The entry's path below the folder; empty for the folder itself.
 pub(super) fn inside(path: &Path, name: &str) -> Result<PathBuf, ArchiveError> {
@@ -47,7 +52,7 @@ pub(super) fn write_error(path: &Path, source: io::Error) -> ArchiveError {
 
 impl<'a> Place<'a> {
     pub(super) fn new(root: &'a Path, rules: &Rules) -> Self {
-        Self { root, owner: rules.owner, links: rules.links, folders: HashSet::new() }
+        Self { root, owner: rules.owner, links: rules.links, folders: HashSet::new(), buffer: vec![0; BUFFER_BYTES] }
     }
 
     /// The entry's place on the disk.
@@ -66,9 +71,17 @@ impl<'a> Place<'a> {
 
     /// Makes an empty file, in place of an earlier one of that name.
     pub(super) fn file(&mut self, path: &Path, mode: u32) -> Result<File, ArchiveError> {
-        let place = self.free(path)?;
+        self.parents(path)?;
+        let mut place = self.on_disk(path);
         let mut options = OpenOptions::new();
-        let file = options.write(true).create_new(true).mode(mode | 0o600).open(&place);
+        options.write(true).create_new(true).mode(mode | 0o600);
+        let file = match options.open(&place) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                place = self.free(path)?;
+                options.open(&place)
+            }
+            made => made,
+        };
         let file = file.map_err(|error| write_error(&place, error))?;
         // Again, past the umask.
         let mode = fs::Permissions::from_mode(mode | 0o600);

@@ -1,3 +1,5 @@
+//! Every kind of bad archive, made by hand.
+
 use super::*;
 use std::fs;
 use std::io::Write;

@@ -47,7 +47,8 @@ async fn development_packages_build_the_app_and_are_gone_from_the_slug() {
         done.says("-----> Pruning devDependencies\n       removed 3 development packages");
         assert_eq!((done.file("message"), done.file("post")), ("from config\n".into(), "post\n".into()));
         assert_eq!(done.file("node_modules/ms/index.js"), "spoilt\n");
-        for gone in ["node_modules/semver", "node_modules/.bin/semver", "node_modules/esbuild", "node_modules/@esbuild"] {
+        for gone in ["node_modules/semver", "node_modules/.bin/semver", "node_modules/esbuild", "node_modules/@esbuild"]
+        {
             assert!(!done.has(gone), "{gone}");
         }
     }

@@ -1,6 +1,6 @@
 //! Slugs: packed, stored, taken, unpacked.
 
-use crate::sandbox::write;
+use crate::sandbox::{Workshop, write};
 use builder::{BuildFailure, SlugError, Slugs, compress, slug_key};
 use model::id::SlugId;
 use object_store::local::LocalFileSystem;
@@ -170,4 +170,54 @@ impl Drop for SmallDisk {
     fn drop(&mut self) {
         assert!(std::process::Command::new("umount").arg("-l").arg(&self.0).status().unwrap().success());
     }
+}
+
+#[tokio::test]
+async fn unchanged_dependencies_are_packed_once() {
+    if crate::sandbox::cannot_mount() {
+        return;
+    }
+    let mut shop = Workshop::new();
+    let install = "#!/bin/sh\nmkdir -p $1/deps/sub\necho lib >$1/deps/sub/lib\nln -s sub/lib $1/deps/link\n";
+    shop.pack(
+        "pack",
+        &[
+            ("bin/detect", "#!/bin/sh\necho Fixture\n"),
+            ("bin/layers", "#!/bin/sh\necho deps k1\n"),
+            ("bin/install", install),
+            ("bin/compile", "#!/bin/sh\n[ ! -f $1/touch ] || echo more >$1/deps/more\n"),
+        ],
+    );
+    let root = tempfile::tempdir().unwrap();
+    let (slugs, _) = open(root.path());
+    let app = [("a", "1"), ("z", "2")];
+    let first = shop.build(&["pack"], &app).await;
+    let one = slugs.pack(first.built()).await.unwrap();
+    let frames =
+        || walk(&shop.cache_dir()).into_iter().filter(|path| path.extension().is_some_and(|end| end == "frame"));
+    let frame = frames().next().unwrap();
+    // The kept part is what goes into the next slug: this one says so by being another.
+    let second = shop.build(&["pack"], &app).await;
+    let two = slugs.pack(second.built()).await.unwrap();
+    let names = |key: &str| {
+        let archive = root.path().join("objects").join(key);
+        let listed = std::process::Command::new("tar").arg("--zstd").arg("-tf").arg(archive).output().unwrap();
+        assert!(listed.status.success());
+        String::from_utf8(listed.stdout).unwrap().lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&one.key), names(&two.key));
+    let place = slugs.unpacked(id(9), &two.checksum).await.unwrap();
+    assert_eq!(fs::read_to_string(place.join("deps/link")).unwrap(), "lib\n");
+    assert_eq!(fs::read_to_string(place.join("z")).unwrap(), "2");
+    // A spoilt kept part spoils the slug: it is really used.
+    fs::write(&frame, "no zstd frame").unwrap();
+    let third = shop.build(&["pack"], &app).await;
+    let three = slugs.pack(third.built()).await.unwrap();
+    assert!(slugs.unpacked(id(10), &three.checksum).await.is_err(), "the kept part was not used");
+    // A build that changed them packs them anew.
+    let fourth = shop.build(&["pack"], &[("a", "1"), ("touch", "")]).await;
+    let four = slugs.pack(fourth.built()).await.unwrap();
+    let place = slugs.unpacked(id(11), &four.checksum).await.unwrap();
+    assert_eq!(fs::read_to_string(place.join("deps/more")).unwrap(), "more\n");
+    assert_eq!(fs::read_to_string(place.join("deps/sub/lib")).unwrap(), "lib\n");
 }
