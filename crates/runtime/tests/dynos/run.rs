@@ -1,12 +1,10 @@
 //! A dyno from start to end: output, status, environment, signals.
 
-mod support;
-
+use crate::support::{Machine, PATIENCE, Run, line, shell, spec, with_mount};
 use model::dyno::Exit;
 use model::mount::Mount;
 use runtime::{RuntimeError, SpecError};
 use std::time::Duration;
-use support::{Machine, PATIENCE, Run, line, shell, spec, with_mount};
 
 #[tokio::test]
 async fn output_and_status_arrive() {

@@ -1,5 +1,5 @@
 //! A runtime on a folder of its own, and short words for what the tests do with it.
-#![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
+#![allow(unreachable_pub, reason = "a test program has no public side")]
 
 use model::dyno::{Exit, Limits};
 use model::id::DynoId;
@@ -12,8 +12,10 @@ use std::time::Duration;
 /// Whatever hangs longer than this is broken.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
+/// The keeper: beside this program, where it was copied for another user, or where cargo made it.
 pub fn keeper() -> PathBuf {
-    env!("CARGO_BIN_EXE_flowline-keeper").into()
+    let beside = std::env::current_exe().unwrap().with_file_name("flowline-keeper");
+    if beside.exists() { beside } else { env!("CARGO_BIN_EXE_flowline-keeper").into() }
 }
 
 /// A runtime and the folder that it lives in.

@@ -1,13 +1,11 @@
 //! Keepers outlive whoever started them; a later runtime on the same folder finds them again.
 
-mod support;
-
+use crate::support::{Machine, PATIENCE, Run, line, open, shell};
 use model::dyno::Exit;
 use model::id::DynoId;
 use runtime::{Adopted, Dyno, Output, Runtime};
 use std::path::Path;
 use std::time::Duration;
-use support::{Machine, PATIENCE, Run, line, open, shell};
 use tokio::time::timeout;
 
 /// A runtime that has lost its first life: all its connections are closed, as by a kill.

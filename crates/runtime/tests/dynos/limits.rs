@@ -1,9 +1,7 @@
 //! What a dyno may use up. These need cgroups, so they run as root only.
 
-mod support;
-
+use crate::support::{Machine, limits, shell, spec};
 use model::dyno::Exit;
-use support::{Machine, limits, shell, spec};
 
 /// Is there anything to test on this machine?
 async fn limited() -> Option<Machine> {
@@ -18,7 +16,7 @@ async fn memory_has_an_end() {
     wanted.limits.memory_bytes = 64 << 20;
     let run = machine.run(wanted.clone()).await;
     assert_eq!((run.exit, run.lines.len()), (Exit::Signal(9), 0), "{run:?}");
-    wanted.id = support::id();
+    wanted.id = crate::support::id();
     wanted.limits = limits();
     assert_eq!(machine.run(wanted).await.exit, Exit::Code(0));
 }
