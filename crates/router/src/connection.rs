@@ -4,7 +4,6 @@ use crate::answer::{Client, answer};
 use crate::config::Limits;
 use crate::watch::{Turn, Watch};
 use crate::worker::Worker;
-use hyper::header::HeaderValue;
 use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -38,7 +37,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, stream: TcpStream, peer: SocketAdd
     let _known = worker.register(&watch);
     // Only speed is lost if the kernel refuses.
     let _ = stream.set_nodelay(true);
-    let ip = HeaderValue::try_from(peer.ip().to_canonical().to_string()).unwrap_or(HeaderValue::from_static("unknown"));
+    let ip = peer.ip().to_canonical().to_string().into_bytes();
     let client = Rc::new(Client { worker: Rc::clone(&worker), watch: Rc::clone(&watch), ip });
     let service = service_fn(|request| answer(Rc::clone(&client), request));
     let http = Builder::new().max_buf_size(BUFFER_LIMIT_BYTES).serve_connection(TokioIo::new(stream), service);

@@ -1,13 +1,14 @@
 //! From an app to a dyno's answer: hold, choose, connect, send, and what to do when that fails (section 9.2).
 
-use crate::body::RequestBody;
 use crate::exchange::Exchange;
 use crate::failure::Failure;
-use crate::forward;
-use crate::pool::{Backend, Line, Seat};
+use crate::line::{Line, NoAnswer};
+use crate::pool::{Backend, Seat};
+use crate::response::Answer;
 use crate::table::{Held, Meets};
-use hyper::body::{Body, Incoming};
-use hyper::{Request, Response};
+use crate::upload::{Uploading, upload};
+use hyper::body::Incoming;
+use hyper::header::HeaderMap;
 use std::rc::Rc;
 use tokio::time::{Instant, timeout_at};
 
@@ -16,22 +17,27 @@ const ATTEMPT_LIMIT: usize = 10;
 
 /// A dyno's answer, and the connection that it came on.
 pub(crate) struct Answered {
-    pub(crate) response: Response<Incoming>,
+    pub(crate) answer: Answer,
     pub(crate) line: Line,
 }
 
-/// The answer of one of the app's dynos to `request`.
-pub(crate) async fn dispatch(exchange: &mut Exchange, mut request: Request<RequestBody>) -> Result<Answered, Failure> {
+/// What is left of the request beside its head.
+pub(crate) struct Rest {
+    pub(crate) body: Option<Incoming>,
+    /// Empty; its room is used again for the response.
+    pub(crate) headers: HeaderMap,
+}
+
+/// The answer of one of the app's dynos.
+pub(crate) async fn dispatch(exchange: &mut Exchange, mut rest: Rest) -> Result<Answered, Failure> {
     let mut search = Search::default();
     loop {
         let line = search.line(exchange).await?;
-        match send(exchange, line, request).await {
+        match send(exchange, line, &mut rest).await {
             Ok(answered) => return Ok(answered),
             Err(Unanswered::Failed(failure)) => return Err(failure),
-            Err(Unanswered::Repeat(unsent)) if search.attempts < ATTEMPT_LIMIT => request = *unsent,
-            Err(Unanswered::Repeat(_)) => return Err(Failure::ClosedWithoutResponse),
+            Err(Unanswered::Repeat) => search.fresh_only = true,
         }
-        search.fresh_only = true;
     }
 }
 
@@ -154,60 +160,53 @@ impl Search {
 enum Unanswered {
     /// And there will be none.
     Failed(Failure),
-    /// The dyno had closed the connection: this copy of the request may go out on another one.
-    Repeat(Box<Request<RequestBody>>),
+    /// The dyno had closed a kept connection: the request may go out again on a new one.
+    Repeat,
 }
 
-async fn send(exchange: &Exchange, mut line: Line, request: Request<RequestBody>) -> Result<Answered, Unanswered> {
-    let watch = exchange.watch();
-    let spare = spare(&request, &line);
-    let sent = watch.limited(line.sender.try_send_request(request)).await;
-    let mut error = match sent {
-        Ok(Ok(response)) => return Ok(Answered { response, line }),
-        Ok(Err(error)) => error,
-        Err(failure) => return Err(Unanswered::Failed(failure)),
-    };
-    if let Some(unsent) = error.take_message() {
-        return Err(Unanswered::Repeat(Box::new(unsent)));
+async fn send(exchange: &Exchange, mut line: Line, rest: &mut Rest) -> Result<Answered, Unanswered> {
+    let (watch, head) = (exchange.watch(), &exchange.head);
+    let written = watch.limited(line.send(head.bytes())).await.map_err(Unanswered::Failed)?;
+    if written.is_err() {
+        // The head did not get out whole, so no app can have acted on it.
+        return Err(again_or(line.is_reused(), Failure::ClosedWithoutResponse));
     }
-    let error = error.into_error();
-    match spare {
-        Some(spare) if is_closed(&error) => Err(Unanswered::Repeat(Box::new(spare))),
-        Some(_) | None => Err(Unanswered::Failed(watch.broken_body().unwrap_or_else(|| unanswered(&error)))),
+    if let Some(body) = rest.body.take() {
+        return send_body(exchange, line, body, &mut rest.headers).await;
+    }
+    let answer = line.answer(&mut rest.headers, head.bodyless);
+    match watch.limited(answer).await.map_err(Unanswered::Failed)? {
+        Ok(answer) => Ok(Answered { answer, line }),
+        // Only what may be done twice, and only because the dyno may have closed before it saw the request.
+        Err(NoAnswer::Closed) => Err(again_or(line.is_reused() && head.repeatable, Failure::ClosedWithoutResponse)),
+        Err(NoAnswer::Bad(failure)) => Err(Unanswered::Failed(failure)),
     }
 }
 
-/// A copy to send again if the dyno closes a kept connection just when it is used. Only what may be done twice
-/// and has no body; only where it can happen, because the copy costs.
-fn spare(request: &Request<RequestBody>, line: &Line) -> Option<Request<RequestBody>> {
-    let wanted = line.is_doubtful(Instant::now()) && request.body().is_end_stream();
-    (wanted && forward::is_repeatable(request.method())).then(|| {
-        let mut spare = Request::new(RequestBody::None);
-        request.method().clone_into(spare.method_mut());
-        request.uri().clone_into(spare.uri_mut());
-        request.headers().clone_into(spare.headers_mut());
-        spare
-    })
+fn again_or(again: bool, failure: Failure) -> Unanswered {
+    if again { Unanswered::Repeat } else { Unanswered::Failed(failure) }
 }
 
-fn is_closed(error: &hyper::Error) -> bool {
-    error.is_incomplete_message() || error.is_canceled() || error.is_closed() || is_broken_pipe(error)
-}
-
-fn is_broken_pipe(error: &hyper::Error) -> bool {
-    use std::io::ErrorKind::{BrokenPipe, ConnectionReset};
-    let io = std::error::Error::source(error).and_then(|source| source.downcast_ref::<std::io::Error>());
-    io.is_some_and(|io| matches!(io.kind(), BrokenPipe | ConnectionReset))
-}
-
-fn unanswered(error: &hyper::Error) -> Failure {
-    if error.is_parse_too_large() {
-        Failure::ResponseRestriction("HTTP restriction: oversized header")
-    } else if error.is_parse() && error.to_string().contains("content-length") {
-        Failure::ResponseRestriction("HTTP restriction: invalid content length")
-    } else if error.is_parse() {
-        Failure::PoorlyFormattedResponse
-    } else {
-        Failure::ClosedWithoutResponse
+/// A body can be sent only once, so there is no second attempt.
+async fn send_body(
+    exchange: &Exchange,
+    mut line: Line,
+    body: Incoming,
+    headers: &mut HeaderMap,
+) -> Result<Answered, Unanswered> {
+    let (watch, head) = (exchange.watch(), &exchange.head);
+    let closed = Unanswered::Failed(Failure::ClosedWithoutResponse);
+    let Some(to) = line.lend_writer() else { return Err(closed) };
+    let mut uploading: Option<Uploading> = Some(Box::pin(upload(body, to, head.chunked, Rc::clone(watch))));
+    let answer = watch.limited(line.answer_to_body(headers, head.bodyless, &mut uploading)).await;
+    let answer = answer.map_err(Unanswered::Failed)?;
+    if let (Some(rest), Ok(_)) = (uploading, &answer) {
+        // Answered before all of it was there: the rest still goes out, but the connection is not kept.
+        tokio::task::spawn_local(rest);
+    }
+    match answer {
+        Ok(answer) => Ok(Answered { answer, line }),
+        Err(NoAnswer::Closed) => Err(closed),
+        Err(NoAnswer::Bad(failure)) => Err(Unanswered::Failed(failure)),
     }
 }

@@ -1,14 +1,15 @@
 //! One request and its response: who asked, which dyno answers, how it ended. Ends exactly once, with one log line.
 
 use crate::failure::Failure;
-use crate::log_line::{self, Asked, Went};
-use crate::pool::{Line, Seat};
+use crate::head::Head;
+use crate::line::Line;
+use crate::log_line::{self, Went};
+use crate::pool::Seat;
 use crate::table::App;
 use crate::watch::{Turn, Watch};
 use crate::worker::Worker;
 use hyper::StatusCode;
 use model::time::Timestamp;
-use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -17,14 +18,12 @@ use tokio::time::Instant;
 pub(crate) struct Exchange {
     pub(crate) worker: Rc<Worker>,
     pub(crate) app: Rc<App>,
+    pub(crate) head: Head,
     watch: Rc<Watch>,
-    /// `None`: no log line is wanted.
-    asked: Option<Asked>,
+    host: Rc<str>,
     received_at: Timestamp,
     started: Instant,
     seat: Option<Seat>,
-    /// The request's body was passed on; `None`: it has none.
-    body_passed: Option<Rc<Cell<bool>>>,
     connect: Option<Duration>,
     connected: Option<Instant>,
     status: Option<StatusCode>,
@@ -33,28 +32,30 @@ pub(crate) struct Exchange {
 }
 
 impl Exchange {
-    pub(crate) fn open(worker: &Rc<Worker>, watch: &Rc<Watch>, app: Rc<App>, received_at: Timestamp) -> Self {
+    /// A request was read: for this app, which was asked for by this host name.
+    pub(crate) fn open(
+        worker: &Rc<Worker>,
+        watch: &Rc<Watch>,
+        (host, app): (Rc<str>, Rc<App>),
+        head: Head,
+        received_at: Timestamp,
+    ) -> Self {
         watch.open();
         Self {
             worker: Rc::clone(worker),
             app,
+            head,
             watch: Rc::clone(watch),
-            asked: None,
+            host,
             received_at,
             started: Instant::now(),
             seat: None,
-            body_passed: None,
             connect: None,
             connected: None,
             status: None,
             bytes: 0,
             over: false,
         }
-    }
-
-    /// What the log line is to say.
-    pub(crate) fn ask(&mut self, asked: Asked) {
-        self.asked = Some(asked);
     }
 
     pub(crate) fn watch(&self) -> &Rc<Watch> {
@@ -94,24 +95,13 @@ impl Exchange {
         self.bytes += bytes as u64;
     }
 
-    /// The request has a body; this tells when it was passed on.
-    pub(crate) fn uploads(&mut self, passed: Option<Rc<Cell<bool>>>) {
-        self.body_passed = passed;
-    }
-
-    /// Keeps the connection to the dyno for the next request, unless the dyno answered before it had this one's body.
-    pub(crate) fn take_back(&mut self, line: Line) {
-        if self.body_passed.as_ref().is_some_and(|passed| !passed.get()) {
-            return;
-        }
-        if let Some(Seat(backend)) = &self.seat {
-            backend.take_back(line, Instant::now(), &self.worker.limits);
+    /// It ended well. The connection to the dyno is kept for the next request, where it can be.
+    pub(crate) fn succeed(&mut self, line: Option<Line>, keep_alive: bool) {
+        if let (Some(line), true, Some(Seat(backend))) = (line, keep_alive, &self.seat)
+            && backend.take_back(line, Instant::now(), &self.worker.limits)
+        {
             self.worker.keeps_lines();
         }
-    }
-
-    /// It ended well.
-    pub(crate) fn succeed(&mut self) {
         self.end(None);
     }
 
@@ -126,10 +116,10 @@ impl Exchange {
         }
         let now = Instant::now();
         self.watch.pass(Turn::Idle, now);
-        if let (Some(asked), Some(lines)) = (&self.asked, &self.worker.lines) {
-            let went = self.went(failure, now);
+        if let Some(lines) = &self.worker.lines {
             let at = self.received_at.plus(now.duration_since(self.started));
-            lines.say(self.app.id, at, |out| log_line::write(out, failure, asked, &went));
+            let went = self.went(failure, now);
+            lines.say(self.app.id, at, |out| log_line::write(out, failure, &self.head, &went));
         }
         self.seat = None;
     }
@@ -137,6 +127,7 @@ impl Exchange {
     fn went(&self, failure: Option<Failure>, now: Instant) -> Went<'_> {
         let answered = self.status.map_or(0, |status| status.as_u16());
         Went {
+            host: &self.host,
             dyno: self.seat.as_ref().map_or("", |seat| &seat.0.name),
             connect: self.connect,
             service: self.connected.map(|connected| now.duration_since(connected)),

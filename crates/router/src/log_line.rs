@@ -1,25 +1,13 @@
 //! One log line per request, in the fixed order of ROUTE-50.
 
 use crate::failure::Failure;
-use hyper::Method;
-use hyper::header::HeaderValue;
-use hyper::http::uri::PathAndQuery;
-use std::rc::Rc;
+use crate::head::{Head, write_number};
 use std::time::Duration;
 
-/// What the line says about the request; known before it is passed on.
-#[derive(Debug)]
-pub(crate) struct Asked {
-    pub(crate) method: Method,
-    pub(crate) target: Option<PathAndQuery>,
-    pub(crate) host: Rc<str>,
-    pub(crate) request_id: HeaderValue,
-    pub(crate) forwarded_for: HeaderValue,
-}
-
-/// What the line says about how it went. `None` is printed as `key=`.
+/// What the line says beside what the request's head says. `None` is printed as `key=`.
 #[derive(Debug, Default)]
 pub(crate) struct Went<'a> {
+    pub(crate) host: &'a str,
     pub(crate) dyno: &'a str,
     pub(crate) connect: Option<Duration>,
     pub(crate) service: Option<Duration>,
@@ -28,21 +16,21 @@ pub(crate) struct Went<'a> {
 }
 
 /// Appends the line to `out`, without a line end; always ASCII.
-pub(crate) fn write(out: &mut Vec<u8>, failure: Option<Failure>, asked: &Asked, went: &Went<'_>) {
+pub(crate) fn write(out: &mut Vec<u8>, failure: Option<Failure>, head: &Head, went: &Went<'_>) {
     match failure {
         None => out.extend_from_slice(b"at=info"),
         Some(failure) => write_failure(out, failure),
     }
     out.extend_from_slice(b" method=");
-    out.extend_from_slice(asked.method.as_str().as_bytes());
+    out.extend_from_slice(head.method());
     out.extend_from_slice(b" path=\"");
-    quote(out, asked.target.as_ref().map_or("*", PathAndQuery::as_str).as_bytes());
+    quote(out, head.target());
     out.extend_from_slice(b"\" host=");
-    out.extend_from_slice(asked.host.as_bytes());
+    out.extend_from_slice(went.host.as_bytes());
     out.extend_from_slice(b" request_id=");
-    out.extend_from_slice(asked.request_id.as_bytes());
+    out.extend_from_slice(head.request_id());
     out.extend_from_slice(b" fwd=\"");
-    quote(out, asked.forwarded_for.as_bytes());
+    quote(out, head.forwarded_for());
     out.extend_from_slice(b"\" dyno=");
     out.extend_from_slice(went.dyno.as_bytes());
     out.extend_from_slice(b" connect=");
@@ -50,10 +38,10 @@ pub(crate) fn write(out: &mut Vec<u8>, failure: Option<Failure>, asked: &Asked, 
     out.extend_from_slice(b" service=");
     milliseconds(out, went.service);
     out.extend_from_slice(b" status=");
-    number(out, u64::from(went.status));
+    write_number(out, u64::from(went.status));
     out.extend_from_slice(b" bytes=");
     if let Some(bytes) = went.bytes {
-        number(out, bytes);
+        write_number(out, bytes);
     }
     out.extend_from_slice(b" protocol=http");
 }
@@ -93,21 +81,8 @@ fn quote(out: &mut Vec<u8>, text: &[u8]) {
 
 fn milliseconds(out: &mut Vec<u8>, length: Option<Duration>) {
     if let Some(length) = length {
-        number(out, u64::try_from(length.as_millis()).unwrap_or(u64::MAX));
+        write_number(out, u64::try_from(length.as_millis()).unwrap_or(u64::MAX));
         out.extend_from_slice(b"ms");
-    }
-}
-
-fn number(out: &mut Vec<u8>, mut number: u64) {
-    let mut digits = [0; 20];
-    let mut at = digits.len();
-    loop {
-        at -= 1;
-        digits[at] = b'0' + u8::try_from(number % 10).unwrap_or(0);
-        number /= 10;
-        if number == 0 {
-            return out.extend_from_slice(&digits[at..]);
-        }
     }
 }
 
@@ -115,41 +90,28 @@ fn number(out: &mut Vec<u8>, mut number: u64) {
 mod tests {
     use super::*;
 
-    fn line(failure: Option<Failure>, went: &Went<'_>) -> String {
-        let asked = Asked {
-            method: Method::GET,
-            target: Some(PathAndQuery::from_static("/x?y=1")),
-            host: "shop.localhost".into(),
-            request_id: HeaderValue::from_static("8601b555-6a83-4c12-8269-97c8e32cdb22"),
-            forwarded_for: HeaderValue::from_bytes(b"a\"\xff, 1.2.3.4").unwrap(),
-        };
+    #[test]
+    fn a_clients_text_stays_in_its_quotes() {
         let mut out = Vec::new();
-        write(&mut out, failure, &asked, went);
-        String::from_utf8(out).unwrap()
+        quote(&mut out, b"a\"b\\c\xff\t, 1.2.3.4");
+        assert_eq!(String::from_utf8(out).unwrap(), "a\\\"b\\\\c\\xff\\x09, 1.2.3.4");
     }
 
     #[test]
-    fn route_50_fixed_order_and_quoting() {
-        let millis = |ms| Some(Duration::from_millis(ms));
-        let went = Went { dyno: "web.1", connect: millis(1), service: millis(18), status: 200, bytes: Some(964) };
-        assert_eq!(
-            line(None, &went),
-            "at=info method=GET path=\"/x?y=1\" host=shop.localhost \
-             request_id=8601b555-6a83-4c12-8269-97c8e32cdb22 fwd=\"a\\\"\\xff, 1.2.3.4\" dyno=web.1 connect=1ms \
-             service=18ms status=200 bytes=964 protocol=http"
-        );
-    }
-
-    #[test]
-    fn route_51_prefixes_and_empty_values() {
-        let went = |status| Went { status, ..Went::default() };
-        let none = line(Some(Failure::NoWebProcesses), &went(503));
-        assert!(none.starts_with("at=error code=H14 desc=\"No web processes running\" method=GET path=\"/x"), "{none}");
-        assert!(none.ends_with(" dyno= connect= service= status=503 bytes= protocol=http"), "{none}");
-        assert!(line(Some(Failure::BlankApp), &went(502)).starts_with("at=info code=H81 desc=\"Blank app\" "));
-        let gone = line(Some(Failure::ClientInterrupted), &went(499));
-        assert!(gone.starts_with("sock=client at=warning code=H27 desc=\"Client Request Interrupted\" "), "{gone}");
-        let bad = line(Some(Failure::UnsupportedExpect), &went(417));
-        assert!(bad.starts_with("at=error code=H26 desc=\"Request Error\" cause=\"unsupported expect header value\" "));
+    fn route_51_how_a_line_of_a_failure_begins() {
+        for (failure, expected) in [
+            (Failure::NoWebProcesses, "at=error code=H14 desc=\"No web processes running\""),
+            (Failure::BlankApp, "at=info code=H81 desc=\"Blank app\""),
+            (Failure::ClientInterrupted, "sock=client at=warning code=H27 desc=\"Client Request Interrupted\""),
+            (Failure::ServerInterrupted, "sock=backend at=error code=H18 desc=\"Server Request Interrupted\""),
+            (
+                Failure::UnsupportedExpect,
+                "at=error code=H26 desc=\"Request Error\" cause=\"unsupported expect header value\"",
+            ),
+        ] {
+            let mut out = Vec::new();
+            write_failure(&mut out, failure);
+            assert_eq!(String::from_utf8(out).unwrap(), expected);
+        }
     }
 }

@@ -2,7 +2,6 @@
 
 use crate::body::Reply;
 use crate::failure::Failure;
-use hyper::body::Bytes;
 use hyper::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue};
 use hyper::{Response, StatusCode};
 
@@ -64,7 +63,7 @@ pub(crate) fn refused(status: StatusCode) -> Response<Reply> {
 }
 
 fn response(status: StatusCode, text: &'static str) -> Response<Reply> {
-    let mut response = Response::new(Reply::page(Bytes::from_static(text.as_bytes())));
+    let mut response = Response::new(Reply::page(text));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));

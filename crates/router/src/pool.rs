@@ -1,47 +1,22 @@
 //! One web dyno as a thread sees it: connections to it, requests in flight on it, and whether it can be reached.
 
-use crate::body::RequestBody;
 use crate::config::Limits;
 use crate::failure::Failure;
-use hyper::client::conn::http1::{Builder, SendRequest};
-use hyper_util::rt::TokioIo;
+use crate::line::Line;
 use model::id::DynoId;
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::Instant;
-
-/// A response head of up to this much is taken (ROUTE-31), and this much of a body is buffered for a slow client.
-const BUFFER_LIMIT_BYTES: usize = 512 * 1024;
-
-/// A connection is trusted not to be closing right now when it was in use this recently...
-const FRESH: Duration = Duration::from_millis(250);
-
-/// ...and has carried this many requests. Others are used with a spare copy of the request at hand.
-const PROVEN_USES: u32 = 2;
-
-/// An open connection to a dyno, with nothing in flight on it.
-pub(crate) struct Line {
-    pub(crate) sender: SendRequest<RequestBody>,
-    used_at: Instant,
-    uses: u32,
-}
-
-impl Line {
-    /// May the dyno be about to close this connection?
-    pub(crate) fn is_doubtful(&self, now: Instant) -> bool {
-        self.uses > 0 && (self.uses < PROVEN_USES || now.duration_since(self.used_at) > FRESH)
-    }
-}
 
 /// A web dyno.
 pub(crate) struct Backend {
     pub(crate) dyno: DynoId,
     pub(crate) name: Box<str>,
     pub(crate) addr: SocketAddr,
+    /// The most recently used last.
     lines: RefCell<Vec<Line>>,
     in_flight: Cell<usize>,
     quarantined_until: Cell<Option<Instant>>,
@@ -97,12 +72,12 @@ impl Backend {
     pub(crate) fn kept_line(&self, now: Instant, limits: &Limits) -> Option<Line> {
         let mut lines = self.lines.borrow_mut();
         while let Some(line) = lines.pop() {
-            if now.duration_since(line.used_at) >= limits.dyno_idle {
+            if now.duration_since(line.used_at()) >= limits.dyno_idle {
                 // The rest lies deeper in the stack and is older still.
                 lines.clear();
                 return None;
             }
-            if line.sender.is_ready() {
+            if line.is_open() {
                 return Some(line);
             }
         }
@@ -111,38 +86,32 @@ impl Backend {
 
     /// Opens a new connection (ROUTE-11).
     pub(crate) async fn connect(&self, limits: &Limits) -> Result<Line, Failure> {
-        let stream = match tokio::time::timeout(limits.connect, TcpStream::connect(self.addr)).await {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return Err(why_not(&error)),
-            Err(_) => return Err(Failure::ConnectTimeout),
-        };
-        self.quarantined_until.set(None);
-        // Only speed is lost if the kernel refuses.
-        let _ = stream.set_nodelay(true);
-        let handshake = Builder::new().max_buf_size(BUFFER_LIMIT_BYTES).handshake(TokioIo::new(stream)).await;
-        let (sender, connection) = handshake.map_err(|_| Failure::ConnectRefused)?;
-        tokio::task::spawn_local(connection.with_upgrades());
-        Ok(Line { sender, used_at: Instant::now(), uses: 0 })
+        match tokio::time::timeout(limits.connect, TcpStream::connect(self.addr)).await {
+            Ok(Ok(stream)) => {
+                self.quarantined_until.set(None);
+                Ok(Line::new(stream, Instant::now()))
+            }
+            Ok(Err(error)) if error.kind() != std::io::ErrorKind::TimedOut => Err(Failure::ConnectRefused),
+            Ok(Err(_)) | Err(_) => Err(Failure::ConnectTimeout),
+        }
     }
 
-    /// Keeps a connection whose exchange ended well.
-    pub(crate) fn take_back(&self, line: Line, now: Instant, limits: &Limits) {
+    /// Keeps a connection whose exchange ended well. `true`: it is kept.
+    pub(crate) fn take_back(&self, mut line: Line, now: Instant, limits: &Limits) -> bool {
         let mut lines = self.lines.borrow_mut();
-        if !self.retired.get() && lines.len() < limits.idle_per_dyno && !line.sender.is_closed() {
-            lines.push(Line { used_at: now, uses: line.uses.saturating_add(1), ..line });
+        let keep = line.rest(now) && !self.retired.get() && lines.len() < limits.idle_per_dyno;
+        if keep {
+            lines.push(line);
         }
+        keep
     }
 
     /// Closes the connections that nobody needed for too long. `true`: some are left.
     pub(crate) fn close_idle(&self, now: Instant, limits: &Limits) -> bool {
         let mut lines = self.lines.borrow_mut();
-        lines.retain(|line| !line.sender.is_closed() && now.duration_since(line.used_at) < limits.dyno_idle);
+        lines.retain(|line| now.duration_since(line.used_at()) < limits.dyno_idle && line.is_open());
         !lines.is_empty()
     }
-}
-
-fn why_not(error: &std::io::Error) -> Failure {
-    if error.kind() == std::io::ErrorKind::TimedOut { Failure::ConnectTimeout } else { Failure::ConnectRefused }
 }
 
 /// A request's place on a dyno: from the choice of the dyno to the last byte, a WebSocket's included.

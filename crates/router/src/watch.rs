@@ -35,8 +35,6 @@ pub(crate) struct Watch {
     turn: Cell<Turn>,
     since: Cell<Instant>,
     expired: Cell<Option<Failure>>,
-    /// The request's body broke off or was malformed.
-    broken_body: Cell<Option<Failure>>,
     closing: Cell<bool>,
     waker: RefCell<Option<Waker>>,
 }
@@ -47,7 +45,6 @@ impl Watch {
             turn: Cell::new(Turn::Idle),
             since: Cell::new(now),
             expired: Cell::new(None),
-            broken_body: Cell::new(None),
             closing: Cell::new(false),
             waker: RefCell::new(None),
         })
@@ -61,7 +58,6 @@ impl Watch {
     pub(crate) fn open(&self) {
         self.turn.set(Turn::Router);
         self.expired.set(None);
-        self.broken_body.set(None);
     }
 
     /// Somebody else's turn begins now.
@@ -78,14 +74,6 @@ impl Watch {
     /// The turn changes without a byte having moved.
     pub(crate) fn wait_for(&self, turn: Turn) {
         self.turn.set(turn);
-    }
-
-    pub(crate) fn break_body(&self, failure: Failure) {
-        self.broken_body.set(Some(failure));
-    }
-
-    pub(crate) fn broken_body(&self) -> Option<Failure> {
-        self.broken_body.get()
     }
 
     pub(crate) fn expired(&self) -> Option<Failure> {

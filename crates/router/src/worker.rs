@@ -3,11 +3,9 @@
 use crate::chance::Chance;
 use crate::config::Limits;
 use crate::connection;
-use crate::forward::Values;
 use crate::outbox::{Lines, Outbox};
 use crate::table::{Change, Table};
 use crate::watch::Watch;
-use hyper::header::HeaderValue;
 use model::id::DynoId;
 use model::route::Route;
 use model::world::World;
@@ -62,9 +60,8 @@ pub(crate) struct Worker {
     pub(crate) world: Arc<dyn World>,
     pub(crate) lines: Option<Lines>,
     pub(crate) chance: Chance,
-    pub(crate) values: Values,
-    /// The port that clients connect to, for `X-Forwarded-Port`.
-    pub(crate) port: HeaderValue,
+    /// Header lines that every request gets.
+    pub(crate) fixed_headers: Vec<u8>,
     clients: RefCell<HashMap<u64, Weak<Watch>>>,
     next_client: Cell<u64>,
     last_gone: Notify,
@@ -95,8 +92,7 @@ impl Worker {
             world: Arc::clone(&shared.world),
             lines: shared.outbox.as_ref().map(|outbox| Lines::new(Arc::clone(outbox))),
             chance: Chance::new(&*shared.world),
-            values: Values::default(),
-            port: HeaderValue::from(shared.port),
+            fixed_headers: format!("x-forwarded-proto: http\r\nx-forwarded-port: {}\r\n", shared.port).into_bytes(),
             clients: RefCell::default(),
             next_client: Cell::new(0),
             last_gone: Notify::new(),
