@@ -98,7 +98,7 @@ install_dependencies() {
       ;;
     pnpm)
       detail "Installing node modules (pnpm, from pnpm-lock.yaml)"
-      run_in_app pnpm install --prod=false --frozen-lockfile --store-dir "$CACHE_DIR/pnpm"
+      run_in_app env CI=true pnpm install --prod=false --frozen-lockfile --store-dir "$CACHE_DIR/pnpm"
       ;;
   esac
 }

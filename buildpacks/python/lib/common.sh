@@ -49,8 +49,10 @@ choose_python() {
   [[ -n "$python" ]] || python=$(command -v python3)
   [[ -n "$python" ]] || fail "Python is not installed on this server." \
     "Its operator can install it: apt-get install python3 python3-venv"
-  python_version=$("$python" -I -c 'import platform; print(platform.python_version())') ||
-    fail "$python does not run on this server."
+  # Another pack's virtual environment in PATH leads to the Python that it was made from.
+  { read -r python_version; read -r python; } < <("$python" -I -c \
+    'import platform, sys; print(platform.python_version(), getattr(sys, "_base_executable", sys.executable), sep="\n")')
+  [[ -n "$python_version" && -x "$python" ]] || fail "The Python of this server does not run."
 }
 
 # Sets how, reusable and key; says what is wrong with the app's files.

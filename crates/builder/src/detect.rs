@@ -49,7 +49,7 @@ async fn detect(place: &mut Workplace<'_>, output: &Output) -> Result<Chosen, Bu
 /// Asks one pack; with its own name when it wants the app.
 async fn wants(place: &Workplace<'_>, mut pack: Chosen) -> Result<Option<Chosen>, BuildFailure> {
     let build_dir = place.build_dir().display().to_string();
-    let (exit, said) = place.capture(&pack, "bin/detect", vec![build_dir]).await?;
+    let (exit, said) = place.capture(&pack, "bin/detect", vec![build_dir], &[]).await?;
     if !exit.is_success() {
         return Ok(None);
     }

@@ -48,7 +48,7 @@ pub(crate) async fn prepare(
     if !place.has(pack, "bin/layers") {
         return Ok(());
     }
-    let (exit, said) = place.capture(pack, "bin/layers", place.three_folders()).await?;
+    let (exit, said) = place.capture(pack, "bin/layers", place.three_folders(), before).await?;
     if !exit.is_success() {
         return Err(BuildFailure::Compile { pack: pack.name.clone(), exit });
     }

@@ -14,7 +14,7 @@ pub(crate) async fn defaults(place: &Workplace<'_>, pack: &Chosen) -> Result<Pro
         return Ok(ProcessTypes::new());
     }
     let build_dir = place.build_dir().display().to_string();
-    let (exit, said) = place.capture(pack, "bin/release", vec![build_dir]).await?;
+    let (exit, said) = place.capture(pack, "bin/release", vec![build_dir], &[]).await?;
     let wrong = |what: String| BuildFailure::Pack { pack: pack.reference.clone(), what };
     if !exit.is_success() {
         return Err(wrong(format!("its bin/release ended with status {}", exit.status())));

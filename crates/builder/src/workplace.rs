@@ -110,13 +110,7 @@ impl<'a> Workplace<'a> {
         args: Vec<String>,
         before: &[Chosen],
     ) -> Result<Exit, RunError> {
-        let mut argv = vec![format!("/tmp/buildpacks/{}/{program}", pack.number)];
-        argv.extend(args);
-        let exports: Vec<String> = before.iter().filter_map(|pack| self.export_of(pack)).collect();
-        if !exports.is_empty() {
-            let shell = ["bash", "-c", EXPORTED, "bash"].map(str::to_owned);
-            argv = shell.into_iter().chain(exports).chain(["--".to_owned()]).chain(argv).collect();
-        }
+        let argv = self.command(pack, program, args, before);
         self.runner.run(self.step(pack, argv), self.output.sender()).await
     }
 
@@ -126,11 +120,13 @@ impl<'a> Workplace<'a> {
         pack: &Chosen,
         program: &str,
         args: Vec<String>,
+        before: &[Chosen],
     ) -> Result<(Exit, String), RunError> {
         let file = format!("{}-{}", pack.number, program.replace('/', "-"));
         let shell = ["bash", "-c", CAPTURE, "bash"].map(str::to_owned);
-        let out = [format!("/tmp/captured/{file}"), format!("/tmp/buildpacks/{}/{program}", pack.number)];
-        let argv = shell.into_iter().chain(out).chain(args).collect();
+        let out = format!("/tmp/captured/{file}");
+        let command = self.command(pack, program, args, before);
+        let argv = shell.into_iter().chain([out]).chain(command).collect();
         let exit = self.runner.run(self.step(pack, argv), self.output.sender()).await?;
         match read_inside(&self.job.dir.join("captured"), &file, CAPTURE_LIMIT_BYTES) {
             Ok(bytes) => Ok((exit, String::from_utf8_lossy(&bytes).into_owned())),
@@ -139,6 +135,21 @@ impl<'a> Workplace<'a> {
                 Err(RunError(format!("the output of {program} of {} cannot be read: {error}", pack.reference)))
             }
         }
+    }
+
+    /// A pack's program, in the environment that the packs before it export.
+    fn command(&self, pack: &Chosen, program: &str, args: Vec<String>, before: &[Chosen]) -> Vec<String> {
+        let program = format!("/tmp/buildpacks/{}/{program}", pack.number);
+        let exports: Vec<String> = before.iter().filter_map(|pack| self.export_of(pack)).collect();
+        let mut argv = Vec::new();
+        if !exports.is_empty() {
+            argv.extend(["bash", "-c", EXPORTED, "bash"].map(str::to_owned));
+            argv.extend(exports);
+            argv.push("--".to_owned());
+        }
+        argv.push(program);
+        argv.extend(args);
+        argv
     }
 
     fn export_of(&self, pack: &Chosen) -> Option<String> {

@@ -108,3 +108,59 @@ async fn static_sites_and_procfile_apps() {
     done.says("-----> Procfile app detected");
     assert_eq!(done.built().buildpack, "Procfile");
 }
+
+/// Another platform's executor: it knows nothing of dependency folders.
+#[tokio::test]
+async fn the_pack_works_under_the_plain_classic_api() {
+    if cannot_mount() {
+        return;
+    }
+    let mut shop = Workshop::new();
+    for name in ["nodejs", "python"] {
+        let from = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../buildpacks").join(name);
+        let to = shop.dir.path().join("plain").join(name);
+        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+        assert!(std::process::Command::new("cp").arg("-a").args([&from, &to]).status().unwrap().success());
+        std::fs::remove_file(to.join("bin/layers")).unwrap();
+        std::fs::remove_file(to.join("bin/install")).unwrap();
+        shop.packs = std::mem::take(&mut shop.packs).with(&format!("plain-{name}"), &to);
+    }
+    let package = r#"{"scripts":{"start":"x"},"dependencies":{"ms":"2.1.3"},"cacheDirectories":["kept"]}"#;
+    let files = [("package.json", package), ("kept/seed", "1")];
+    shop.build(&["plain-nodejs"], &files).await.says("Installing node modules");
+    let second = shop.build(&["plain-nodejs"], &files[..1]).await;
+    second.says("Restoring node_modules");
+    assert!(second.has("node_modules/ms/index.js") && second.has("kept/seed"));
+    let files = [("requirements.txt", "six==1.16.0\n")];
+    shop.build(&["plain-python"], &files).await.says("Installing dependencies with pip");
+    let second = shop.build(&["plain-python"], &files).await;
+    second.says("Restoring the installed dependencies");
+    assert!(second.has(".heroku/python/bin/python3"));
+}
+
+#[tokio::test]
+async fn other_package_managers_where_they_are_there() {
+    if cannot_mount() {
+        return;
+    }
+    let mut shop = Workshop::new();
+    let fetch = "npm install --silent --no-audit --prefix $PWD/tool yarn@1.22.22 pnpm@9.15.9 >/dev/null || exit 1\n";
+    let compile = format!("#!/bin/bash\n{fetch}echo \"export PATH=$PWD/tool/node_modules/.bin:\\$PATH\" >export\n");
+    shop.pack("tools", &[("bin/detect", "#!/bin/sh\necho Tools\n"), ("bin/compile", &compile)]);
+    let package = r#"{"name":"a","version":"1.0.0","scripts":{"start":"x","build":"node -p 'require(\"semver\").valid(\"1.2.3\")'"},
+        "dependencies":{"ms":"2.1.3"},"devDependencies":{"semver":"7.6.3"}}"#;
+    let yarn = "# yarn lockfile v1\n\n\nms@2.1.3:\n  version \"2.1.3\"\n  resolved \"https://registry.yarnpkg.com/ms/-/ms-2.1.3.tgz\"\n\n\
+        semver@7.6.3:\n  version \"7.6.3\"\n  resolved \"https://registry.yarnpkg.com/semver/-/semver-7.6.3.tgz\"\n";
+    let pnpm = "lockfileVersion: '9.0'\nimporters:\n  .:\n    dependencies:\n      ms:\n        specifier: 2.1.3\n        version: 2.1.3\n    \
+        devDependencies:\n      semver:\n        specifier: 7.6.3\n        version: 7.6.3\npackages:\n  ms@2.1.3:\n    \
+        resolution: {integrity: sha512-6FlzubTLZG3J2a/NVCAleEhjzq5oxgHyaCU9yYXvcLsvoVaHJq/s5xXI6/XXP6tz7R9xAOtHnSO/tXtF3WRTlA==}\n  semver@7.6.3:\n    \
+        resolution: {integrity: sha512-oVekP1cKtI+CTDvHWYFUcMtsK/00wmAEfyqKfNdARm8u1wNVhSgaX7A8d4UuIlUI5e84iEwOhs7ZPYRmzU9U6A==}\n    hasBin: true\n\
+        snapshots:\n  ms@2.1.3: {}\n  semver@7.6.3: {}\n";
+    for lock in [("yarn.lock", yarn), ("pnpm-lock.yaml", pnpm)] {
+        let done = shop.build(&["tools", "nodejs"], &[("package.json", package), lock]).await;
+        println!("{}", done.text());
+        done.built();
+        done.says("       1.2.3");
+        assert!(done.has("node_modules/ms") && !done.has("node_modules/semver"), "{}", lock.0);
+    }
+}

@@ -49,6 +49,11 @@ async fn django_with_static_files_and_reused_dependencies() {
     second.says("Reusing the installed dependencies");
     second.says("1 static file copied");
     second.never_says("Installing dependencies");
+    // The build wrote nothing into the dependencies, so they need not be packed again either.
+    let (slugs, _) = crate::slugs::open(shop.dir.path());
+    slugs.pack(second.built()).await.unwrap();
+    let kept = std::fs::read_dir(shop.cache_dir()).unwrap();
+    assert!(kept.flatten().any(|child| child.file_name().to_string_lossy().ends_with(".frame")));
 }
 
 #[tokio::test]
@@ -78,4 +83,23 @@ async fn other_files_that_name_dependencies() {
     shop.build(&[], &[("manage.py", "")]).await.says("add a requirements.txt");
     let done = shop.build(&[], &[("requirements.txt", "no-such-package-of-that-name==9\n")]).await;
     done.says(" !     Push rejected, failed to compile Python app.");
+}
+
+#[tokio::test]
+async fn uv_where_it_is_there() {
+    if cannot_mount() {
+        return;
+    }
+    let mut shop = Workshop::new();
+    let fetch = "python3 -m venv $PWD/tool && tool/bin/pip install --quiet uv==0.8.0 || exit 1\n";
+    let compile = format!("#!/bin/bash\n{fetch}echo \"export PATH=$PWD/tool/bin:\\$PATH\" >export\n");
+    shop.pack("tools", &[("bin/detect", "#!/bin/sh\necho Tools\n"), ("bin/compile", &compile)]);
+    let project = "[project]\nname='a'\nversion='1'\nrequires-python='>=3.9'\ndependencies=[]\n";
+    let lock = "version = 1\nrequires-python = \">=3.9\"\n\n[[package]]\nname = \"a\"\nversion = \"1\"\nsource = { virtual = \".\" }\n";
+    let files = [("pyproject.toml", project), ("uv.lock", lock), ("Procfile", "web: python x.py\n")];
+    let done = shop.build(&["tools", "python"], &files).await;
+    println!("{}", done.text());
+    done.says("Installing dependencies with uv, from uv.lock");
+    let python = std::fs::canonicalize(done.dir.join("app/.heroku/python/bin/python")).unwrap();
+    assert!(python.starts_with("/usr"), "{}", python.display());
 }

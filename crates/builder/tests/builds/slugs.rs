@@ -10,7 +10,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::sync::Arc;
 
-fn open(root: &Path) -> (Slugs, Arc<dyn ObjectStore>) {
+pub(crate) fn open(root: &Path) -> (Slugs, Arc<dyn ObjectStore>) {
     fs::create_dir_all(root.join("objects")).unwrap();
     let store: Arc<dyn ObjectStore> = Arc::new(LocalFileSystem::new_with_prefix(root.join("objects")).unwrap());
     (Slugs::open(Arc::clone(&store), root.join("slugs"), None).unwrap(), store)
