@@ -36,7 +36,9 @@ impl Folder {
     }
 
     pub(crate) fn write_order(&self, order: &Order) -> io::Result<()> {
-        self.replace("order", &serde_json::to_vec(&order.without_env())?)
+        // Nobody looks before it is complete: that is what the nursery's lock is for.
+        let file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(self.0.join("order"));
+        file?.write_all(&serde_json::to_vec(&order.without_env())?)
     }
 
     pub(crate) fn read_order(&self) -> io::Result<Order> {

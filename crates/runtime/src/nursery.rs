@@ -51,19 +51,17 @@ impl Nursery {
         Ok((Arc::new(nursery), warnings))
     }
 
-    /// A keeper that waits for its dyno. Another one is made ready behind it.
-    pub(crate) async fn keeper(self: &Arc<Self>) -> Result<UnixStream, RuntimeError> {
+    /// A keeper that waits for its dyno.
+    pub(crate) async fn keeper(&self) -> Result<UnixStream, RuntimeError> {
         let mut state = self.state.lock().await;
-        let ready = match state.ready.take().filter(waits) {
-            Some(ready) => ready,
-            None => self.next(&mut state).await?,
-        };
-        drop(state);
-        tokio::spawn(Arc::clone(self).refill());
-        Ok(ready)
+        match state.ready.take().filter(waits) {
+            Some(ready) => Ok(ready),
+            None => self.next(&mut state).await,
+        }
     }
 
-    async fn refill(self: Arc<Self>) {
+    /// Has another keeper made ready, if none is.
+    pub(crate) async fn refill(self: Arc<Self>) {
         let mut state = self.state.lock().await;
         if state.ready.is_none() {
             // Whoever needs one next tries again, and is told.

@@ -80,7 +80,10 @@ impl Runtime {
         let order = Order { spec, addr: port.as_ref().map(Port::addr), cgroups: Vec::new() };
         let message = message(&order)?;
         let keeper = self.shared.nursery.keeper().await?;
-        Dyno::order(&name, folder, port, keeper, &message).await
+        let dyno = Dyno::order(&name, folder, port, keeper, &message).await;
+        // Not earlier: making the next keeper ready would take time from this start.
+        tokio::spawn(Arc::clone(&self.shared.nursery).refill());
+        dyno
     }
 
     fn port(&self, spec: &mut DynoSpec) -> Result<Option<Port>, RuntimeError> {

@@ -110,6 +110,11 @@ impl Signals {
         if result == 0 { Ok(Self(set)) } else { Err(io::Error::last_os_error()) }
     }
 
+    /// Blocks nothing: what a new program expects, which inherits the mask.
+    pub(crate) fn block_none() -> io::Result<()> {
+        Self::block(&[]).map(drop)
+    }
+
     /// Sleeps until one of them is there.
     pub(crate) fn wait(&self) -> io::Result<Signal> {
         // SAFETY: the set is valid; no details are asked for.

@@ -2,7 +2,7 @@
 //! entering a cgroup can take the kernel ten milliseconds, which then nobody waits for. Its first reader is the `serve`
 //! that gives the order, over the socket on which the order comes.
 
-use super::clock::pause;
+use super::clock::{pause, timespec};
 use super::frames::receive;
 use super::intake::Intake;
 use super::life::{CGROUP_PAUSE_MS, Keeper, Phase};
@@ -14,6 +14,7 @@ use crate::sandbox::{self, Job, Sandbox};
 use crate::spec::Order;
 use crate::sys::{self, Signals};
 use crate::wire::FromKeeper;
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Signal, WaitOptions, setsid, waitpid};
 use std::fs::{DirBuilder, File, Permissions, set_permissions};
 use std::io::{self, ErrorKind, Write};
@@ -35,12 +36,17 @@ fn live(mut nest: Nest, serve: UnixStream, lock: File) -> io::Result<()> {
     let _unnamed = rustix::thread::set_name(c"flowline-keeper");
     // Asks for the same orderly end as `serve` would.
     let stop_signal = Signals::block(&[Signal::TERM])?.descriptor()?;
-    let (egg, (mut serve, lock)) = Egg::lay(&nest, (serve, lock));
+    let (mut egg, (mut serve, mut lock)) = Egg::lay(&nest, (serve, lock));
     // Waits for work: a moment, or for weeks. Without that `serve` there will be none.
     let Some(order) = receive(&mut serve)? else {
         egg.map(Egg::discard).ok();
         return Ok(());
     };
+    // A moment or weeks later: the host may have mounted things, or have another resolver.
+    if !egg.as_ref().is_ok_and(Egg::is_fresh) | nest.ground.stack.refresh().unwrap_or(false) {
+        egg.map(Egg::discard).ok();
+        (egg, (serve, lock)) = Egg::lay(&nest, (serve, lock));
+    }
     let (order, folder, listener) = match settle(&nest, &order) {
         Ok(settled) => settled,
         Err(error) => {
@@ -51,7 +57,7 @@ fn live(mut nest: Nest, serve: UnixStream, lock: File) -> io::Result<()> {
         }
     };
     let mut keeper = Keeper::new(folder, listener, stop_signal, Link::new(serve)?);
-    if let Err(reason) = egg.and_then(|egg| set_to_work(&mut keeper, &mut nest, egg, order, lock)) {
+    if let Err(reason) = egg.and_then(|egg| set_to_work(&mut keeper, egg, order, lock)) {
         keeper.phase = Phase::Refused(reason);
     }
     drop(nest);
@@ -62,6 +68,8 @@ fn live(mut nest: Nest, serve: UnixStream, lock: File) -> io::Result<()> {
 struct Egg {
     cgroup: Cgroup,
     sandbox: Sandbox,
+    /// The host's mount table as it was.
+    mounts: File,
 }
 
 impl Egg {
@@ -70,13 +78,23 @@ impl Egg {
             Ok(cgroup) => cgroup,
             Err(error) => return (Err(format!("making a cgroup: {error}")), own),
         };
+        let mounts = match File::open("/proc/self/mountinfo") {
+            Ok(mounts) => mounts,
+            Err(error) => return (Err(format!("reading /proc/self/mountinfo: {error}")), own),
+        };
         match sandbox::open(&nest.ground, &cgroup, own) {
-            (Ok(sandbox), own) => (Ok(Self { cgroup, sandbox }), own),
+            (Ok(sandbox), own) => (Ok(Self { cgroup, sandbox, mounts }), own),
             (Err(fault), own) => {
                 cgroup::remove(cgroup.dirs());
                 (Err(fault.to_string()), own)
             }
         }
+    }
+
+    /// Is the host's mount table still the one that the sandbox knows? The kernel marks the file when it changes.
+    fn is_fresh(&self) -> bool {
+        let mut changed = [PollFd::new(&self.mounts, PollFlags::PRI)];
+        poll(&mut changed, Some(&timespec(0))) == Ok(0)
     }
 
     fn discard(self) {
@@ -107,8 +125,8 @@ fn listen(folder: &Folder) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
-fn set_to_work(keeper: &mut Keeper, nest: &mut Nest, egg: Egg, order: Order, lock: File) -> Result<(), String> {
-    let Egg { cgroup, mut sandbox } = egg;
+fn set_to_work(keeper: &mut Keeper, egg: Egg, order: Order, lock: File) -> Result<(), String> {
+    let Egg { cgroup, mut sandbox, .. } = egg;
     keeper.cgroup_dirs = cgroup.dirs().to_vec();
     let noted = |error: io::Error| format!("writing to {}: {error}", keeper.folder.path().display());
     let order = Order { cgroups: cgroup.dirs().to_vec(), ..order };
@@ -116,10 +134,9 @@ fn set_to_work(keeper: &mut Keeper, nest: &mut Nest, egg: Egg, order: Order, loc
     // From here on a later `serve` finds this dyno.
     drop(lock);
     make_tmp(&keeper.folder).map_err(noted)?;
-    nest.ground.stack.refresh().map_err(|fault| fault.to_string())?;
     cgroup.limit(&order.spec.limits).map_err(|error| format!("setting limits: {error}"))?;
     keeper.intake = Intake::new(sandbox.take_output());
-    let job = Job { spec: order.spec, etc: nest.ground.stack.etc().to_owned(), tmp: keeper.folder.tmp() };
+    let job = Job { spec: order.spec, tmp: keeper.folder.tmp() };
     // A sandbox that could not even be opened says why when its reports are read.
     let given = sandbox.give(&job);
     keeper.sandbox = Some(sandbox);

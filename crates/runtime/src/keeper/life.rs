@@ -73,8 +73,9 @@ impl Keeper {
             self.answer_stop_signal();
             self.read_reports();
             self.intake.read(self.link.is_some());
-            self.accept();
+            // Before another reader takes its place: the last acknowledgements of one that was killed count.
             self.listen();
+            self.accept();
             self.check_time();
             self.note_end();
             self.speak();
@@ -121,6 +122,9 @@ impl Keeper {
                 Report::Ready => {
                     self.mounts = File::open(format!("/proc/{}/ns/mnt", sandbox.pid.as_raw_nonzero())).ok();
                     self.phase = Phase::Running;
+                    if self.kill_at.is_some() {
+                        self.signal(Signal::TERM);
+                    }
                 }
                 Report::Failed(why) => self.phase = Phase::Refused(why),
                 Report::Ended(exit) => self.reported = Some(exit),
@@ -138,9 +142,10 @@ impl Keeper {
 
     fn listen(&mut self) {
         let Some(link) = &mut self.link else { return };
-        match link.receive() {
-            Ok(messages) => messages.into_iter().for_each(|message| self.obey(message)),
-            Err(_gone) => self.link = None,
+        let (messages, is_there) = link.receive();
+        messages.into_iter().for_each(|message| self.obey(message));
+        if !is_there {
+            self.link = None;
         }
     }
 
@@ -167,7 +172,8 @@ impl Keeper {
     /// SIGTERM to all (init passes it on), SIGKILL later. A second stop can shorten the time, never lengthen it.
     fn stop(&mut self, grace_ms: u64) {
         let at = monotonic_ms() + grace_ms;
-        if self.kill_at.is_none() {
+        // A dyno that is still being built cannot pass it on yet: then it follows when it can.
+        if self.kill_at.is_none() && matches!(self.phase, Phase::Running) {
             self.signal(Signal::TERM);
         }
         self.kill_at = Some(self.kill_at.map_or(at, |before| before.min(at)));
@@ -205,8 +211,7 @@ impl Keeper {
                 last_seq: self.intake.buffer.last_seq(),
                 acked: self.intake.buffer.acked(),
             };
-            // A full disk must not keep the end from whoever listens.
-            let _unwritten = self.folder.write_ended(&ended);
+            // Whoever listens is told; the disk is for the case that nobody does (`leave_behind`).
             self.phase = Phase::Ended(ended);
         }
     }

@@ -112,20 +112,26 @@ impl Link {
         Ok(())
     }
 
-    /// What the reader asks for now. An error also when it has gone.
-    pub(super) fn receive(&mut self) -> io::Result<Vec<ToKeeper>> {
-        let mut bytes = [0; 1024];
-        match self.stream.read(&mut bytes) {
-            Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
-            Ok(count) => self.incoming.push(bytes.get(..count).unwrap_or_default()),
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
-            Err(error) => return Err(error),
-        }
+    /// All that the reader asks for until now, also with its last breath; and whether it is still there.
+    pub(super) fn receive(&mut self) -> (Vec<ToKeeper>, bool) {
         let mut messages = Vec::new();
-        while let Some(frame) = self.incoming.next().map_err(io::Error::other)? {
-            messages.push(ToKeeper::read(frame).map_err(io::Error::other)?);
+        let mut bytes = [0; 1024];
+        loop {
+            match self.stream.read(&mut bytes) {
+                Ok(0) => return (messages, false),
+                Ok(count) => self.incoming.push(bytes.get(..count).unwrap_or_default()),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return (messages, true),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_broken) => return (messages, false),
+            }
+            loop {
+                match self.incoming.next().and_then(|frame| frame.map(ToKeeper::read).transpose()) {
+                    Ok(Some(message)) => messages.push(message),
+                    Ok(None) => break,
+                    Err(_not_ours) => return (messages, false),
+                }
+            }
         }
-        Ok(messages)
     }
 }
 

@@ -2,13 +2,13 @@
 
 use super::fault::{Fault, Step};
 use super::report::{Report, exit_of};
-use super::{Ground, Job, lockdown, tree};
+use super::tree::Tree;
+use super::{Ground, Job, lockdown};
 use crate::cgroup::Cgroup;
 use crate::spec::DynoSpec;
-use crate::sys::{self, Forked, Signals};
+use crate::sys::{self, Signals};
 use model::dyno::Exit;
-use rustix::process::{Pid, Signal, WaitOptions};
-use std::convert::Infallible;
+use rustix::process::{Pid, Signal, WaitOptions, setsid};
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read};
 use std::os::fd::OwnedFd;
@@ -37,7 +37,7 @@ pub(super) fn run(ground: &Ground, cgroup: &Cgroup, mut pipes: Pipes) -> ! {
 }
 
 fn live(ground: &Ground, cgroup: &Cgroup, pipes: &mut Pipes) -> Result<(), Fault> {
-    let signals = wake(ground, cgroup)?;
+    let tree = wake(ground, cgroup)?;
     let mut job = Vec::new();
     pipes.job.read_to_end(&mut job).step("reading the job")?;
     if job.is_empty() {
@@ -45,19 +45,26 @@ fn live(ground: &Ground, cgroup: &Cgroup, pipes: &mut Pipes) -> Result<(), Fault
         return Ok(());
     }
     let job: Job = serde_json::from_slice(&job).step("reading the job")?;
-    enclose(ground, &job)?;
-    let payload = start_payload(&job, &pipes.output)?;
-    // The payload's processes alone keep the pipe open now.
-    pipes.output = File::open("/dev/null").step("letting the output go")?.into();
-    Report::Ready.send(&mut pipes.reports).step("reporting")?;
-    let exit = watch(payload, &signals);
+    enclose(ground, &job, tree)?;
+    let exit = match start_payload(&job.spec, &pipes.output) {
+        Ok(payload) => {
+            // The payload's processes alone keep the pipe open now.
+            pipes.output = File::open("/dev/null").step("letting the output go")?.into();
+            // Until `Ready` the keeper sends no signal, so none gets lost before this.
+            let signals = Signals::block(&[Signal::TERM, Signal::CHILD]).step("blocking signals")?;
+            Report::Ready.send(&mut pipes.reports).step("reporting")?;
+            watch(payload, &signals)
+        }
+        Err(error) => {
+            Report::Ready.send(&mut pipes.reports).step("reporting")?;
+            explain(&job.spec, &error, &pipes.output)
+        }
+    };
     Report::Ended(exit).send(&mut pipes.reports).step("reporting")
 }
 
 /// What can be done before the job is known.
-fn wake(ground: &Ground, cgroup: &Cgroup) -> Result<Signals, Fault> {
-    // SIGTERM was blocked by the keeper before the fork, so that none is lost until here.
-    let signals = Signals::block(&[Signal::TERM, Signal::CHILD]).step("blocking signals")?;
+fn wake(ground: &Ground, cgroup: &Cgroup) -> Result<Tree, Fault> {
     lockdown::die_with_keeper()?;
     let _unnamed = rustix::thread::set_name(c"init");
     if let Some(user) = ground.user {
@@ -66,13 +73,21 @@ fn wake(ground: &Ground, cgroup: &Cgroup) -> Result<Signals, Fault> {
     cgroup.enter().step("entering the cgroup")?;
     sys::unshare(libc::CLONE_NEWCGROUP).step("making a cgroup namespace")?;
     lockdown::offer_to_oom_killer();
-    Ok(signals)
+    let _leader_already = setsid();
+    // The payload inherits what is ignored and what is blocked.
+    Signals::block_none().step("unblocking signals")?;
+    for signal in [Signal::HUP, Signal::INT, Signal::QUIT] {
+        sys::restore(signal);
+    }
+    let tree = Tree::raise(ground)?;
+    lockdown::empty_bounding_set()?;
+    Ok(tree)
 }
 
-fn enclose(ground: &Ground, job: &Job) -> Result<(), Fault> {
+fn enclose(ground: &Ground, job: &Job, tree: Tree) -> Result<(), Fault> {
     let host = job.spec.name.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
     rustix::system::sethostname(host.as_bytes()).step("setting the host name")?;
-    tree::build(ground, job, &host)?;
+    tree.complete(ground, job, &host)?;
     lockdown::limit(&job.spec.limits, ground.user.is_some())?;
     lockdown::drop_rights(ground.user.is_some())?;
     // Changing the identity has undone it.
@@ -80,45 +95,30 @@ fn enclose(ground: &Ground, job: &Job) -> Result<(), Fault> {
     lockdown::filter(&ground.filter)
 }
 
-fn start_payload(job: &Job, output: &OwnedFd) -> Result<Pid, Fault> {
-    match sys::fork().step("forking the payload")? {
-        Forked::Parent(pid) => Ok(pid),
-        Forked::Child => {
-            let code = execute(&job.spec, output);
-            sys::leave(code)
-        }
-    }
-}
-
-/// Becomes the payload. It only returns when that is impossible, with the exit status to leave with.
-fn execute(spec: &DynoSpec, output: &OwnedFd) -> i32 {
-    let _leader_already = rustix::process::setsid();
-    for signal in [Signal::HUP, Signal::INT, Signal::QUIT] {
-        sys::restore(signal);
-    }
-    let error = match become_payload(spec, output) {
-        Ok(never) => match never {},
-        Err(error) => error,
-    };
-    let folder_is_there = fs::metadata(&spec.cwd).is_ok_and(|about| about.is_dir());
-    let what = if folder_is_there { spec.argv.join(" ") } else { format!("in {}", spec.cwd.display()) };
-    let _unheard = rustix::io::write(output, format!("cannot run {what}: {error}\n").as_bytes());
-    if error.kind() == ErrorKind::NotFound { NOT_FOUND } else { NOT_EXECUTABLE }
-}
-
-fn become_payload(spec: &DynoSpec, output: &OwnedFd) -> io::Result<Infallible> {
+/// Starts the payload, without a copy of this process's memory in between.
+fn start_payload(spec: &DynoSpec, output: &OwnedFd) -> io::Result<Pid> {
     let (program, args) = spec.argv.split_first().ok_or(ErrorKind::InvalidInput)?;
-    // A mask is inherited, through `exec` too: the payload must hear SIGTERM and its children's ends. SIGPIPE `exec` resets.
-    Signals::block(&[])?;
-    Err(Command::new(program)
+    // This also gives SIGPIPE its default effect.
+    let child = Command::new(program)
         .args(args)
         .env_clear()
         .envs(&spec.env)
         .current_dir(&spec.cwd)
+        .process_group(0)
         .stdin(Stdio::null())
         .stdout(output.try_clone()?)
         .stderr(output.try_clone()?)
-        .exec())
+        .spawn()?;
+    // `watch` reaps it together with all others.
+    Ok(Pid::from_child(&child))
+}
+
+/// Says in the dyno's own output why its program does not run, and ends as a shell would.
+fn explain(spec: &DynoSpec, error: &io::Error, output: &OwnedFd) -> Exit {
+    let folder_is_there = fs::metadata(&spec.cwd).is_ok_and(|about| about.is_dir());
+    let what = if folder_is_there { spec.argv.join(" ") } else { format!("in {}", spec.cwd.display()) };
+    let _unheard = rustix::io::write(output, format!("cannot run {what}: {error}\n").as_bytes());
+    Exit::Code(if error.kind() == ErrorKind::NotFound { NOT_FOUND } else { NOT_EXECUTABLE })
 }
 
 /// Reaps until the payload has ended; after a SIGTERM until everything has, because all processes may take the time
@@ -127,20 +127,20 @@ fn watch(payload: Pid, signals: &Signals) -> Exit {
     let mut stopping = false;
     let mut ended = None;
     loop {
+        let all_gone = reap(payload, &mut ended);
+        if let Some(exit) = ended
+            && (all_gone || !stopping)
+        {
+            return exit;
+        }
         match signals.wait() {
             Ok(Signal::TERM) => {
                 stopping = true;
                 sys::signal_all(Signal::TERM);
             }
             Ok(_child) => {}
-            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(_) => return Exit::Lost,
-        }
-        let all_gone = reap(payload, &mut ended);
-        if let Some(exit) = ended
-            && (all_gone || !stopping)
-        {
-            return exit;
         }
     }
 }

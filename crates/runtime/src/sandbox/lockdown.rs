@@ -46,8 +46,8 @@ pub(super) fn limit(limits: &Limits, in_user_namespace: bool) -> Result<(), Faul
     Ok(())
 }
 
-/// No capability, no way to get one back, no identity but the dyno's.
-pub(super) fn drop_rights(in_user_namespace: bool) -> Result<(), Fault> {
+/// What is not in the bounding set cannot be had back. What this process has now it keeps until [`drop_rights`].
+pub(super) fn empty_bounding_set() -> Result<(), Fault> {
     for number in 0..64 {
         let capability = CapabilitySet::from_bits_retain(1 << number);
         match rustix::thread::remove_capability_from_bounding_set(capability) {
@@ -56,6 +56,11 @@ pub(super) fn drop_rights(in_user_namespace: bool) -> Result<(), Fault> {
             done => done.step("emptying the bounding set")?,
         }
     }
+    Ok(())
+}
+
+/// No capability, no way to get one back, no identity but the dyno's.
+pub(super) fn drop_rights(in_user_namespace: bool) -> Result<(), Fault> {
     if !in_user_namespace {
         let (uid, gid) = (Uid::from_raw(DYNO_UID), Gid::from_raw(DYNO_GID));
         rustix::thread::set_thread_groups(&[]).step("leaving all groups")?;

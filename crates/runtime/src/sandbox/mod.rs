@@ -69,8 +69,6 @@ impl User {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Job {
     pub(crate) spec: DynoSpec,
-    /// The stack's `/etc`.
-    pub(crate) etc: PathBuf,
     /// What will be `/tmp`.
     pub(crate) tmp: PathBuf,
 }

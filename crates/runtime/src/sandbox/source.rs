@@ -8,7 +8,6 @@ use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, OpenTreeFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string,
     fsmount, fsopen, open_tree,
 };
-use std::fmt::Display;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -19,50 +18,61 @@ const NO_PROGRAMS: u64 = libc::MOUNT_ATTR_NOEXEC;
 
 /// One thing to put into the new tree.
 pub(super) enum Source {
-    /// A mount; it covers a file or a folder.
-    Mount { mount: OwnedFd, to: PathBuf, is_dir: bool },
-    /// A small file.
-    File { to: PathBuf, contents: String },
+    /// Covers a file or a folder.
+    Mount(OwnedFd),
+    /// A small read-only file with these contents.
+    File(String),
 }
 
 impl Source {
-    /// What a specification asks for.
-    pub(super) fn of(mount: &Mount, unprivileged: bool) -> Result<Self, Fault> {
+    /// What a specification asks for, and where.
+    pub(super) fn of(mount: &Mount, unprivileged: bool) -> Result<(&Path, Self), Fault> {
         match mount {
-            Mount::Bind { from, to, writable } => bind(from, to, if *writable { 0 } else { READ_ONLY }),
-            Mount::Overlay { lowers, upper, work, to } => overlay(lowers, upper, work, to, unprivileged),
-            Mount::Tmpfs { to, size_bytes } => tmpfs(to, *size_bytes, "0777"),
-            Mount::File { to, contents } => Ok(Self::File { to: to.clone(), contents: contents.clone() }),
+            Mount::Bind { from, to, writable: true } => Ok((to, Self::Mount(bind(from)?))),
+            Mount::Bind { from, to, writable: false } => Ok((to, Self::Mount(bind_read_only(from)?))),
+            Mount::Overlay { lowers, upper, work, to } => {
+                Ok((to, Self::Mount(overlay(lowers, upper, work, unprivileged)?)))
+            }
+            Mount::Tmpfs { to, size_bytes } => Ok((to, Self::Mount(tmpfs(*size_bytes, "0777")?))),
+            Mount::File { to, contents } => Ok((to, Self::File(contents.clone()))),
         }
     }
 }
 
 /// A part of the host's tree, with everything mounted below it.
-pub(super) fn bind(from: &Path, to: &Path, extra: u64) -> Result<Source, Fault> {
-    let step = format_args!("mounting {}", from.display());
-    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
-    let mount = open_tree(CWD, from, flags).step(&step)?;
-    sys::set_mount_attributes(mount.as_fd(), NO_SET_ID | NO_DEVICES | extra).step(&step)?;
-    Ok(Source::Mount { is_dir: is_dir(&mount)?, mount, to: to.to_owned() })
+pub(super) fn bind(from: &Path) -> Result<OwnedFd, Fault> {
+    bind_with(from, 0)
 }
 
 /// [`bind`], read-only.
-pub(super) fn bind_read_only(from: &Path, to: &Path) -> Result<Source, Fault> {
-    bind(from, to, READ_ONLY)
+pub(super) fn bind_read_only(from: &Path) -> Result<OwnedFd, Fault> {
+    bind_with(from, READ_ONLY)
+}
+
+fn bind_with(from: &Path, extra: u64) -> Result<OwnedFd, Fault> {
+    let step = format_args!("mounting {}", from.display());
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
+    let mount = open_tree(CWD, from, flags).step(step)?;
+    sys::set_mount_attributes(mount.as_fd(), NO_SET_ID | NO_DEVICES | extra).step(step)?;
+    Ok(mount)
 }
 
 /// A device file of the host.
-pub(super) fn device(name: &str) -> Result<Source, Fault> {
-    let path = Path::new("/dev").join(name);
+pub(super) fn device(path: &Path) -> Result<OwnedFd, Fault> {
     let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-    let mount = open_tree(CWD, &path, flags).step(format_args!("mounting {}", path.display()))?;
-    Ok(Source::Mount { mount, to: path, is_dir: false })
+    open_tree(CWD, path, flags).step(format_args!("mounting {}", path.display()))
+}
+
+/// Does it cover a folder?
+pub(super) fn is_dir(mount: &OwnedFd) -> Result<bool, Fault> {
+    let about = rustix::fs::fstat(mount).step("looking at a mount")?;
+    Ok(rustix::fs::FileType::from_raw_mode(about.st_mode) == rustix::fs::FileType::Directory)
 }
 
 /// Layers under one writable folder. They are named by descriptor: paths may be long, and may contain the colons and
 /// commas that separate options; and the sandbox's own mount table then does not show the host's paths.
-fn overlay(lowers: &[PathBuf], upper: &Path, work: &Path, to: &Path, unprivileged: bool) -> Result<Source, Fault> {
-    let step = format_args!("mounting the overlay at {} (does the kernel have overlayfs?)", to.display());
+fn overlay(lowers: &[PathBuf], upper: &Path, work: &Path, unprivileged: bool) -> Result<OwnedFd, Fault> {
+    let step = "mounting an overlay (does the kernel have overlayfs, for ordinary users too?)";
     let hold = |path: &Path| {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         open(path, flags, Mode::empty()).step(format_args!("opening the layer {}", path.display()))
@@ -71,52 +81,46 @@ fn overlay(lowers: &[PathBuf], upper: &Path, work: &Path, to: &Path, unprivilege
     let (upper, work) = (hold(upper)?, hold(work)?);
     let name = |fd: &OwnedFd| format!("/proc/self/fd/{}", fd.as_raw_fd());
     let names: Vec<String> = lowers.iter().map(name).collect();
-    let fs = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC).step(&step)?;
-    fsconfig_set_string(&fs, "lowerdir", names.join(":")).step(&step)?;
-    fsconfig_set_string(&fs, "upperdir", name(&upper)).step(&step)?;
-    fsconfig_set_string(&fs, "workdir", name(&work)).step(&step)?;
+    let fs = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC).step(step)?;
+    fsconfig_set_string(&fs, "lowerdir", names.join(":")).step(step)?;
+    fsconfig_set_string(&fs, "upperdir", name(&upper)).step(step)?;
+    fsconfig_set_string(&fs, "workdir", name(&work)).step(step)?;
     if unprivileged {
         // The usual `trusted.` attributes are root's.
-        fsconfig_set_flag(&fs, "userxattr").step(&step)?;
+        fsconfig_set_flag(&fs, "userxattr").step(step)?;
     }
-    made(fs.as_fd(), to, MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV, &step)
+    made(fs.as_fd(), NO_SET_ID | NO_DEVICES, step)
 }
 
 /// An empty folder in memory; it counts as the dyno's memory.
-pub(super) fn tmpfs(to: &Path, size_bytes: u64, mode: &str) -> Result<Source, Fault> {
-    let step = format_args!("mounting a tmpfs at {}", to.display());
-    let fs = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC).step(&step)?;
-    fsconfig_set_string(&fs, "size", size_bytes.to_string()).step(&step)?;
-    fsconfig_set_string(&fs, "mode", mode).step(&step)?;
-    made(fs.as_fd(), to, MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV, &step)
+pub(super) fn tmpfs(size_bytes: u64, mode: &str) -> Result<OwnedFd, Fault> {
+    let step = "making a tmpfs";
+    let fs = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC).step(step)?;
+    fsconfig_set_string(&fs, "size", size_bytes.to_string()).step(step)?;
+    fsconfig_set_string(&fs, "mode", mode).step(step)?;
+    made(fs.as_fd(), NO_SET_ID | NO_DEVICES, step)
 }
 
 /// The processes of this pid namespace.
-pub(super) fn proc() -> Result<Source, Fault> {
+pub(super) fn proc() -> Result<OwnedFd, Fault> {
     let step = "mounting /proc (inside a container it must not be masked)";
-    let fs = fsopen("proc", FsOpenFlags::FSOPEN_CLOEXEC).step(&step)?;
-    let flags = MountAttrFlags::from_bits_retain((NO_SET_ID | NO_DEVICES | NO_PROGRAMS) as u32);
-    made(fs.as_fd(), Path::new("/proc"), flags, &step)
+    let fs = fsopen("proc", FsOpenFlags::FSOPEN_CLOEXEC).step(step)?;
+    made(fs.as_fd(), NO_SET_ID | NO_DEVICES | NO_PROGRAMS, step)
 }
 
 /// Terminals of this dyno only.
-pub(super) fn terminals() -> Result<Source, Fault> {
+pub(super) fn terminals() -> Result<OwnedFd, Fault> {
     let step = "mounting /dev/pts";
-    let fs = fsopen("devpts", FsOpenFlags::FSOPEN_CLOEXEC).step(&step)?;
-    fsconfig_set_flag(&fs, "newinstance").step(&step)?;
-    fsconfig_set_string(&fs, "ptmxmode", "0666").step(&step)?;
-    fsconfig_set_string(&fs, "mode", "0620").step(&step)?;
-    let flags = MountAttrFlags::from_bits_retain((NO_SET_ID | NO_PROGRAMS) as u32);
-    made(fs.as_fd(), Path::new("/dev/pts"), flags, &step)
+    let fs = fsopen("devpts", FsOpenFlags::FSOPEN_CLOEXEC).step(step)?;
+    fsconfig_set_flag(&fs, "newinstance").step(step)?;
+    fsconfig_set_string(&fs, "ptmxmode", "0666").step(step)?;
+    fsconfig_set_string(&fs, "mode", "0620").step(step)?;
+    made(fs.as_fd(), NO_SET_ID | NO_PROGRAMS, step)
 }
 
-fn made(fs: BorrowedFd<'_>, to: &Path, flags: MountAttrFlags, step: impl Display) -> Result<Source, Fault> {
-    fsconfig_create(fs).step(&step)?;
-    let mount = fsmount(fs, FsMountFlags::FSMOUNT_CLOEXEC, flags).step(&step)?;
-    Ok(Source::Mount { mount, to: to.to_owned(), is_dir: true })
-}
-
-fn is_dir(mount: &OwnedFd) -> Result<bool, Fault> {
-    let about = rustix::fs::fstat(mount).step("looking at a mount")?;
-    Ok(rustix::fs::FileType::from_raw_mode(about.st_mode) == rustix::fs::FileType::Directory)
+fn made(fs: BorrowedFd<'_>, attributes: u64, step: &str) -> Result<OwnedFd, Fault> {
+    fsconfig_create(fs).step(step)?;
+    // The same bits, in the 32 of them that this call takes.
+    let attributes = MountAttrFlags::from_bits_retain(attributes as u32);
+    fsmount(fs, FsMountFlags::FSMOUNT_CLOEXEC, attributes).step(step)
 }

@@ -78,6 +78,9 @@ const SETTINGS: &[&str] = &[
     "xml",
 ];
 
+/// Folders of `/etc` with hundreds of links in them and no secret: seen as they are now, instead of copied.
+const LIVE: [&str; 2] = ["alternatives", "ssl/certs"];
+
 /// Never, though below something listed above.
 const PRIVATE: [&str; 3] = ["ssl/private", "apt/auth.conf", "apt/auth.conf.d"];
 
@@ -87,7 +90,9 @@ const SETTING_LIMIT_BYTES: u64 = 4 * 1024 * 1024;
 /// What lies at the root, and the shared `/etc`.
 #[derive(Debug, Clone)]
 pub(crate) struct Stack {
-    folders: Vec<PathBuf>,
+    /// On the host, and below the new root; later ones lie over earlier ones.
+    folders: Vec<(PathBuf, PathBuf)>,
+    /// Below the new root, and where it points.
     links: Vec<(PathBuf, PathBuf)>,
     stacks: PathBuf,
     etc: PathBuf,
@@ -99,21 +104,26 @@ impl Stack {
         let (mut folders, mut links) = (Vec::new(), Vec::new());
         for path in SYSTEM.map(PathBuf::from) {
             if let Ok(target) = fs::read_link(&path) {
-                links.push((path, target));
+                links.push((inside(&path), target));
             } else if path.is_dir() {
-                folders.push(path);
+                folders.push((path.clone(), inside(&path)));
             }
         }
         let mut stack = Self { folders, links, stacks: stacks.to_owned(), etc: PathBuf::new() };
         stack.refresh()?;
+        stack.folders.push((stack.etc.clone(), "etc".into()));
+        for live in LIVE.map(|name| Path::new("/etc").join(name)).into_iter().filter(|path| path.is_dir()) {
+            stack.folders.push((live.clone(), inside(&live)));
+        }
         Ok(stack)
     }
 
-    /// Makes a new `/etc` if the host's has changed (`apt upgrade`, another resolver): dynos that run keep the old one.
-    pub(crate) fn refresh(&mut self) -> Result<(), Fault> {
+    /// Has the host's `/etc` changed (`apt upgrade`, another resolver)? Then a new one is made; dynos that run keep the
+    /// old one.
+    pub(crate) fn refresh(&mut self) -> Result<bool, Fault> {
         let etc = self.stacks.join(format!("etc-{:016x}", fingerprint()));
         if etc == self.etc {
-            return Ok(());
+            return Ok(false);
         }
         if !etc.is_dir() {
             // Two keepers may come to it at the same moment: each makes its own, the first one counts.
@@ -124,24 +134,26 @@ impl Stack {
                 etc.is_dir().then_some(()).ok_or(error).step("copying the needed part of /etc")?;
             }
         }
+        for (from, _) in self.folders.iter_mut().filter(|(from, _)| *from == self.etc) {
+            from.clone_from(&etc);
+        }
         self.etc = etc;
-        Ok(())
+        Ok(true)
     }
 
-    /// To be bound at the same place.
-    pub(super) fn folders(&self) -> &[PathBuf] {
+    /// To be bound: what, and where below the root.
+    pub(super) fn folders(&self) -> &[(PathBuf, PathBuf)] {
         &self.folders
     }
 
-    /// To be made: link and target.
+    /// To be made: the link below the root, and its target.
     pub(super) fn links(&self) -> &[(PathBuf, PathBuf)] {
         &self.links
     }
+}
 
-    /// To be bound at `/etc`.
-    pub(crate) fn etc(&self) -> &Path {
-        &self.etc
-    }
+fn inside(path: &Path) -> PathBuf {
+    path.strip_prefix("/").unwrap_or(path).to_owned()
 }
 
 /// Changes when a listed file or folder is replaced, or a folder's entries change.
@@ -194,6 +206,9 @@ fn copy(from: &Path, name: &Path, to: &Path) -> io::Result<()> {
     }
     if about.is_dir() && about.mode() & 0o005 == 0o005 {
         fs::create_dir(&target)?;
+        if LIVE.iter().any(|live| Path::new(live) == name) {
+            return Ok(());
+        }
         for entry in fs::read_dir(&source)? {
             copy(from, &name.join(entry?.file_name()), to)?;
         }

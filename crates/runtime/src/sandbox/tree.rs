@@ -1,5 +1,8 @@
-//! The file tree that a dyno sees. Everything from the host is taken first; then the host is left behind for good, and
-//! only then are things put in place: no link inside the new tree can lead a mount or a file back out.
+//! The file tree that a dyno sees.
+//!
+//! What all dynos have in common is raised ahead of need, on a staging folder. When the dyno is known, everything that it
+//! wants from the host is taken first; then the host is left behind for good, and only then are those things put in
+//! place: no link inside a slug can lead a mount or a file back out.
 
 use super::fault::{Fault, Step};
 use super::source::{self, Source};
@@ -7,69 +10,109 @@ use super::{Ground, Job};
 use crate::sys;
 use rustix::fs::CWD;
 use rustix::mount::{MountPropagationFlags, MoveMountFlags, UnmountFlags, mount_change, move_mount, unmount};
+use rustix::process::{chdir, pivot_root};
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, ErrorKind, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, symlink};
 use std::path::Path;
 
 /// The root itself holds folders and small files only.
 const ROOT_SIZE_BYTES: u64 = 4 * 1024 * 1024;
 
+/// Folders of the root, parents first.
+const FOLDERS: [&str; 17] = [
+    "app",
+    "dev",
+    "dev/pts",
+    "dev/shm",
+    "etc",
+    "home",
+    "proc",
+    "run",
+    "sys",
+    "sys/fs",
+    "sys/fs/cgroup",
+    "sys/fs/cgroup/memory",
+    "tmp",
+    "usr",
+    "var",
+    "var/tmp",
+    FILES,
+];
+
 /// Devices that every program may expect.
 const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
 
-/// Links below `/dev`.
-const DEVICE_LINKS: [(&str, &str); 5] = [
-    ("/dev/fd", "/proc/self/fd"),
-    ("/dev/stdin", "/proc/self/fd/0"),
-    ("/dev/stdout", "/proc/self/fd/1"),
-    ("/dev/stderr", "/proc/self/fd/2"),
-    ("/dev/ptmx", "pts/ptmx"),
+/// Other links: name and target.
+const LINKS: [(&str, &str); 6] = [
+    ("dev/fd", "/proc/self/fd"),
+    ("dev/stdin", "/proc/self/fd/0"),
+    ("dev/stdout", "/proc/self/fd/1"),
+    ("dev/stderr", "/proc/self/fd/2"),
+    ("dev/ptmx", "pts/ptmx"),
+    ("var/run", "/run"),
 ];
 
 /// Where contents of [`model::mount::Mount::File`] wait to be bound over their places.
-const FILES: &str = "/.files";
+const FILES: &str = ".files";
 
-/// Replaces this process's view of the file system by the dyno's.
-pub(super) fn build(ground: &Ground, job: &Job, host_name: &str) -> Result<(), Fault> {
-    // Only now, so that it shows what the host has mounted until now.
-    sys::unshare(libc::CLONE_NEWNS).step("making a mount namespace")?;
-    let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
-    mount_change("/", private).step("separating mounts from the host's")?;
-    let sources = take(ground, job, host_name)?;
-    let root = source::tmpfs(Path::new("/"), ROOT_SIZE_BYTES, "0755")?;
-    leave_host(&root, &ground.staging)?;
-    skeleton(ground).step("making the folders of the sandbox")?;
-    for (number, source) in sources.into_iter().enumerate() {
-        place(source, number)?;
-    }
-    let Source::Mount { mount, .. } = root else { return Ok(()) };
-    sys::set_one_mount_attributes(mount.as_fd(), libc::MOUNT_ATTR_RDONLY).step("sealing the root")
+/// The file by which the language packs size themselves.
+const MEMORY_LIMIT: &str = "/sys/fs/cgroup/memory/memory.limit_in_bytes";
+
+/// The common part of the tree, standing on the staging folder, which is the present folder of this process.
+pub(super) struct Tree {
+    root: OwnedFd,
 }
 
-/// Everything that has to be there before the host goes out of sight, in the order in which it is laid down.
-fn take(ground: &Ground, job: &Job, host_name: &str) -> Result<Vec<Source>, Fault> {
-    let mut sources = Vec::new();
-    for dir in ground.stack.folders() {
-        sources.push(source::bind_read_only(dir, dir)?);
+impl Tree {
+    /// Raises it, in a mount namespace of its own.
+    pub(super) fn raise(ground: &Ground) -> Result<Self, Fault> {
+        sys::unshare(libc::CLONE_NEWNS).step("making a mount namespace")?;
+        // What the host unmounts meanwhile goes here too; nothing that is mounted here is seen there.
+        let downstream = MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC;
+        mount_change("/", downstream).step("separating mounts from the host's")?;
+        let root = source::tmpfs(ROOT_SIZE_BYTES, "0755")?;
+        attach(&root, &ground.staging).step("mounting the root")?;
+        chdir(&ground.staging).step("entering the root")?;
+        skeleton(ground).step("making the folders of the sandbox")?;
+        for (from, to) in ground.stack.folders() {
+            put(&source::bind_read_only(from)?, Path::new(to))?;
+        }
+        for device in DEVICES {
+            let place = Path::new("dev").join(device);
+            OpenOptions::new().write(true).create_new(true).open(&place).step("making a device's place")?;
+            put(&source::device(&Path::new("/").join(&place))?, &place)?;
+        }
+        put(&source::proc()?, Path::new("proc"))?;
+        put(&source::terminals()?, Path::new("dev/pts"))?;
+        Ok(Self { root })
     }
-    sources.push(source::bind_read_only(&job.etc, Path::new("/etc"))?);
-    sources.push(source::proc()?);
-    for device in DEVICES {
-        sources.push(source::device(device)?);
+
+    /// Completes it for one dyno, and makes it all that this process sees.
+    pub(super) fn complete(self, ground: &Ground, job: &Job, host_name: &str) -> Result<(), Fault> {
+        let sources = take(ground, job, host_name)?;
+        // The old root comes to lie over the new one, and goes.
+        pivot_root(".", ".").step("changing the root")?;
+        unmount(".", UnmountFlags::DETACH).step("leaving the host's files")?;
+        chdir("/").step("entering the root")?;
+        for (number, (to, source)) in sources.into_iter().enumerate() {
+            place(&to, source, number)?;
+        }
+        sys::set_one_mount_attributes(self.root.as_fd(), libc::MOUNT_ATTR_RDONLY).step("sealing the root")
     }
-    sources.push(source::terminals()?);
-    sources.push(source::tmpfs(Path::new("/dev/shm"), job.spec.limits.memory_bytes / 2, "1777")?);
-    for place in ["/tmp", "/var/tmp"] {
-        sources.push(source::bind(&job.tmp, Path::new(place), 0)?);
-    }
-    sources.push(Source::File { to: "/etc/hosts".into(), contents: hosts(host_name) });
-    sources.push(Source::File {
-        // The language packs size themselves by this file.
-        to: "/sys/fs/cgroup/memory/memory.limit_in_bytes".into(),
-        contents: format!("{}\n", job.spec.limits.memory_bytes),
-    });
+}
+
+/// What this dyno has of its own, in the order in which it is laid down, while the host is still in sight.
+fn take<'a>(ground: &Ground, job: &'a Job, host_name: &str) -> Result<Vec<(&'a Path, Source)>, Fault> {
+    let limit = job.spec.limits.memory_bytes;
+    let mut sources = vec![
+        (Path::new("/tmp"), Source::Mount(source::bind(&job.tmp)?)),
+        (Path::new("/var/tmp"), Source::Mount(source::bind(&job.tmp)?)),
+        (Path::new("/dev/shm"), Source::Mount(source::tmpfs(limit / 2, "1777")?)),
+        (Path::new("/etc/hosts"), Source::File(hosts(host_name))),
+        (Path::new(MEMORY_LIMIT), Source::File(format!("{limit}\n"))),
+    ];
     for mount in &job.spec.mounts {
         sources.push(Source::of(mount, ground.user.is_some())?);
     }
@@ -80,45 +123,43 @@ fn hosts(host_name: &str) -> String {
     format!("127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n127.0.1.1 {host_name}\n")
 }
 
-/// Makes the new root the only root.
-fn leave_host(root: &Source, staging: &Path) -> Result<(), Fault> {
-    let Source::Mount { mount, .. } = root else { return Ok(()) };
-    move_mount(mount.as_fd(), "", CWD, staging, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH).step("mounting the root")?;
-    rustix::process::chdir(staging).step("entering the root")?;
-    // The old root comes to lie over the new one, and goes.
-    rustix::process::pivot_root(".", ".").step("changing the root")?;
-    unmount(".", UnmountFlags::DETACH).step("leaving the host's files")?;
-    rustix::process::chdir("/").step("entering the root")
-}
-
 fn skeleton(ground: &Ground) -> io::Result<()> {
-    for dir in ["/dev", "/var", "/run", "/app", "/home", FILES] {
-        make_dir(Path::new(dir))?;
+    for folder in FOLDERS {
+        DirBuilder::new().mode(0o755).create(folder)?;
+    }
+    for (_, to) in ground.stack.folders() {
+        make_dir(to)?;
     }
     for (link, target) in ground.stack.links() {
         symlink(target, link)?;
     }
-    for (link, target) in DEVICE_LINKS {
-        symlink(target, link)?;
-    }
-    symlink("/run", "/var/run")
+    LINKS.iter().try_for_each(|(link, target)| symlink(target, link))
 }
 
-fn place(source: Source, number: usize) -> Result<(), Fault> {
+fn place(to: &Path, source: Source, number: usize) -> Result<(), Fault> {
     match source {
-        Source::Mount { mount, to, is_dir } => {
+        Source::Mount(mount) => {
             let step = format_args!("mounting at {}", to.display());
-            make_place(&to, is_dir).step(&step)?;
-            move_mount(mount.as_fd(), "", CWD, &to, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH).step(&step)
+            make_place(to, source::is_dir(&mount)?).step(step)?;
+            put(&mount, to)
         }
-        Source::File { to, contents } => {
+        Source::File(contents) => {
             let step = format_args!("writing {}", to.display());
-            let file = Path::new(FILES).join(number.to_string());
-            let mut open = OpenOptions::new().write(true).create_new(true).mode(0o444).open(&file).step(&step)?;
-            open.write_all(contents.as_bytes()).step(&step)?;
-            place(source::bind_read_only(&file, &to)?, number)
+            let file = Path::new("/").join(FILES).join(number.to_string());
+            let mut open = OpenOptions::new().write(true).create_new(true).mode(0o444).open(&file).step(step)?;
+            open.write_all(contents.as_bytes()).step(step)?;
+            make_place(to, false).step(step)?;
+            put(&source::bind_read_only(&file)?, to)
         }
     }
+}
+
+fn put(mount: &OwnedFd, to: &Path) -> Result<(), Fault> {
+    attach(mount, to).step(format_args!("mounting at {}", to.display()))
+}
+
+fn attach(mount: &OwnedFd, to: &Path) -> io::Result<()> {
+    Ok(move_mount(mount, "", CWD, to, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?)
 }
 
 /// The folder or empty file that a mount will cover, with the folders above it.
@@ -126,11 +167,11 @@ fn make_place(path: &Path, is_dir: bool) -> io::Result<()> {
     if fs::metadata(path).is_ok_and(|about| about.is_dir() == is_dir) {
         return Ok(());
     }
-    if let Some(parent) = path.parent() {
-        make_dir(parent)?;
-    }
     if is_dir {
         return make_dir(path);
+    }
+    if let Some(parent) = path.parent() {
+        make_dir(parent)?;
     }
     OpenOptions::new().write(true).create(true).truncate(false).mode(0o644).open(path).map(drop)
 }
