@@ -75,7 +75,7 @@ impl Cache {
         let index = read(dir).filter(|index| index.key == key);
         let index = index.unwrap_or_else(|| Index { key: key.to_owned(), ..Index::default() });
         let cache = Self { dir: dir.to_owned(), owner, build: build.to_owned(), index, fresh: Vec::new() };
-        tree::remove_later(cache.leftovers()?);
+        tree::remove_later(cache.leftovers(|name| !name.starts_with(build))?);
         for folder in [cache.changes(), cache.work(), cache.empty()] {
             tree::make_folder(&folder, owner)?;
         }
@@ -123,7 +123,8 @@ impl Cache {
         if self.index.layers.len() > LAYER_LIMIT {
             self.join_layers()?;
         }
-        self.index.kept.splice(0..0, self.fresh.drain(..).rev());
+        let fresh = std::mem::take(&mut self.fresh);
+        self.index.kept.splice(0..0, fresh);
         self.drop_old_versions();
         // The folders must be on the disk before the index names them.
         rustix::fs::syncfs(File::open(&self.dir)?)?;
@@ -148,8 +149,8 @@ impl Cache {
         });
     }
 
-    /// Everything that the index does not name.
-    fn leftovers(&self) -> io::Result<Vec<PathBuf>> {
+    /// What the index does not name, of the folders whose names are `wanted`.
+    fn leftovers(&self, wanted: impl Fn(&str) -> bool) -> io::Result<Vec<PathBuf>> {
         let kept = self.index.kept.iter().flat_map(|kept| [kept.folder.clone(), format!("{}.{FRAME}", kept.folder)]);
         let named: BTreeSet<String> = self.index.layers.iter().cloned().chain(kept).collect();
         let mut left = Vec::new();
@@ -157,8 +158,7 @@ impl Cache {
             let child = child?;
             let name = child.file_name();
             let name = name.to_string_lossy();
-            let mine = *name == *INDEX || *name == *EMPTY || name.starts_with(&self.build);
-            if !mine && !named.contains(&*name) {
+            if *name != *INDEX && *name != *EMPTY && wanted(&name) && !named.contains(&*name) {
                 left.push(child.path());
             }
         }
@@ -175,6 +175,16 @@ impl Cache {
 
     fn empty(&self) -> PathBuf {
         self.dir.join(EMPTY)
+    }
+}
+
+/// What a build did not commit goes with it; if that fails, the next build sweeps it out.
+impl Drop for Cache {
+    fn drop(&mut self) {
+        match self.leftovers(|name| name.starts_with(&self.build)) {
+            Ok(left) => tree::remove_later(left),
+            Err(error) => tracing::warn!(cache = %self.dir.display(), %error, "A build cache could not be swept"),
+        }
     }
 }
 

@@ -46,7 +46,7 @@ pub(crate) fn copy(from: &Path, to: &Path, owner: Option<Owner>) -> io::Result<(
     Ok(())
 }
 
-/// Removes a folder and all below it; nothing there is fine.
+/// Removes a folder and all below it, or a file; nothing there is fine.
 ///
 /// A sandbox may leave folders without permission bits behind, and so does overlayfs: they are opened up first.
 ///
@@ -55,6 +55,7 @@ pub(crate) fn copy(from: &Path, to: &Path, owner: Option<Owner>) -> io::Result<(
 pub fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_dir_all(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => fs::remove_file(path),
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             open_up(path)?;
             fs::remove_dir_all(path)
@@ -74,15 +75,19 @@ fn open_up(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Removes folders in the background, so that nobody waits for many small files.
+/// Removes folders and files in the background, so that nobody waits for many small files.
 pub(crate) fn remove_later(paths: Vec<PathBuf>) {
-    drop(tokio::task::spawn_blocking(move || {
+    let work = move || {
         for path in paths {
             if let Err(error) = remove(&path) {
-                tracing::warn!(path = %path.display(), %error, "Could not remove a folder that is no longer used");
+                tracing::warn!(path = %path.display(), %error, "Could not remove what is no longer used");
             }
         }
-    }));
+    };
+    match tokio::runtime::Handle::try_current() {
+        Ok(runtime) => drop(runtime.spawn_blocking(work)),
+        Err(_) => work(),
+    }
 }
 
 /// Is there nothing in this folder?

@@ -166,6 +166,21 @@ async fn the_cache_is_kept_on_success_only_and_belongs_to_its_packs() {
     done.says("deep");
     let index = std::fs::read_to_string(shop.cache_dir().join("index.json")).unwrap();
     assert!(index.matches(".changes").count() <= 8, "{index}");
+    // A failed build leaves nothing behind.
+    let before = index;
+    shop.build(&["pack"], &[("do", "echo x >$1/x; exit 1")]).await.failure();
+    let left = || {
+        std::fs::read_dir(shop.cache_dir()).unwrap().filter(|child| {
+            let name = child.as_ref().unwrap().file_name().into_string().unwrap();
+            !["index.json", "empty"].contains(&name.as_str()) && !before.contains(&name)
+        })
+    };
+    let swept = async {
+        while left().count() > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(10), swept).await.expect("leftovers were not removed");
     builder::purge(&shop.cache_dir()).unwrap();
     shop.build(&["pack"], &[("do", ":")]).await.says("before: \n");
 }

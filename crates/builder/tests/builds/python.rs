@@ -81,8 +81,6 @@ async fn other_files_that_name_dependencies() {
     shop.build(&[], &[("uv.lock", ""), ("pyproject.toml", project)]).await.says("uv is not installed on this server");
     shop.build(&[], &[("pyproject.toml", "[")]).await.says("not valid TOML");
     shop.build(&[], &[("manage.py", "")]).await.says("add a requirements.txt");
-    let done = shop.build(&[], &[("requirements.txt", "no-such-package-of-that-name==9\n")]).await;
-    done.says(" !     Push rejected, failed to compile Python app.");
 }
 
 #[tokio::test]
