@@ -17,7 +17,7 @@ use crate::wire::FromKeeper;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Signal, WaitOptions, setsid, waitpid};
 use std::fs::{DirBuilder, File, Permissions, set_permissions};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 
@@ -43,7 +43,8 @@ fn live(mut nest: Nest, serve: UnixStream, lock: File) -> io::Result<()> {
         return Ok(());
     };
     // A moment or weeks later: the host may have mounted things, or have another resolver.
-    if !egg.as_ref().is_ok_and(Egg::is_fresh) | nest.ground.stack.refresh().unwrap_or(false) {
+    let is_fresh = egg.as_mut().is_ok_and(|egg| egg.mounts.is_fresh());
+    if nest.ground.stack.refresh().unwrap_or(false) || !is_fresh {
         egg.map(Egg::discard).ok();
         (egg, (serve, lock)) = Egg::lay(&nest, (serve, lock));
     }
@@ -68,8 +69,28 @@ fn live(mut nest: Nest, serve: UnixStream, lock: File) -> io::Result<()> {
 struct Egg {
     cgroup: Cgroup,
     sandbox: Sandbox,
-    /// The host's mount table as it was.
-    mounts: File,
+    mounts: MountTable,
+}
+
+/// The host's mounts, as the sandbox knows them.
+struct MountTable {
+    file: File,
+    text: Vec<u8>,
+}
+
+impl MountTable {
+    fn read() -> io::Result<Self> {
+        let mut file = File::open("/proc/self/mountinfo")?;
+        let mut text = Vec::new();
+        file.read_to_end(&mut text)?;
+        Ok(Self { file, text })
+    }
+
+    /// The kernel marks the file at every change. Many undo themselves at once: programs make a mount for a moment.
+    fn is_fresh(&mut self) -> bool {
+        let mut changed = [PollFd::new(&self.file, PollFlags::PRI)];
+        poll(&mut changed, Some(&timespec(0))) == Ok(0) || Self::read().is_ok_and(|now| now.text == self.text)
+    }
 }
 
 impl Egg {
@@ -78,7 +99,7 @@ impl Egg {
             Ok(cgroup) => cgroup,
             Err(error) => return (Err(format!("making a cgroup: {error}")), own),
         };
-        let mounts = match File::open("/proc/self/mountinfo") {
+        let mounts = match MountTable::read() {
             Ok(mounts) => mounts,
             Err(error) => return (Err(format!("reading /proc/self/mountinfo: {error}")), own),
         };
@@ -89,12 +110,6 @@ impl Egg {
                 (Err(fault.to_string()), own)
             }
         }
-    }
-
-    /// Is the host's mount table still the one that the sandbox knows? The kernel marks the file when it changes.
-    fn is_fresh(&self) -> bool {
-        let mut changed = [PollFd::new(&self.mounts, PollFlags::PRI)];
-        poll(&mut changed, Some(&timespec(0))) == Ok(0)
     }
 
     fn discard(self) {
