@@ -251,7 +251,10 @@ async fn nginx(
     let child = Command::new(program).arg("-p").arg(dir).arg("-c").arg(&path).stderr(Stdio::inherit()).spawn()?;
     let child = Running(child);
     for _ in 0..500 {
-        if tokio::net::TcpStream::connect(addr).await.is_ok() {
+        // The master listens before it has all its workers.
+        let workers = family(child.0.id()).len() - 1;
+        let wanted = if name == "upstream" { 1 } else { THREADS };
+        if workers == wanted && tokio::net::TcpStream::connect(addr).await.is_ok() {
             return Ok((addr, child));
         }
         tokio::time::sleep(Duration::from_millis(10)).await;

@@ -9,6 +9,9 @@ pub(crate) struct Chance(Cell<u64>);
 
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
+/// Where in a UUID's text each of its bytes stands.
+const PLACES: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
+
 impl Chance {
     pub(crate) fn new(world: &dyn World) -> Self {
         let mut seed = [0; 8];
@@ -36,14 +39,10 @@ impl Chance {
         let high = self.next() & !0xf000 | 0x4000;
         let low = self.next() & !(0xc000 << 48) | (0x8000 << 48);
         let mut text = [b'-'; 36];
-        let mut nibble = 0;
-        for (at, place) in text.iter_mut().enumerate() {
-            if matches!(at, 8 | 13 | 18 | 23) {
-                continue;
-            }
-            let half = if nibble < 16 { high } else { low };
-            *place = HEX[(half >> (60 - 4 * (nibble % 16))) as usize & 0xf];
-            nibble += 1;
+        let bytes = high.to_be_bytes().into_iter().chain(low.to_be_bytes());
+        for (place, byte) in PLACES.into_iter().zip(bytes) {
+            text[place] = HEX[usize::from(byte >> 4)];
+            text[place + 1] = HEX[usize::from(byte & 0xf)];
         }
         text
     }

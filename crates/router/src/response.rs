@@ -59,7 +59,7 @@ struct Seen<'a> {
 /// Takes a complete head out of what was read; `None`: there is more to read. Bytes before `scanned` were looked at.
 pub(crate) fn take_head(buffer: &mut BytesMut, scanned: &mut usize) -> Option<Bytes> {
     let start = scanned.saturating_sub(3);
-    let end = buffer[start..].iter().enumerate().filter(|(_, byte)| **byte == b'\n').find_map(|(at, _)| {
+    let end = memchr::memchr_iter(b'\n', &buffer[start..]).find_map(|at| {
         let rest = &buffer[start + at + 1..];
         let end = if rest.starts_with(b"\r\n") { 2 } else { usize::from(rest.starts_with(b"\n")) };
         (end > 0).then_some(start + at + 1 + end)
