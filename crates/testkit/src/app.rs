@@ -1,5 +1,6 @@
 //! One app, as its owner and its visitors use it.
 
+use crate::address::path_of;
 use crate::flow::Flow;
 use crate::http::Answer;
 use crate::within;
@@ -120,8 +121,7 @@ impl<'f> App<'f> {
     /// The last lines of the log.
     pub async fn logs(&self) -> String {
         let session = self.call("POST", "/log-sessions", Some(&json!({ "lines": 1500, "tail": false }))).await;
-        let url = session.json()["logplex_url"].as_str().unwrap().to_owned();
-        self.flow.raw("GET", path_of(&url), &[], Bytes::new()).await.text()
+        self.flow.read_address(&session.json()["logplex_url"]).await.text()
     }
 
     /// Waits until the log, old lines included, has a line with these words; that line.
@@ -130,7 +130,7 @@ impl<'f> App<'f> {
     /// When it does not come.
     pub async fn log_says(&self, words: &str) -> String {
         let session = self.call("POST", "/log-sessions", Some(&json!({ "lines": 1500, "tail": true }))).await;
-        let url = session.json()["logplex_url"].as_str().unwrap().to_owned();
+        let url = session.json()["logplex_url"].take();
         let mut said = String::new();
         let found = async {
             let stream = TcpStream::connect(self.flow.api).await.unwrap();
@@ -162,12 +162,6 @@ impl<'f> App<'f> {
         assert_eq!(answer.status, 201, "{}", answer.text());
         answer.json()["name"].as_str().unwrap().to_owned()
     }
-}
-
-/// The path of an address that the API gave.
-fn path_of(url: &str) -> &str {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    rest.find('/').map_or("/", |at| &rest[at..])
 }
 
 impl App<'_> {

@@ -1,6 +1,7 @@
 //! One running Flowline.
 
 use crate::app::App;
+use crate::disk::Disk;
 use crate::http::{Answer, once, request};
 use crate::within;
 use base64::Engine;
@@ -32,6 +33,8 @@ impl Start {
 /// A running Flowline on a data folder of its own. Everything ends when it is dropped.
 pub struct Flow {
     start: Start,
+    // Before the folder: what is mounted there goes first.
+    pub(crate) disk: Option<Disk>,
     dir: TempDir,
     serve: Option<Child>,
     /// Where the API listens.
@@ -54,11 +57,14 @@ impl Flow {
     /// # Panics
     /// When it does not start.
     pub async fn start(exe: &str) -> Self {
-        let start = Start::of(exe);
         let dir = tempfile::Builder::new().prefix("flowline-").tempdir().unwrap();
+        Self::start_in(Start::of(exe), dir, None).await
+    }
+
+    pub(crate) async fn start_in(start: Start, dir: TempDir, disk: Option<Disk>) -> Self {
         let ready = within("the start of the server", spawn(&start, dir.path(), "127.0.0.1:0", "127.0.0.1:0")).await;
         let token = std::fs::read_to_string(dir.path().join("admin.token")).unwrap().trim().to_owned();
-        Self { start, dir, serve: Some(ready.child), api: ready.api, apps: ready.apps, token }
+        Self { start, disk, dir, serve: Some(ready.child), api: ready.api, apps: ready.apps, token }
     }
 
     /// The data folder.
@@ -106,7 +112,12 @@ impl Flow {
 
     /// A call of the API as the admin.
     pub async fn call(&self, method: &str, path: &str, body: Option<&serde_json::Value>) -> Answer {
-        let authorization = format!("Bearer {}", self.token);
+        self.call_as(&self.token, method, path, body).await
+    }
+
+    /// A call of the API as whoever has this token.
+    pub async fn call_as(&self, token: &str, method: &str, path: &str, body: Option<&serde_json::Value>) -> Answer {
+        let authorization = format!("Bearer {token}");
         let headers = [
             ("authorization", authorization.as_str()),
             ("accept", "application/vnd.heroku+json; version=3"),

@@ -4,13 +4,17 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends by panicking")]
 #![allow(clippy::disallowed_methods, reason = "tests read the environment of the machine they run on")]
 
+mod account;
+mod address;
 mod app;
+mod disk;
 mod flow;
 mod http;
 mod load;
 mod push;
 mod source;
 
+pub use address::path_of;
 pub use app::App;
 pub use flow::{Flow, Start};
 pub use http::{Answer, Client};

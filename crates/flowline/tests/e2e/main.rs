@@ -3,11 +3,13 @@
 
 mod bad_input;
 mod deploy_under_load;
+mod gate;
 mod languages;
 mod one_off;
 mod push;
 mod release;
 mod scale;
+mod schema;
 mod survive;
 
 use testkit::Flow;

@@ -167,7 +167,7 @@ async fn builds_by_api_from_an_uploaded_archive() {
 }
 
 /// A gzipped tar with these files.
-fn archive(files: &[(&str, &str)]) -> bytes::Bytes {
+pub(crate) fn archive(files: &[(&str, &str)]) -> bytes::Bytes {
     let gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     let mut tar = tar::Builder::new(gzip);
     for (path, text) in files {

@@ -1,0 +1,250 @@
+//! The one gate: every route of the list, for nobody, for somebody with a wrong token, for a stranger, for the owner.
+
+use crate::flow;
+use api::routes::{Access, ROUTES, Route};
+use bytes::Bytes;
+use serde_json::{Value, json};
+use testkit::{Answer, App, Flow, Source, path_of};
+
+/// A secret of nothing, as long as the true ones.
+const WRONG: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+
+/// An app with one of everything, and what nobody else may read of it.
+struct Shop {
+    build: String,
+    slug: String,
+    release: String,
+    source: Value,
+    secrets: Vec<String>,
+}
+
+impl Shop {
+    async fn open(flow: &Flow, app: &App<'_>) -> Self {
+        app.config(json!({ "PASSWORD": "correct horse battery" })).await;
+        let release = Source::answering("one").with("Procfile", "web: python3 server.py\nrelease: echo done\n");
+        app.push(release).await.released("v4");
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let (build, release) = (app.read("/builds").await[0].clone(), app.latest_release().await);
+        let source = flow.post("/sources", &json!({})).await.json()["source_blob"]["put_url"].take();
+        assert_eq!(flow.upload(&source, Bytes::from_static(b"some code")).await.status, 200);
+        let (build, slug, release) = (text(&build["id"]), text(&release["slug"]["id"]), text(&release["id"]));
+        let id = text(&app.read("").await["id"]);
+        let plain = ["correct horse battery", "some code", "admin@localhost"].map(str::to_owned);
+        let secrets = [plain.to_vec(), vec![build.clone(), slug.clone(), release.clone(), id]].concat();
+        Self { build, slug, release, source, secrets }
+    }
+
+    /// A route's path with everything in it but the secret.
+    fn path(&self, route: &Route, app: &str) -> String {
+        let session = "01234567-89ab-cdef-0123-456789abcdef";
+        let source = path_of(&self.source).split('/').nth(2).unwrap();
+        [
+            ("{app}", app),
+            ("{repository}", &format!("{app}.git")),
+            ("{build}", &self.build),
+            ("{slug}", &self.slug),
+            // As the owner would write it in one place, and by its id in the other.
+            ("{release}", if route.access == Access::Signed { &self.release } else { "4" }),
+            ("{type}", "web"),
+            ("{dyno}", "web.1"),
+            ("{source}", source),
+            ("{session}", session),
+            ("{secret}", WRONG),
+        ]
+        .iter()
+        .fold(route.path.to_owned(), |path, (name, value)| path.replace(name, value))
+    }
+
+    /// Nothing of the owner's stands in an answer.
+    fn is_not_in(&self, answer: &Answer, what: &str) {
+        let said = format!("{:?} {}", answer.headers, answer.text());
+        for secret in &self.secrets {
+            assert!(!said.contains(secret), "{what} gives `{secret}` away: {said}");
+        }
+    }
+}
+
+/// What an API client sends with every call.
+async fn ask(flow: &Flow, route: &Route, path: &str, authorization: Option<&str>) -> Answer {
+    let mut headers = vec![("content-type", "application/json")];
+    headers.extend(authorization.map(|value| ("authorization", value)));
+    let body = if route.method == "GET" || route.method == "DELETE" { "" } else { "{}" };
+    flow.raw(route.method.as_str(), path, &headers, Bytes::from_static(body.as_bytes())).await
+}
+
+/// The routes for accounts and apps: those that begin with a token.
+fn with_token() -> impl Iterator<Item = &'static Route> {
+    ROUTES.iter().filter(|route| match route.access {
+        Access::Account | Access::Free | Access::App(_) => true,
+        Access::Signed | Access::Git => false,
+    })
+}
+
+fn about_an_app() -> impl Iterator<Item = &'static Route> {
+    ROUTES.iter().filter(|route| route.access.right().is_some())
+}
+
+fn of(access: Access) -> impl Iterator<Item = &'static Route> {
+    ROUTES.iter().filter(move |route| route.access == access)
+}
+
+/// Everything that a route could have changed.
+async fn state(app: &App<'_>) -> Value {
+    let mut parts = vec![app.read("").await];
+    for path in ["/config-vars", "/builds", "/releases", "/formation"] {
+        parts.push(app.read(path).await);
+    }
+    let dynos = app.read("/dynos").await;
+    parts.push(dynos.as_array().unwrap().iter().map(|dyno| dyno["id"].clone()).collect());
+    Value::Array(parts)
+}
+
+#[tokio::test]
+async fn api_2_without_a_good_token_every_route_is_401_and_changes_nothing() {
+    let flow = flow().await;
+    let app = flow.app("shop").await;
+    let shop = Shop::open(&flow, &app).await;
+    let before = state(&app).await;
+    let wrong =
+        [None, Some("Bearer wrong"), Some("Bearer "), Some("Basic Ondyb25n"), Some("Digest x"), Some("nonsense")];
+    for route in with_token() {
+        for authorization in wrong {
+            let what = format!("{} {} with {authorization:?}", route.method, route.path);
+            let answer = ask(&flow, route, &shop.path(route, "shop"), authorization).await;
+            assert_eq!((answer.status.as_u16(), answer.json()["id"].as_str()), (401, Some("unauthorized")), "{what}");
+            shop.is_not_in(&answer, &what);
+        }
+    }
+    assert_eq!(state(&app).await, before);
+}
+
+#[tokio::test]
+async fn cli_21_for_a_stranger_an_app_is_not_there_at_all() {
+    let flow = flow().await;
+    let app = flow.app("shop").await;
+    let shop = Shop::open(&flow, &app).await;
+    let before = state(&app).await;
+    let stranger = format!("Bearer {}", flow.account("stranger@example.org").await);
+    let id = before[0]["id"].as_str().unwrap();
+    for route in about_an_app() {
+        let what = format!("{} {}", route.method, route.path);
+        let nothing = ask(&flow, route, &shop.path(route, "no-such-app"), Some(&stranger)).await;
+        for name in ["shop", id] {
+            let answer = ask(&flow, route, &shop.path(route, name), Some(&stranger)).await;
+            assert_eq!(answer.status, 404, "{what}");
+            assert_eq!(answer.body, nothing.body, "{what} differs from an app that is not there");
+            let names = |answer: &Answer| answer.headers.keys().cloned().collect::<Vec<_>>();
+            assert_eq!(names(&answer), names(&nothing), "{what}");
+            shop.is_not_in(&answer, &what);
+        }
+    }
+    assert_eq!(state(&app).await, before);
+    assert_eq!(app.get("/").await.text(), "one");
+}
+
+#[tokio::test]
+async fn a_stranger_has_a_world_of_their_own() {
+    let flow = flow().await;
+    let app = flow.app("shop").await;
+    let shop = Shop::open(&flow, &app).await;
+    let token = flow.account("stranger@example.org").await;
+    let theirs = format!("Bearer {token}");
+    for route in with_token().filter(|route| route.access.right().is_none()) {
+        let what = format!("{} {}", route.method, route.path);
+        let answer = ask(&flow, route, &shop.path(route, "shop"), Some(&theirs)).await;
+        assert!(answer.status.is_success(), "{what}: {}", answer.text());
+        shop.is_not_in(&answer, &what);
+    }
+    let account = flow.call_as(&token, "GET", "/account", None).await.json();
+    assert_eq!(account["email"], "stranger@example.org");
+    let theirs = flow.call_as(&token, "GET", "/apps", None).await.json();
+    assert_eq!(theirs.as_array().unwrap().len(), 1, "the one that POST /apps made: {theirs}");
+    let owner = flow.get("/apps").await.json();
+    assert_eq!((owner.as_array().unwrap().len(), owner[0]["name"].as_str()), (1, Some("shop")));
+    // app_1: a name is taken for everybody, and that is all a stranger learns.
+    let taken = flow.call_as(&token, "POST", "/apps", Some(&json!({ "name": "shop" }))).await;
+    assert_eq!(taken.status, 422, "{}", taken.text());
+    shop.is_not_in(&taken, "a taken name");
+    for (path, body) in [("/releases", json!({ "slug": shop.slug })), ("/releases", json!({ "release": shop.release }))]
+    {
+        let name = theirs[0]["name"].as_str().unwrap();
+        let answer = flow.call_as(&token, "POST", &format!("/apps/{name}{path}"), Some(&body)).await;
+        assert_eq!(answer.status, 404, "bld_15, rls_5: {body}: {}", answer.text());
+    }
+}
+
+#[tokio::test]
+async fn the_owner_passes_every_route() {
+    let flow = flow().await;
+    let app = flow.app("shop").await;
+    let shop = Shop::open(&flow, &app).await;
+    let owner = format!("Bearer {}", flow.token);
+    let destroys = |route: &&Route| route.method == "DELETE" && route.path == "/apps/{app}";
+    let (last, others): (Vec<_>, Vec<_>) = with_token().partition(destroys);
+    assert_eq!(last.len(), 1);
+    for route in others.into_iter().chain(last) {
+        let answer = ask(&flow, route, &shop.path(route, "shop"), Some(&owner)).await;
+        let passed = answer.status.is_success() || matches!(answer.status.as_u16(), 409 | 422);
+        assert!(passed, "{} {}: {} {}", route.method, route.path, answer.status, answer.text());
+    }
+    assert_eq!(app.call("GET", "", None).await.status, 404);
+}
+
+#[tokio::test]
+async fn cli_33_a_signed_address_opens_with_its_own_secret_only() {
+    let flow = flow().await;
+    let app = flow.app("shop").await;
+    let shop = Shop::open(&flow, &app).await;
+    let session = app.call("POST", "/log-sessions", Some(&json!({ "lines": 5 }))).await.json()["logplex_url"].take();
+    let build = app.read("/builds").await[0]["output_stream_url"].take();
+    let slug = app.read(&format!("/slugs/{}", shop.slug)).await["blob"]["url"].take();
+    let release = app.latest_release().await["output_stream_url"].take();
+    let true_ones = [&session, &build, &slug, &release, &shop.source];
+    let owner = format!("Bearer {}", flow.token);
+    for route in of(Access::Signed) {
+        for authorization in [None, Some(owner.as_str())] {
+            let answer = ask(&flow, route, &shop.path(route, "shop"), authorization).await;
+            assert_eq!(answer.status, 404, "{} {}: {}", route.method, route.path, answer.text());
+            shop.is_not_in(&answer, route.path);
+        }
+    }
+    for url in true_ones {
+        let (place, secret) = path_of(url).rsplit_once('/').unwrap();
+        for wrong in [&secret[1..], &format!("{secret}0"), "", &secret.to_uppercase(), "%00", "..%2f"] {
+            let answer = flow.raw("GET", &format!("{place}/{wrong}"), &[], Bytes::new()).await;
+            assert_eq!(answer.status, 404, "{place}/{wrong}");
+        }
+        for other in true_ones.into_iter().filter(|other| *other != url) {
+            let (_, secret) = path_of(other).rsplit_once('/').unwrap();
+            let answer = flow.raw("GET", &format!("{place}/{secret}"), &[], Bytes::new()).await;
+            assert_eq!(answer.status, 404, "the secret of {other} opens {place}");
+        }
+        assert_eq!(flow.read_address(url).await.status, 200, "{url}");
+    }
+}
+
+#[tokio::test]
+async fn git_asks_for_credentials_and_hides_what_is_not_yours() {
+    let flow = flow().await;
+    let app = flow.app("shop").await;
+    let shop = Shop::open(&flow, &app).await;
+    let stranger = format!("Bearer {}", flow.account("stranger@example.org").await);
+    for route in of(Access::Git) {
+        let path = |name: &str| format!("{}?service=git-receive-pack", shop.path(route, name));
+        for authorization in [None, Some("Basic Ondyb25n"), Some("Bearer wrong")] {
+            for name in ["shop", "no-such-app"] {
+                let answer = ask(&flow, route, &path(name), authorization).await;
+                assert_eq!(answer.status, 401, "{} {name} {authorization:?}", route.path);
+                assert!(answer.header("www-authenticate").starts_with("Basic "));
+                shop.is_not_in(&answer, route.path);
+            }
+        }
+        let theirs = ask(&flow, route, &path("shop"), Some(&stranger)).await;
+        let nothing = ask(&flow, route, &path("no-such-app"), Some(&stranger)).await;
+        assert_eq!((theirs.status.as_u16(), &theirs.body), (404, &nothing.body), "{}", route.path);
+        // 415 is git's own: it has passed the gate with something that is no push.
+        let owner = ask(&flow, route, &path("shop"), Some(&flow.basic())).await;
+        assert!(matches!(owner.status.as_u16(), 200 | 415), "{}: {}", route.path, owner.status);
+    }
+    assert_eq!(app.latest_release().await["version"], 4);
+}
