@@ -169,7 +169,8 @@ pub(crate) async fn run(
         Ok(slug) => succeed(control, app, &build, slug).await.map_err(Broken::from),
         Err(broken) => Err(broken),
     };
-    remove(folder).await;
+    // Nobody waits for a folder to be emptied.
+    tokio::spawn(remove(folder));
     match done {
         Ok(created) => {
             let release = created.release.clone();
@@ -245,7 +246,7 @@ async fn make(
     let (lines, mut printed) = mpsc::channel(LINES_WAITING);
     let work = async {
         let built = builder::compile(job, &runner, lines.clone()).await?;
-        let packed = builder::compress(&control.slugs, &built.app_dir, lines).await?;
+        let packed = builder::compress(&control.slugs, &built, lines).await?;
         Ok::<_, Broken>((built, packed))
     };
     let relay = async {

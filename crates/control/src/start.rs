@@ -69,7 +69,7 @@ impl Control {
         })
         .await?;
         let packs = builder::Packs::install(&dir.join("buildpacks"))?;
-        let local = LocalFileSystem::new_with_prefix(dir.join("objects"))?;
+        let local = LocalFileSystem::new_with_prefix(dir.join("objects"))?.with_fsync(true);
         let objects: Arc<dyn object_store::ObjectStore> = Arc::new(local);
         // As root, builds and dynos run as somebody else, who must own their files.
         let owner = rustix::process::geteuid().is_root().then_some((runtime::DYNO_UID, runtime::DYNO_GID));

@@ -145,7 +145,7 @@ fn site_env() -> BTreeMap<String, String> {
         |name: &str| SITE_ENV.contains(&name) || SITE_ENV_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .filter(|(name, _)| wanted(name))
+        .filter(|(name, value)| wanted(name) && visible(value))
         .collect()
 }
 
