@@ -73,7 +73,7 @@ impl Search {
         let worker = Rc::clone(&exchange.worker);
         let began = Instant::now();
         if !self.fresh_only
-            && let Some(line) = backend.kept_line(began, &worker.limits)
+            && let Some(line) = backend.kept_line(began, &worker.limits, exchange.head.repeatable)
         {
             exchange.connected(began.duration_since(began), began);
             return Some(line);

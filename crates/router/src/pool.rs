@@ -7,9 +7,13 @@ use model::id::DynoId;
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::Instant;
+
+/// No server in common use closes a connection that was busy this recently; the shortest habit is gunicorn's 2 s.
+const SURELY_OPEN: Duration = Duration::from_secs(1);
 
 /// A web dyno.
 pub(crate) struct Backend {
@@ -68,15 +72,13 @@ impl Backend {
         self.quarantined_until.set(Some(until));
     }
 
-    /// A kept connection that is still open, if there is one.
-    pub(crate) fn kept_line(&self, now: Instant, limits: &Limits) -> Option<Line> {
+    /// A kept connection that is still open, if there is one. A request that can be sent only once (`repeatable` is
+    /// false) gets none that the dyno may be about to close.
+    pub(crate) fn kept_line(&self, now: Instant, limits: &Limits, repeatable: bool) -> Option<Line> {
+        let oldest = if repeatable { limits.dyno_idle } else { limits.dyno_idle.min(SURELY_OPEN) };
         let mut lines = self.lines.borrow_mut();
-        while let Some(line) = lines.pop() {
-            if now.duration_since(line.used_at()) >= limits.dyno_idle {
-                // The rest lies deeper in the stack and is older still.
-                lines.clear();
-                return None;
-            }
+        // The rest lies deeper in the stack and is older still; the sweep closes it.
+        while let Some(line) = lines.pop_if(|line| now.duration_since(line.used_at()) < oldest) {
             if line.is_open() {
                 return Some(line);
             }

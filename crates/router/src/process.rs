@@ -15,6 +15,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use tokio::net::UnixListener;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, mpsc};
 
 /// Orders that wait for a thread.
@@ -27,6 +28,7 @@ const LOCK_NAME: &str = "router.lock";
 pub struct Router {
     addr: SocketAddr,
     stop: Arc<Notify>,
+    ended: Arc<Notify>,
     control: Option<JoinHandle<Result<(), RouterError>>>,
 }
 
@@ -53,9 +55,16 @@ impl Router {
         let stop = Arc::new(Notify::new());
         let control = Control::new(config, addr, routes, outbox, Arc::clone(&stop));
         let thread = std::thread::Builder::new().name("router-control".into());
-        let control = thread.spawn(move || in_runtime(control, orders, threads, lock)).map_err(cannot_start)?;
+        let ended = Arc::new(Notify::new());
+        let at_end = Arc::clone(&ended);
+        let control = thread.spawn(move || {
+            let result = in_runtime(control, orders, threads, lock);
+            at_end.notify_one();
+            result
+        });
+        let control = control.map_err(cannot_start)?;
         tracing::info!(%addr, threads = count, "The router serves on {addr}");
-        Ok(Self { addr, stop, control: Some(control) })
+        Ok(Self { addr, stop, ended, control: Some(control) })
     }
 
     /// Where clients connect.
@@ -78,13 +87,22 @@ impl Router {
     }
 }
 
-/// `flowline router`: runs until it is told to stop. Must be called before there is any other thread or runtime.
+/// `flowline router`: runs until it is told to stop, over its socket or by SIGTERM. Must be called before there is any other thread or runtime.
 pub fn run(config: &RouterConfig, world: Arc<dyn World>) -> Result<(), RouterError> {
     // A session of its own: neither Ctrl-C nor the end of the terminal that started the server reaches it. Fails only
     // when a person starts it by hand as a job of a shell, who then may want Ctrl-C.
     let _ = rustix::process::setsid();
     raise_open_files();
-    let router = Router::start(config, world)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(cannot_start)?;
+    let router = runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate()).map_err(cannot_start)?;
+        let router = Router::start(config, world)?;
+        tokio::select! {
+            _ = terminate.recv() => router.stop(),
+            () = router.ended.notified() => {}
+        }
+        Ok::<_, RouterError>(router)
+    })?;
     router.wait()
 }
 

@@ -4,7 +4,7 @@ use crate::pool::Backend;
 use model::id::{AppId, DynoId};
 use model::route::{Route, Web};
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use tokio::sync::Notify;
 
@@ -95,8 +95,8 @@ impl Table {
     pub(crate) fn apply(&self, change: &Change) {
         match change {
             Change::Sync(routes) => {
-                let gone = |id: &&AppId| !routes.iter().any(|route| route.app == **id);
-                let gone: Vec<AppId> = self.apps.borrow().keys().filter(gone).copied().collect();
+                let wanted: HashSet<AppId> = routes.iter().map(|route| route.app).collect();
+                let gone: Vec<AppId> = self.apps.borrow().keys().filter(|id| !wanted.contains(id)).copied().collect();
                 gone.into_iter().for_each(|id| self.remove(id));
                 routes.iter().for_each(|route| self.set(route));
             }
@@ -168,7 +168,7 @@ impl Table {
 
     /// Closes the connections of dynos that no route leads to, and forgets them when nothing is in flight there.
     fn retire_unused(&self) {
-        let mut used = std::collections::HashSet::new();
+        let mut used = HashSet::new();
         for app in self.apps.borrow().values() {
             if let Meets::Up(backends) = &*app.meets.borrow() {
                 used.extend(backends.iter().map(|backend| backend.dyno));

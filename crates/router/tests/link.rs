@@ -72,6 +72,31 @@ fn router_pid(dir: &tempfile::TempDir) -> u32 {
 }
 
 #[tokio::test]
+async fn a_router_outlives_its_control_plane_and_ends_in_order_by_sigterm() {
+    let dir = tempfile::tempdir().unwrap();
+    let (link, events) = RouterLink::ensure(process_config(&dir)).await.unwrap();
+    let upstream = Upstream::hello("hello").await;
+    link.set(shop(up(&[upstream.addr]))).await.unwrap();
+    let addr = link.addr();
+    drop((link, events));
+    let mut client = Client::connect(addr).await;
+    assert_eq!(client.get("/").await.text(), "hello");
+    let pid = router_pid(&dir);
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let session: u32 = stat.rsplit_once(')').unwrap().1.split_whitespace().nth(3).unwrap().parse().unwrap();
+    assert_eq!(session, pid, "a session of its own, so that no Ctrl-C reaches it");
+    let (link, mut events) = RouterLink::ensure(process_config(&dir)).await.unwrap();
+    assert_eq!((link.addr(), router_pid(&dir)), (addr, pid));
+    assert!(matches!(event(&mut events).await, RouterEvent::Log { .. }));
+    drop((link, events));
+    kill_process(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(), Signal::TERM).unwrap();
+    assert!(client.is_closed().await);
+    while std::path::Path::new(&format!("/proc/{pid}/fd/0")).exists() {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
 async fn a_new_control_plane_finds_the_living_router_and_its_lines() {
     let flow = Flow::start().await;
     let upstream = Upstream::hello("hello").await;
