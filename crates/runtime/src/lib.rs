@@ -22,7 +22,7 @@ mod sys;
 mod wire;
 
 pub use dirs::{prepare_dir, remove_dir};
-pub use doctor::{Check, Level, doctor};
+pub use doctor::{Check, Level, doctor, doctor_with};
 pub use dyno::{Dyno, DynoControl, Output, Stopped};
 pub use error::RuntimeError;
 pub use runtime::{Adopted, Runtime, RuntimeConfig, accepts};

@@ -172,6 +172,13 @@ pub(crate) fn filter_system_calls(program: &[libc::sock_filter]) -> io::Result<(
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// Which version of landlock the kernel has; 0 for none.
+pub(crate) fn landlock_version() -> i64 {
+    // SAFETY: this flag asks for the version and takes no struct.
+    let version = unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, std::ptr::null::<u8>(), 0, 1) };
+    version.max(0)
+}
+
 /// Keeps this process and its children away from abstract sockets and signals of the rest of the machine (landlock
 /// scopes, Linux 6.12). Older kernels cannot, which is no error.
 pub(crate) fn confine_to_own_sockets() -> io::Result<()> {

@@ -44,6 +44,15 @@ impl Cgroups {
         }
     }
 
+    /// What people call it.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::V2(_) => "cgroup v2",
+            Self::V1(_) => "cgroup v1",
+            Self::None => "no cgroups",
+        }
+    }
+
     /// An empty cgroup for one dyno. It is made before the dyno is known, so its name is drawn.
     pub(crate) fn create(&self) -> io::Result<Cgroup> {
         let mut number = [0; 8];

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 const MOUNT: &str = "/sys/fs/cgroup";
 
 /// `CGROUP2_SUPER_MAGIC` of `statfs`.
-const MAGIC: i64 = 0x6367_7270;
+const MAGIC: rustix::fs::FsWord = 0x6367_7270;
 
 /// Our branch, with its controllers switched on.
 #[derive(Debug, Clone)]
@@ -21,7 +21,7 @@ pub(crate) struct Tree {
 }
 
 pub(super) fn is_mounted() -> bool {
-    rustix::fs::statfs(MOUNT).is_ok_and(|about| i64::try_from(about.f_type) == Ok(MAGIC))
+    rustix::fs::statfs(MOUNT).is_ok_and(|about| about.f_type == MAGIC)
 }
 
 impl Tree {

@@ -8,9 +8,11 @@ mod intake;
 mod life;
 mod link;
 mod nursery;
+mod probe;
 mod split;
 
 pub(crate) use buffer::BUFFER_LINES;
+pub(crate) use probe::Findings;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -20,10 +22,12 @@ const USAGE: u8 = 64;
 
 /// The program behind `flowline keeper`; `args` are those behind that word. Call it before any thread is started: it forks, and goes on in the child.
 ///
-/// `nursery` is the only word that it knows: a socket as standard input, over which `serve` asks for keepers.
+/// `nursery` serves a socket, its standard input, over which `serve` asks for keepers. `probe` runs one program in a
+/// sandbox, for [`crate::doctor`].
 pub fn main(mut args: impl Iterator<Item = OsString>) -> ExitCode {
     match args.next() {
         Some(word) if word == "nursery" => nursery::run(),
+        Some(word) if word == "probe" => args.next().map_or(ExitCode::from(USAGE), |dir| probe::run(dir.as_ref())),
         Some(_) | None => ExitCode::from(USAGE),
     }
 }

@@ -97,7 +97,7 @@ impl Tree {
         unmount(".", UnmountFlags::DETACH).step("leaving the host's files")?;
         chdir("/").step("entering the root")?;
         for (number, (to, source)) in sources.into_iter().enumerate() {
-            place(&to, source, number)?;
+            place(to, source, number)?;
         }
         sys::set_one_mount_attributes(self.root.as_fd(), libc::MOUNT_ATTR_RDONLY).step("sealing the root")
     }

@@ -1,0 +1,88 @@
+//! What dynos cost in memory beside their payloads: keeper and init, as proportional set size.
+//!
+//! Prints one line each: `name median_kib min_kib`. `cargo run --release -p runtime --example keeper_memory [dynos]`
+
+use model::dyno::DynoSize;
+use model::id::DynoId;
+use runtime::{DynoSpec, Output, Runtime, RuntimeConfig};
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::fs;
+use std::io::Write;
+use std::process::ExitCode;
+
+type Outcome<T> = Result<T, Box<dyn Error>>;
+
+/// Enough that what they share is divided.
+const DYNOS: usize = 50;
+
+fn main() -> ExitCode {
+    let mut args = std::env::args_os().skip(1).peekable();
+    if args.peek().is_some_and(|word| word == "keeper") {
+        return runtime::keeper::main(args.skip(1));
+    }
+    let dynos = args.next().and_then(|word| word.to_str()?.parse().ok()).unwrap_or(DYNOS);
+    let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    match tokio.map_err(Into::into).and_then(|tokio| tokio.block_on(measure(dynos))) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _closed = writeln!(std::io::stderr(), "{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn measure(count: usize) -> Outcome<()> {
+    let dir = tempfile::tempdir()?;
+    let config = RuntimeConfig { dir: dir.path().join("dynos"), exe: std::env::current_exe()? };
+    let (runtime, _) = Runtime::open(config).await?;
+    let mut dynos = Vec::new();
+    for number in 0..count {
+        let mut dyno = runtime.start(spec(number)).await?;
+        // It has said something: its keeper has done some work.
+        if !matches!(dyno.next().await, Some(Output::Line { .. })) {
+            return Err("the dyno does not run".into());
+        }
+        dyno.control().ack(1).await;
+        dynos.push(dyno);
+    }
+    let mut sizes: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
+    for dyno in &dynos {
+        let keeper = number(&format!("/proc/{}/status", dyno.pid), "PPid:")?;
+        sizes.entry("keeper").or_default().push(number(&format!("/proc/{keeper}/smaps_rollup"), "Pss:")?);
+        sizes.entry("init").or_default().push(number(&format!("/proc/{}/smaps_rollup", dyno.pid), "Pss:")?);
+        let nursery = number(&format!("/proc/{keeper}/status"), "PPid:")?;
+        sizes.entry("nursery").or_default().push(number(&format!("/proc/{nursery}/smaps_rollup"), "Pss:")?);
+    }
+    let mut out = std::io::stdout();
+    for (name, mut sizes) in sizes {
+        sizes.sort_unstable();
+        writeln!(out, "{name}_pss_kib {} {}", sizes[sizes.len() / 2], sizes[0])?;
+    }
+    for dyno in dynos {
+        dyno.control().kill().await;
+        dyno.control().finish().await?;
+    }
+    Ok(())
+}
+
+fn spec(number: usize) -> DynoSpec {
+    DynoSpec {
+        id: DynoId(uuid::Uuid::from_u128(number as u128)),
+        name: "web.1".into(),
+        argv: ["sh", "-c", "echo started; exec sleep 1000"].map(str::to_owned).to_vec(),
+        cwd: "/".into(),
+        env: BTreeMap::from([("PATH".to_owned(), "/usr/bin:/bin".to_owned())]),
+        mounts: Vec::new(),
+        limits: DynoSize::Standard1X.limits(),
+        port: false,
+        labels: BTreeMap::new(),
+    }
+}
+
+/// The number behind a word in one of the kernel's tables.
+fn number(path: &str, word: &str) -> Outcome<u64> {
+    let text = fs::read_to_string(path)?;
+    let line = text.lines().find_map(|line| line.strip_prefix(word)).ok_or("the kernel says it differently")?;
+    Ok(line.split_whitespace().next().ok_or("a number is missing")?.parse()?)
+}

@@ -1,0 +1,102 @@
+//! `flowline keeper probe DIR`: tries on this machine, for real, what a dyno needs, and prints what came of it.
+
+use super::clock::monotonic_ms;
+use crate::cgroup::{self, Cgroups};
+use crate::dirs::prepare_dir;
+use crate::sandbox::{self, Ground, Job, Report, Sandbox};
+use crate::spec::DynoSpec;
+use model::dyno::{DynoSize, Exit};
+use model::id::DynoId;
+use model::mount::Mount;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{Signal, WaitOptions, waitpid};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+/// A sandbox takes milliseconds; one that takes longer than this does not work.
+const LIMIT_MS: u64 = 10_000;
+
+/// What came of it, as one line of JSON.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Findings {
+    /// `cgroup v2`, `cgroup v1`, `no cgroups`.
+    pub(crate) cgroups: String,
+    /// What cannot be limited.
+    pub(crate) unlimited: Vec<String>,
+    /// Milliseconds to run `true` in a sandbox, or why not.
+    pub(crate) sandbox: Result<u64, String>,
+    /// The same with an overlay.
+    pub(crate) overlay: Result<u64, String>,
+}
+
+/// Prints the findings.
+pub(super) fn run(dir: &Path) -> ExitCode {
+    let (cgroups, unlimited) = Cgroups::prepare();
+    let findings = Findings {
+        cgroups: cgroups.kind().to_owned(),
+        unlimited,
+        sandbox: attempt(dir, &cgroups, Vec::new()),
+        overlay: overlay(dir).and_then(|mount| attempt(dir, &cgroups, vec![mount])),
+    };
+    let printed =
+        serde_json::to_vec(&findings).map_err(io::Error::other).and_then(|json| io::stdout().write_all(&json));
+    if printed.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn overlay(dir: &Path) -> Result<Mount, String> {
+    let [lower, upper, work] = ["lower", "upper", "work"].map(|name| dir.join(name));
+    for folder in [&lower, &upper, &work] {
+        prepare_dir(folder).map_err(|error| format!("making {}: {error}", folder.display()))?;
+    }
+    Ok(Mount::Overlay { lowers: vec![lower], upper, work, to: "/app".into() })
+}
+
+fn attempt(dir: &Path, cgroups: &Cgroups, mounts: Vec<Mount>) -> Result<u64, String> {
+    let begin = monotonic_ms();
+    let ground = Ground::prepare(dir).map_err(|fault| fault.to_string())?;
+    let cgroup = cgroups.create().map_err(|error| format!("making a cgroup: {error}"))?;
+    let (sandbox, ()) = sandbox::open(&ground, &cgroup, ());
+    let outcome = sandbox.map_err(|fault| fault.to_string()).and_then(|mut sandbox| {
+        // One that could not even be opened says so below.
+        let _says_why = sandbox.give(&Job { spec: spec(mounts), tmp: dir.to_owned() });
+        let outcome = watch(&sandbox);
+        sandbox.signal(Signal::KILL);
+        let _reaped = waitpid(Some(sandbox.pid), WaitOptions::empty());
+        outcome
+    });
+    cgroup::remove_at_last(cgroup.dirs(), || super::clock::pause(1));
+    outcome.map(|()| monotonic_ms() - begin)
+}
+
+fn watch(sandbox: &Sandbox) -> Result<(), String> {
+    let limit = super::clock::timespec(LIMIT_MS);
+    match poll(&mut [PollFd::new(&sandbox.end, PollFlags::IN)], Some(&limit)) {
+        Ok(1..) => {}
+        Ok(0) | Err(_) => return Err(format!("no answer within {LIMIT_MS} ms")),
+    }
+    let mut bytes = [0; 4096];
+    let count = rustix::io::read(&sandbox.reports, &mut bytes).unwrap_or(0);
+    match Report::read(bytes.get(..count).unwrap_or_default()).pop() {
+        Some(Report::Ended(Exit::Code(0))) => Ok(()),
+        Some(Report::Failed(why)) => Err(why),
+        Some(other @ (Report::Ready | Report::Ended(_))) => Err(format!("`true` ran with this result: {other:?}")),
+        None => Err("the sandbox ended without a word".to_owned()),
+    }
+}
+
+fn spec(mounts: Vec<Mount>) -> DynoSpec {
+    DynoSpec {
+        id: DynoId(Default::default()),
+        name: "doctor.1".to_owned(),
+        argv: vec!["true".to_owned()],
+        cwd: "/app".into(),
+        env: BTreeMap::from([("PATH".to_owned(), "/usr/bin:/bin".to_owned())]),
+        mounts,
+        limits: DynoSize::Eco.limits(),
+        port: false,
+        labels: BTreeMap::new(),
+    }
+}
