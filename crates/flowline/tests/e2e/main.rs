@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends by panicking")]
 
 mod bad_input;
+mod cli;
 mod deploy_under_load;
 mod gate;
 mod languages;
