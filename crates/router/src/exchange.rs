@@ -131,7 +131,7 @@ impl Exchange {
             dyno: self.seat.as_ref().map_or("", |seat| &seat.0.name),
             connect: self.connect,
             service: self.connected.map(|connected| now.duration_since(connected)),
-            status: failure.map_or(answered, Failure::status),
+            status: failure.map_or(answered, |failure| failure.facts().status),
             bytes: self.connected.map(|_| self.bytes),
         }
     }

@@ -43,90 +43,77 @@ pub(crate) enum Failure {
     BlankApp,
 }
 
-impl Failure {
+/// How bad a failure is: `at=` of the log line (ROUTE-51).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Grade {
+    /// Something is wrong with the app.
+    Error,
+    /// The client did not want any more.
+    Warning,
+    /// As somebody wanted it.
+    Info,
+}
+
+impl Grade {
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+            Self::Info => "info",
+        }
+    }
+}
+
+/// What the log line and the page say of a failure.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Facts {
     /// `H12`
-    pub(crate) fn code(self) -> &'static str {
-        match self {
-            Self::AppCrashed => "H10",
-            Self::BacklogTooDeep => "H11",
-            Self::RequestTimeout => "H12",
-            Self::ClosedWithoutResponse => "H13",
-            Self::NoWebProcesses => "H14",
-            Self::IdleConnection => "H15",
-            Self::PoorlyFormattedResponse => "H17",
-            Self::ServerInterrupted => "H18",
-            Self::ConnectTimeout => "H19",
-            Self::BootTimeout => "H20",
-            Self::ConnectRefused => "H21",
-            Self::ResponseRestriction(_) => "H25",
-            Self::BadRequest(_) | Self::UnsupportedExpect => "H26",
-            Self::ClientInterrupted => "H27",
-            Self::ClientIdle => "H28",
-            Self::AllQuarantined => "H34",
-            Self::Maintenance => "H80",
-            Self::BlankApp => "H81",
-        }
-    }
-
+    pub(crate) code: &'static str,
     /// The words beside the code.
-    pub(crate) fn desc(self) -> &'static str {
-        match self {
-            Self::AppCrashed => "App crashed",
-            Self::BacklogTooDeep => "Backlog too deep",
-            Self::RequestTimeout => "Request timeout",
-            Self::ClosedWithoutResponse => "Connection closed without response",
-            Self::NoWebProcesses => "No web processes running",
-            Self::IdleConnection => "Idle connection",
-            Self::PoorlyFormattedResponse => "Poorly formatted HTTP response",
-            Self::ServerInterrupted => "Server Request Interrupted",
-            Self::ConnectTimeout => "Backend connection timeout",
-            Self::BootTimeout => "App boot timeout",
-            Self::ConnectRefused => "Backend connection refused",
-            Self::ResponseRestriction(cause) => cause,
-            Self::BadRequest(_) | Self::UnsupportedExpect => "Request Error",
-            Self::ClientInterrupted => "Client Request Interrupted",
-            Self::ClientIdle => "Client Connection Idle",
-            Self::AllQuarantined => "All up dynos are quarantined",
-            Self::Maintenance => "Maintenance mode",
-            Self::BlankApp => "Blank app",
-        }
-    }
-
+    pub(crate) desc: &'static str,
+    pub(crate) grade: Grade,
+    /// What the client gets, or what stands in the log where it got another status or none.
+    pub(crate) status: u16,
+    /// Whose socket broke, where one did.
+    pub(crate) sock: Option<&'static str>,
     /// What the request broke, where the log line says it.
-    pub(crate) fn cause(self) -> Option<&'static str> {
-        match self {
-            Self::BadRequest(cause) => Some(cause),
-            Self::UnsupportedExpect => Some("unsupported expect header value"),
-            _ => None,
-        }
-    }
+    pub(crate) cause: Option<&'static str>,
+}
 
-    /// The status that the client gets, or that stands in the log where it got another or none.
-    pub(crate) fn status(self) -> u16 {
+impl Failure {
+    /// Section 9.7 of the behaviour rules.
+    pub(crate) fn facts(self) -> Facts {
         match self {
-            Self::BadRequest(_) => 400,
-            Self::UnsupportedExpect => 417,
-            Self::ClientInterrupted | Self::ClientIdle => 499,
-            Self::ResponseRestriction(_) | Self::BlankApp => 502,
-            _ => 503,
+            Self::AppCrashed => error("H10", "App crashed"),
+            Self::BacklogTooDeep => error("H11", "Backlog too deep"),
+            Self::RequestTimeout => error("H12", "Request timeout"),
+            Self::ClosedWithoutResponse => error("H13", "Connection closed without response"),
+            Self::NoWebProcesses => error("H14", "No web processes running"),
+            Self::IdleConnection => error("H15", "Idle connection"),
+            Self::PoorlyFormattedResponse => error("H17", "Poorly formatted HTTP response"),
+            Self::ServerInterrupted => Facts { sock: Some("backend"), ..error("H18", "Server Request Interrupted") },
+            Self::ConnectTimeout => error("H19", "Backend connection timeout"),
+            Self::BootTimeout => error("H20", "App boot timeout"),
+            Self::ConnectRefused => error("H21", "Backend connection refused"),
+            Self::ResponseRestriction(what) => Facts { status: 502, ..error("H25", what) },
+            Self::BadRequest(cause) => Facts { status: 400, cause: Some(cause), ..error("H26", "Request Error") },
+            Self::UnsupportedExpect => {
+                let cause = Some("unsupported expect header value");
+                Facts { status: 417, cause, ..error("H26", "Request Error") }
+            }
+            Self::ClientInterrupted => client("H27", "Client Request Interrupted"),
+            Self::ClientIdle => client("H28", "Client Connection Idle"),
+            Self::AllQuarantined => error("H34", "All up dynos are quarantined"),
+            Self::Maintenance => Facts { grade: Grade::Info, ..error("H80", "Maintenance mode") },
+            Self::BlankApp => Facts { grade: Grade::Info, status: 502, ..error("H81", "Blank app") },
         }
     }
+}
 
-    /// How bad it is: `at=` of the log line (ROUTE-51).
-    pub(crate) fn at(self) -> &'static str {
-        match self {
-            Self::ClientInterrupted | Self::ClientIdle => "warning",
-            Self::Maintenance | Self::BlankApp => "info",
-            _ => "error",
-        }
-    }
+fn error(code: &'static str, desc: &'static str) -> Facts {
+    Facts { code, desc, grade: Grade::Error, status: 503, sock: None, cause: None }
+}
 
-    /// Whose socket broke, where one did (ROUTE-51).
-    pub(crate) fn sock(self) -> Option<&'static str> {
-        match self {
-            Self::ClientInterrupted | Self::ClientIdle => Some("client"),
-            Self::ServerInterrupted => Some("backend"),
-            _ => None,
-        }
-    }
+fn client(code: &'static str, desc: &'static str) -> Facts {
+    Facts { grade: Grade::Warning, status: 499, sock: Some("client"), ..error(code, desc) }
 }

@@ -47,17 +47,18 @@ pub(crate) fn write(out: &mut Vec<u8>, failure: Option<Failure>, head: &Head, we
 }
 
 fn write_failure(out: &mut Vec<u8>, failure: Failure) {
-    if let Some(sock) = failure.sock() {
+    let facts = failure.facts();
+    if let Some(sock) = facts.sock {
         out.extend_from_slice(b"sock=");
         out.extend_from_slice(sock.as_bytes());
         out.push(b' ');
     }
-    for (key, value) in [("at=", failure.at()), (" code=", failure.code()), (" desc=\"", failure.desc())] {
+    for (key, value) in [("at=", facts.grade.word()), (" code=", facts.code), (" desc=\"", facts.desc)] {
         out.extend_from_slice(key.as_bytes());
         out.extend_from_slice(value.as_bytes());
     }
     out.push(b'"');
-    if let Some(cause) = failure.cause() {
+    if let Some(cause) = facts.cause {
         out.extend_from_slice(b" cause=\"");
         out.extend_from_slice(cause.as_bytes());
         out.push(b'"');

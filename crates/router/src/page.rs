@@ -35,10 +35,24 @@ pub(crate) fn failed(failure: Failure) -> Response<Reply> {
         Failure::Maintenance => MAINTENANCE,
         Failure::BlankApp => BLANK,
         Failure::BadRequest(_) | Failure::UnsupportedExpect => BAD_REQUEST,
-        _ => APPLICATION_ERROR,
+        Failure::AppCrashed
+        | Failure::BacklogTooDeep
+        | Failure::RequestTimeout
+        | Failure::ClosedWithoutResponse
+        | Failure::NoWebProcesses
+        | Failure::IdleConnection
+        | Failure::PoorlyFormattedResponse
+        | Failure::ServerInterrupted
+        | Failure::ConnectTimeout
+        | Failure::BootTimeout
+        | Failure::ConnectRefused
+        | Failure::ResponseRestriction(_)
+        | Failure::ClientInterrupted
+        | Failure::ClientIdle
+        | Failure::AllQuarantined => APPLICATION_ERROR,
     };
     let mut response =
-        response(StatusCode::from_u16(failure.status()).unwrap_or(StatusCode::SERVICE_UNAVAILABLE), text);
+        response(StatusCode::from_u16(failure.facts().status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE), text);
     if let Failure::BadRequest(_) | Failure::UnsupportedExpect = failure {
         end_after(&mut response);
     }

@@ -59,7 +59,7 @@ fn heads_that_are_no_good() {
         (cookie.as_str(), "H25"),
         (many.as_str(), "H25"),
     ] {
-        assert_eq!(answer(head).unwrap_err().code(), code, "{head:.80}");
+        assert_eq!(answer(head).unwrap_err().facts().code, code, "{head:.80}");
     }
 }
 
