@@ -244,9 +244,9 @@ impl From<SlugDoorError> for ApiError {
             | SlugDoorError::OtherChecksum { .. }
             | SlugDoorError::BadType(_)
             | SlugDoorError::Stack(_)
-            | SlugDoorError::Slug(_) => Self::invalid_params(error),
+            | SlugDoorError::Archive(_) => Self::invalid_params(error),
             SlugDoorError::Object(error) => error.into(),
-            SlugDoorError::Store(_) => Self::internal(&error),
+            SlugDoorError::Slug(_) | SlugDoorError::Store(_) => Self::internal(&error),
         }
     }
 }

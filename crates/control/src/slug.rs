@@ -1,15 +1,18 @@
 //! Slugs that clients make themselves: announce, upload, release (BLD-15).
 
-use crate::Control;
 use crate::gate::Authorized;
 use crate::objects::{ByteStream, ObjectError};
-use builder::SlugError;
+use crate::{Control, sweep};
+use aws_lc_rs::digest::{Context, SHA256};
+use builder::{ArchiveError, SlugError};
+use futures_util::{StreamExt, TryStreamExt};
 use model::app::App;
 use model::id::SlugId;
 use model::procfile::{BadProcessType, ProcessTypes};
 use model::slug::{SLUG_LIMIT_BYTES, Slug};
 use model::stack::{NoSuchStack, Stack};
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use store::StoreError;
 
 /// A slug as a client announces it.
@@ -58,12 +61,27 @@ pub enum SlugDoorError {
     /// The bytes.
     #[error(transparent)]
     Object(#[from] ObjectError),
-    /// The archive.
+    /// The archive is none, or none of an app.
     #[error(transparent)]
-    Slug(#[from] SlugError),
+    Archive(ArchiveError),
+    /// The slugs' store or disk failed.
+    #[error(transparent)]
+    Slug(SlugError),
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl From<SlugError> for SlugDoorError {
+    fn from(error: SlugError) -> Self {
+        match error {
+            // The disk is this machine's, not the sender's.
+            SlugError::Archive(bad) if !matches!(bad, ArchiveError::DiskFull | ArchiveError::Write { .. }) => {
+                Self::Archive(bad)
+            }
+            ours => Self::Slug(ours),
+        }
+    }
 }
 
 /// Announces a slug; its content is uploaded next.
@@ -109,23 +127,44 @@ pub async fn find(control: &Control, app: &Authorized<App>, id: SlugId) -> Resul
     slug.filter(|slug| slug.app == app.id).ok_or(SlugDoorError::NoSuchSlug)
 }
 
-/// Stores the archive of an announced slug.
+/// Stores the archive of an announced slug, once it is known that dynos can be started from it.
 ///
 /// # Errors
-/// A wrong address, an archive over 500 MB, another checksum than announced.
+/// A wrong address, an archive over 500 MB or one that is no app, another checksum than announced.
 pub async fn put_blob(control: &Control, id: SlugId, secret: &str, body: ByteStream) -> Result<(), SlugDoorError> {
     let slug = by_secret(control, id, secret).await?;
     let waiting = format!("uploads/{id}");
+    let (body, hash) = hashed(body);
     let size_bytes = control.objects.put(&waiting, body, SLUG_LIMIT_BYTES).await?;
-    let taken = control.slugs.take(&waiting).await;
+    let found = hash.lock().unwrap_or_else(PoisonError::into_inner).clone().finish();
+    let found: String = found.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let kept = keep(control, slug, &waiting, &format!("SHA256:{found}"), size_bytes).await;
     control.objects.delete(&waiting).await?;
-    let found = taken?;
-    if slug.checksum.as_ref().is_some_and(|announced| !announced.eq_ignore_ascii_case(&found)) {
-        return Err(SlugDoorError::OtherChecksum { found, announced: slug.checksum.unwrap_or_default() });
+    kept
+}
+
+/// Makes an upload the slug's archive.
+async fn keep(control: &Control, slug: Slug, waiting: &str, found: &str, size_bytes: u64) -> Result<(), SlugDoorError> {
+    if let Some(announced) = slug.checksum.filter(|announced| !announced.eq_ignore_ascii_case(found)) {
+        return Err(SlugDoorError::OtherChecksum { found: found.to_owned(), announced });
+    }
+    let taken = control.slugs.take(waiting).await?;
+    // Unpacked at once: what is no app is told to the one who sent it, not to the dynos' log later.
+    if let Err(error) = control.slugs.unpacked(slug.id, &taken).await {
+        sweep::unused_archive(control, &taken).await;
+        return Err(error.into());
     }
     let mut tx = control.store.begin().await?;
-    store::slug::set_blob(&mut tx, id, &found, size_bytes).await?;
+    store::slug::set_blob(&mut tx, slug.id, &taken, size_bytes).await?;
     Ok(tx.commit().await?)
+}
+
+/// The same bytes, and the hash of those that have passed.
+fn hashed(body: ByteStream) -> (ByteStream, Arc<Mutex<Context>>) {
+    let hash = Arc::new(Mutex::new(Context::new(&SHA256)));
+    let fed = Arc::clone(&hash);
+    let body = body.inspect_ok(move |chunk| fed.lock().unwrap_or_else(PoisonError::into_inner).update(chunk));
+    (body.boxed(), hash)
 }
 
 /// The archive of a slug.

@@ -19,12 +19,7 @@ pub(crate) async fn after_destroy(control: &Control, app: AppId, slugs: Vec<Slug
         }
     }
     for checksum in checksums {
-        let used = store::slug::checksum_uses(control.store.db(), &checksum).await;
-        if matches!(used, Ok(0))
-            && let Err(error) = control.objects.delete(&builder::slug_key(&checksum)).await
-        {
-            tracing::warn!(checksum, %error, "A destroyed app's archive was not removed");
-        }
+        unused_archive(control, &checksum).await;
     }
     let cache = control.settings.dir.join("cache").join(app.to_string());
     let removed = tokio::task::spawn_blocking(move || runtime::remove_dir(&cache)).await;
@@ -32,6 +27,16 @@ pub(crate) async fn after_destroy(control: &Control, app: AppId, slugs: Vec<Slug
         tracing::warn!(app.id = %app, %error, "A destroyed app's build cache was not removed");
     }
     control.logs.remove(app).await;
+}
+
+/// Removes a slug's archive that no slug has any more.
+pub(crate) async fn unused_archive(control: &Control, checksum: &str) {
+    let used = store::slug::checksum_uses(control.store.db(), checksum).await;
+    if matches!(used, Ok(0))
+        && let Err(error) = control.objects.delete(&builder::slug_key(checksum)).await
+    {
+        tracing::warn!(checksum, %error, "An archive that nothing uses was not removed");
+    }
 }
 
 /// Removes upload slots whose hour is over, for as long as the server runs.
