@@ -1,16 +1,10 @@
 //! One app, as its owner and its visitors use it.
 
-use crate::address::path_of;
 use crate::flow::Flow;
 use crate::http::Answer;
 use crate::within;
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
-use hyper::Request;
-use hyper::client::conn::http1::handshake;
-use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
 
 /// An app of a [`Flow`].
 pub struct App<'f> {
@@ -129,21 +123,12 @@ impl<'f> App<'f> {
     /// # Panics
     /// When it does not come.
     pub async fn log_says(&self, words: &str) -> String {
-        let session = self.call("POST", "/log-sessions", Some(&json!({ "lines": 1500, "tail": true }))).await;
-        let url = session.json()["logplex_url"].take();
-        let mut said = String::new();
+        let mut tail = self.tail(&json!({ "lines": 1500, "tail": true }), "text/plain").await;
         let found = async {
-            let stream = TcpStream::connect(self.flow.api).await.unwrap();
-            let (mut sender, connection) = handshake(TokioIo::new(stream)).await.unwrap();
-            tokio::spawn(connection);
-            let request = Request::get(path_of(&url)).header("host", self.flow.api.to_string());
-            let answer = sender.send_request(request.body(Full::<Bytes>::default()).unwrap()).await.unwrap();
-            let mut body = answer.into_body();
             loop {
-                let Some(Ok(frame)) = body.frame().await else { panic!("the log ended before `{words}`:\n{said}") };
-                said.push_str(&String::from_utf8_lossy(frame.data_ref().unwrap_or(&Bytes::new())));
-                if let Some(line) = said.lines().find(|line| line.contains(words)) {
-                    return line.to_owned();
+                let line = tail.line().await.unwrap_or_else(|| panic!("the log ended before `{words}`"));
+                if line.contains(words) {
+                    return line;
                 }
             }
         };

@@ -73,6 +73,25 @@ impl Flow {
         self.dir.path()
     }
 
+    /// All files below a folder of the data folder, by their paths in it.
+    #[must_use]
+    pub fn files(&self, folder: &str) -> Vec<PathBuf> {
+        let mut found = Vec::new();
+        let mut folders = vec![self.dir().join(folder)];
+        while let Some(folder) = folders.pop() {
+            // One that goes away meanwhile holds nothing.
+            for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+                if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                    folders.push(entry.path());
+                } else {
+                    found.push(entry.path().strip_prefix(self.dir()).map_or(entry.path(), Path::to_owned));
+                }
+            }
+        }
+        found.sort();
+        found
+    }
+
     /// The server's process id.
     ///
     /// # Panics

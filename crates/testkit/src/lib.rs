@@ -13,6 +13,7 @@ mod http;
 mod load;
 mod push;
 mod source;
+mod tail;
 
 pub use address::path_of;
 pub use app::App;
@@ -21,6 +22,7 @@ pub use http::{Answer, Client};
 pub use load::{Load, Outcome};
 pub use push::Push;
 pub use source::Source;
+pub use tail::Tail;
 
 use std::time::Duration;
 

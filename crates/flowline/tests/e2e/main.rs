@@ -6,11 +6,13 @@ mod cli;
 mod deploy_under_load;
 mod gate;
 mod languages;
+mod logs;
 mod one_off;
 mod push;
 mod release;
 mod scale;
 mod schema;
+mod slugs;
 mod survive;
 
 use testkit::Flow;
