@@ -3,28 +3,41 @@
 use crate::dyno::Dyno;
 use crate::error::RuntimeError;
 use crate::folder::{self, Folder};
+use crate::meeting::{Unmet, connect, meet};
 use crate::ports::Ports;
 use crate::runtime::Adopted;
 use std::path::Path;
 use std::sync::Arc;
+use tracing::warn;
 
 /// Every dyno that has a folder. What never came to run leaves nothing.
 pub(crate) async fn all(dynos: &Path, ports: &Arc<Ports>) -> Result<Vec<Adopted>, RuntimeError> {
     let mut adopted = Vec::new();
     for (_, folder) in folder::all(dynos).map_err(RuntimeError::folder(dynos))? {
-        if let Some(dyno) = one(&folder, ports).await {
-            adopted.push(dyno);
-        } else {
-            folder.remove().map_err(RuntimeError::folder(folder.path()))?;
-        }
+        adopted.extend(one(folder, ports).await?);
     }
     Ok(adopted)
 }
 
-/// `None`: it was never started, or could not be.
-async fn one(folder: &Folder, ports: &Arc<Ports>) -> Option<Adopted> {
-    let order = folder.read_order().ok()?;
-    let port = order.addr.map(|addr| ports.claim(addr.port()));
-    let dyno = Dyno::attach(&order.spec.name, folder.clone(), port).await.ok()?;
-    Some(Adopted { spec: order.spec, dyno })
+async fn one(folder: Folder, ports: &Arc<Ports>) -> Result<Option<Adopted>, RuntimeError> {
+    let Ok(order) = folder.read_order() else {
+        // Its keeper was killed before it could start anything.
+        folder.remove().map_err(RuntimeError::folder(folder.path()))?;
+        return Ok(None);
+    };
+    let met = match connect(&folder).await {
+        Ok(stream) => meet(stream).await,
+        Err(_nobody_listens) => Err(Unmet::Gone),
+    };
+    let dyno = match met {
+        Ok(met) => Dyno::of(met, folder, order.addr.map(|addr| ports.claim(addr.port()))),
+        // It has left everything in the folder.
+        Err(Unmet::Gone) => Dyno::read_back(folder),
+        Err(Unmet::Refused(why)) => {
+            // Its keeper removes the folder, if it is one that could not start it.
+            warn!(dyno.name = order.spec.name, "Cannot take {} over: {why}", order.spec.name);
+            return Ok(None);
+        }
+    };
+    Ok(Some(Adopted { spec: order.spec, dyno }))
 }

@@ -1,24 +1,20 @@
 //! A dyno as `serve` holds it: its output, and the control over it.
 
-use crate::error::RuntimeError;
 use crate::folder::Folder;
 use crate::keeper::BUFFER_LINES;
+use crate::meeting::Met;
 use crate::ports::Port;
-use crate::wire::{Ended, Frames, FromKeeper, Hello, Line, PROTOCOL, ToKeeper};
+use crate::relay::Relay;
+use crate::wire::ToKeeper;
 use model::dyno::Exit;
 use model::time::Timestamp;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::UnixStream;
-use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::io::AsyncWriteExt;
+use tokio::net::unix::OwnedWriteHalf;
 use tokio::sync::{Mutex, mpsc, watch};
-use tokio::time::timeout;
-
-/// A keeper answers in milliseconds; building the sandbox on a busy machine may take longer.
-const HELLO_LIMIT: Duration = Duration::from_secs(30);
 
 /// Room for all that a keeper may have on its way, so that the reading task always gets to the end of a dyno.
 const CHANNEL_ITEMS: usize = 2 * BUFFER_LINES + 16;
@@ -90,59 +86,19 @@ impl Dyno {
         self.control.clone()
     }
 
-    /// Gives a keeper that waits its order.
-    pub(crate) async fn order(
-        name: &str,
-        folder: Folder,
-        port: Option<Port>,
-        mut keeper: UnixStream,
-        order: &[u8],
-    ) -> Result<Self, RuntimeError> {
-        let failed = |reason: String| RuntimeError::Sandbox { name: name.to_owned(), reason };
-        keeper.write_all(order).await.map_err(|error| failed(format!("its keeper: {error}")))?;
-        match Self::meet(folder, port, keeper).await {
-            Ok(dyno) => Ok(dyno),
-            Err(Unmet::Refused(why)) => Err(failed(why)),
-            Err(Unmet::Gone(_)) => Err(failed("its keeper has gone".into())),
-        }
-    }
-
-    /// Connects to the keeper of a folder; if there is none any more, takes what it left there.
-    pub(crate) async fn attach(name: &str, folder: Folder, port: Option<Port>) -> Result<Self, RuntimeError> {
-        let Ok(stream) = connect(&folder).await else { return Ok(Self::read_back(folder)) };
-        match Self::meet(folder, port, stream).await {
-            Ok(dyno) => Ok(dyno),
-            // It was leaving at that moment: now it has left everything in the folder.
-            Err(Unmet::Gone(folder)) => Ok(Self::read_back(folder)),
-            Err(Unmet::Refused(reason)) => Err(RuntimeError::Sandbox { name: name.to_owned(), reason }),
-        }
-    }
-
-    async fn meet(folder: Folder, port: Option<Port>, stream: UnixStream) -> Result<Self, Unmet> {
-        let (reader, writer) = stream.into_split();
-        let mut incoming = Incoming { reader, frames: Frames::default() };
-        let hello = match timeout(HELLO_LIMIT, incoming.next()).await {
-            Err(_) => return Err(Unmet::Refused("its keeper does not answer".into())),
-            Ok(Ok(FromKeeper::Hello(hello))) if hello.protocol == PROTOCOL => hello,
-            Ok(Ok(FromKeeper::Hello(Hello { protocol, .. }))) => {
-                return Err(Unmet::Refused(format!("its keeper speaks protocol {protocol}, not {PROTOCOL}")));
-            }
-            Ok(Ok(FromKeeper::Failed(why))) => return Err(Unmet::Refused(why)),
-            Ok(Ok(FromKeeper::Line(_) | FromKeeper::Over(_) | FromKeeper::Ended(_)) | Err(_)) => {
-                return Err(Unmet::Gone(folder));
-            }
-        };
+    /// A dyno whose keeper has said hello.
+    pub(crate) fn of(met: Met, folder: Folder, port: Option<Port>) -> Self {
+        let Met { hello, incoming, writer } = met;
         let (to, outputs) = mpsc::channel(CHANNEL_ITEMS);
         let (end, ended) = watch::channel(None);
         let addr = port.as_ref().map(Port::addr);
-        let shared = Arc::new(Shared { folder: folder.clone(), writer: Some(Mutex::new(writer)), _port: port });
-        let relay = Relay { to, end, last: hello.acked };
-        tokio::spawn(relay.run(incoming, folder));
-        Ok(Self { addr, pid: hello.pid, outputs, control: DynoControl { shared, ended } })
+        tokio::spawn(Relay { to, end, last: hello.acked }.run(incoming, folder.clone()));
+        let shared = Arc::new(Shared { folder, writer: Some(Mutex::new(writer)), _port: port });
+        Self { addr, pid: hello.pid, outputs, control: DynoControl { shared, ended } }
     }
 
-    /// The keeper has gone; its folder tells the rest.
-    fn read_back(folder: Folder) -> Self {
+    /// A dyno whose keeper has gone; its folder tells the rest.
+    pub(crate) fn read_back(folder: Folder) -> Self {
         let (to, outputs) = mpsc::channel(CHANNEL_ITEMS);
         let (end, ended) = watch::channel(None);
         let told = folder.read_ended();
@@ -202,105 +158,4 @@ impl DynoControl {
     }
 }
 
-/// Why a keeper did not say hello.
-enum Unmet {
-    /// It has another thing to say.
-    Refused(String),
-    /// It is not there any more.
-    Gone(Folder),
-}
-
 const LOST: Stopped = Stopped { exit: Exit::Lost, killed: false };
-
-/// From the keeper's socket to the channel.
-struct Relay {
-    to: mpsc::Sender<Output>,
-    end: watch::Sender<Option<Stopped>>,
-    /// The last line that came.
-    last: u64,
-}
-
-impl Relay {
-    async fn run(mut self, mut incoming: Incoming, folder: Folder) {
-        loop {
-            match incoming.next().await {
-                Ok(FromKeeper::Line(line)) => self.line(line).await,
-                Ok(FromKeeper::Over(ended)) => self.over(ended),
-                Ok(FromKeeper::Ended(ended)) => break self.exit(ended).await,
-                Ok(FromKeeper::Hello(_) | FromKeeper::Failed(_)) => {}
-                // Killed, most likely; the dyno went with it. It may have come to writing the end down.
-                Err(_) => return self.finish_from_disk(&folder).await,
-            }
-        }
-        // Keeps the connection open: when it closes, the keeper leaves what is unacknowledged on disk.
-        while incoming.next().await.is_ok() {}
-    }
-
-    async fn finish_from_disk(mut self, folder: &Folder) {
-        for line in folder.read_lines() {
-            self.line(line).await;
-        }
-        let lost = Ended { exit: Exit::Lost, killed: false, last_seq: self.last, acked: self.last };
-        self.exit(folder.read_ended().unwrap_or(lost)).await;
-    }
-
-    async fn line(&mut self, line: Line) {
-        if line.seq <= self.last {
-            return;
-        }
-        self.gap(line.seq - 1).await;
-        self.last = line.seq;
-        let text = String::from_utf8_lossy(&line.text).into_owned();
-        self.send(Output::Line { seq: line.seq, at: Timestamp(line.at), text }).await;
-    }
-
-    async fn exit(&mut self, ended: Ended) {
-        self.gap(ended.last_seq).await;
-        self.over(ended);
-        self.send(Output::Exited(ended.exit)).await;
-    }
-
-    fn over(&self, ended: Ended) {
-        let _nobody_waits = self.end.send(Some(Stopped { exit: ended.exit, killed: ended.killed }));
-    }
-
-    /// Numbers have no gaps but for dropped lines.
-    async fn gap(&mut self, up_to: u64) {
-        if up_to > self.last {
-            let count = up_to - self.last;
-            self.last = up_to;
-            self.send(Output::Dropped { count }).await;
-        }
-    }
-
-    async fn send(&self, output: Output) {
-        // Nobody reads: the keeper's own buffer then bounds what is kept.
-        let _dropped = self.to.send(output).await;
-    }
-}
-
-/// Frames from a keeper.
-struct Incoming {
-    reader: OwnedReadHalf,
-    frames: Frames,
-}
-
-impl Incoming {
-    async fn next(&mut self) -> io::Result<FromKeeper> {
-        loop {
-            if let Some(frame) = self.frames.next().map_err(io::Error::other)? {
-                return FromKeeper::read(frame).map_err(io::Error::other);
-            }
-            let mut bytes = [0; 4096];
-            match self.reader.read(&mut bytes).await? {
-                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-                count => self.frames.push(bytes.get(..count).unwrap_or_default()),
-            }
-        }
-    }
-}
-
-async fn connect(folder: &Folder) -> io::Result<UnixStream> {
-    let (_dir, path) = folder.socket()?;
-    UnixStream::connect(path).await
-}

@@ -4,6 +4,7 @@ use crate::adopt;
 use crate::dyno::Dyno;
 use crate::error::RuntimeError;
 use crate::folder::Folder;
+use crate::meeting::{Met, Unmet, meet};
 use crate::nursery::Nursery;
 use crate::ports::{Port, Ports};
 use crate::spec::{DynoSpec, Order, SPEC_LIMIT_BYTES, SpecError};
@@ -14,11 +15,15 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 /// A local connect takes microseconds.
 const CONNECT_LIMIT: Duration = Duration::from_secs(1);
+
+/// One that waits may just have been killed; two in a row means that something else is wrong.
+const KEEPERS_TRIED: u32 = 2;
 
 /// Where and with what.
 #[derive(Debug, Clone)]
@@ -78,12 +83,27 @@ impl Runtime {
         let name = spec.name.clone();
         let folder = Folder::of(&self.shared.dir, spec.id);
         let order = Order { spec, addr: port.as_ref().map(Port::addr), cgroups: Vec::new() };
-        let message = message(&order)?;
-        let keeper = self.shared.nursery.keeper().await?;
-        let dyno = Dyno::order(&name, folder, port, keeper, &message).await;
+        let met = self.order(&folder, &message(&order)?).await?;
         // Not earlier: making the next keeper ready would take time from this start.
         tokio::spawn(Arc::clone(&self.shared.nursery).refill());
-        dyno
+        match met {
+            Ok(met) => Ok(Dyno::of(met, folder, port)),
+            Err(Unmet::Refused(reason)) => Err(RuntimeError::Sandbox { name, reason }),
+            Err(Unmet::Gone) => Err(RuntimeError::Sandbox { name, reason: "its keeper has gone".to_owned() }),
+        }
+    }
+
+    /// Gives the order to a keeper that waits; to another one, if that has been killed meanwhile.
+    async fn order(&self, folder: &Folder, message: &[u8]) -> Result<Result<Met, Unmet>, RuntimeError> {
+        for _ in 0..KEEPERS_TRIED {
+            let mut keeper = self.shared.nursery.keeper().await?;
+            let given = keeper.write_all(message).await;
+            match meet(keeper).await {
+                Err(Unmet::Gone) if given.is_err() || !folder.path().exists() => {}
+                met => return Ok(met),
+            }
+        }
+        Ok(Err(Unmet::Gone))
     }
 
     fn port(&self, spec: &mut DynoSpec) -> Result<Option<Port>, RuntimeError> {

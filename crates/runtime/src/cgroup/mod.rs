@@ -11,12 +11,16 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The name of our own branch below whatever cgroup we may use.
 const BRANCH: &str = "flowline";
 
 /// A cgroup can be removed once the kernel has let go of its last process, which takes a few milliseconds at most.
 const REMOVE_ATTEMPTS: u32 = 100;
+
+/// A cgroup gets its first process within milliseconds.
+const SWEEP_AGE: Duration = Duration::from_secs(60);
 
 /// Where this machine lets us make cgroups.
 #[derive(Debug, Clone)]
@@ -41,6 +45,16 @@ impl Cgroups {
         } else {
             let (trees, warnings) = v1::Trees::prepare(&layout);
             if trees.is_empty() { (Self::None, warnings) } else { (Self::V1(trees), warnings) }
+        }
+    }
+
+    /// Moves this process (and its later children) out of the cgroup of whoever started it, so that a service manager
+    /// that ends a service does not end keepers with it; and removes cgroups that killed keepers left behind.
+    pub(crate) fn settle(&self) {
+        match self {
+            Self::V2(tree) => tree.settle(),
+            Self::V1(trees) => trees.sweep(),
+            Self::None => {}
         }
     }
 
@@ -165,6 +179,17 @@ pub(crate) fn remove_at_last(dirs: &[PathBuf], mut pause: impl FnMut()) {
             return;
         }
         pause();
+    }
+}
+
+/// Removes what is empty below a branch, and has been there for a while: one that is being made is left alone.
+fn sweep(branch: &Path) {
+    for entry in fs::read_dir(branch).into_iter().flatten().flatten() {
+        let age = entry.metadata().and_then(|about| about.modified()).ok().and_then(|at| at.elapsed().ok());
+        if age.is_some_and(|age| age > SWEEP_AGE) {
+            // Refused when there are processes in it.
+            let _in_use = fs::remove_dir(entry.path());
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! cgroup v1, and the hybrid layout where the controllers are still there.
 
 use super::layout::Layout;
-use super::{BRANCH, Cgroup, Controller, Entrance, make, named, set, set_if_there};
+use super::{BRANCH, Cgroup, Controller, Entrance, make, named, set, set_if_there, sweep};
 use model::dyno::Limits;
 use std::fs::OpenOptions;
 use std::io;
@@ -34,6 +34,11 @@ impl Trees {
             }
         }
         (Self(trees), warnings)
+    }
+
+    /// Under systemd the hierarchy that it watches is none of these: `KillMode=process` is what keeps keepers alive.
+    pub(super) fn sweep(&self) {
+        self.0.iter().for_each(|(_, branch)| sweep(branch));
     }
 
     pub(super) fn is_empty(&self) -> bool {

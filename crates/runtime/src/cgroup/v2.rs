@@ -1,7 +1,7 @@
 //! cgroup v2: one tree. Root uses a branch at its top; an ordinary user the branch that was delegated to it.
 
 use super::layout::Layout;
-use super::{BRANCH, Cgroup, Controller, Entrance, make, named, open_dir, set, set_if_there};
+use super::{BRANCH, Cgroup, Controller, Entrance, make, named, open_dir, set, set_if_there, sweep};
 use model::dyno::Limits;
 use std::fs::{self, OpenOptions};
 use std::io;
@@ -12,6 +12,9 @@ const MOUNT: &str = "/sys/fs/cgroup";
 
 /// `CGROUP2_SUPER_MAGIC` of `statfs`.
 const MAGIC: rustix::fs::FsWord = 0x6367_7270;
+
+/// The leaf for nursery and keepers.
+const KEEPERS: &str = "keepers";
 
 /// Our branch, with its controllers switched on.
 #[derive(Debug, Clone)]
@@ -35,7 +38,10 @@ impl Tree {
                 Err(error) => reasons.push(error.to_string()),
             }
         }
-        Err(format!("{}; run as root, or under systemd with Delegate=yes", reasons.join("; ")))
+        if reasons.is_empty() {
+            reasons.push(format!("{} belongs to another user", own.display()));
+        }
+        Err(reasons.join("; "))
     }
 
     fn at(place: &Path, is_own: bool) -> io::Result<(Self, Vec<String>)> {
@@ -60,6 +66,13 @@ impl Tree {
         let warn =
             |one: Controller| format!("the {} of dynos is not limited: no `{}` controller", one.what(), one.name());
         Ok((Self { branch, controllers: wanted }, missing.into_iter().map(warn).collect()))
+    }
+
+    pub(super) fn settle(&self) {
+        sweep(&self.branch);
+        let keepers = self.branch.join(KEEPERS);
+        // Without it keepers stay where they are, which is where they were all along.
+        let _stays = make(&keepers).and_then(|()| set(&keepers, "cgroup.procs", 0));
     }
 
     pub(super) fn create(&self, name: &str) -> io::Result<Cgroup> {

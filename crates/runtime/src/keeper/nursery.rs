@@ -12,7 +12,7 @@ use crate::wire::FromNursery;
 use rustix::fs::FlockOperation;
 use rustix::io::fcntl_dupfd_cloexec;
 use rustix::process::{Signal, setsid};
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
@@ -73,8 +73,15 @@ fn settle(control: &mut UnixStream) -> io::Result<(Nest, File, Vec<String>)> {
     rustix::fs::flock(&lock, FlockOperation::LockExclusive)?;
     let ground = Ground::prepare(&dynos).map_err(|fault| io::Error::other(fault.to_string()))?;
     let (cgroups, warnings) = Cgroups::prepare();
+    cgroups.settle();
+    protect_from_oom_killer();
     let _unnamed = rustix::thread::set_name(c"flowline-nurse");
     Ok((Nest { dynos, cgroups, ground }, lock, warnings))
+}
+
+/// Keepers are small and hold what nobody else has: when memory is short, others go first. Only root may ask for that.
+fn protect_from_oom_killer() {
+    let _not_root = fs::write("/proc/self/oom_score_adj", "-500");
 }
 
 /// Forks a keeper for each wish, and gives the socket to it.
