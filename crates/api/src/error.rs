@@ -9,6 +9,7 @@ use control::app::AppError;
 use control::build::BuildError;
 use control::config_var::ConfigVarError;
 use control::dyno::DynoError;
+use control::feature::FeatureError;
 use control::formation::ScaleError;
 use control::gate::GateError;
 use control::log_session::LogSessionError;
@@ -181,6 +182,15 @@ impl From<ReleaseError> for ApiError {
                 Self::invalid_params(error)
             }
             ReleaseError::Output(_) | ReleaseError::Store(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<FeatureError> for ApiError {
+    fn from(error: FeatureError) -> Self {
+        match error {
+            FeatureError::NoSuchFeature(_) => Self { message: error.to_string(), ..Self::not_found("feature") },
+            FeatureError::Store(_) => Self::internal(&error),
         }
     }
 }

@@ -15,6 +15,7 @@ mod door;
 mod dyno;
 pub mod error;
 mod etag;
+mod feature;
 mod formation;
 mod front;
 mod git_http;

@@ -1,7 +1,9 @@
 //! Every route, in one list: method, path, who may pass, handler. Tests walk it with every role.
 
 use crate::door::Door;
-use crate::{account, app, build, config_var, dyno, formation, git_http, log_session, platform, release, slug, source};
+use crate::{
+    account, app, build, config_var, dyno, feature, formation, git_http, log_session, platform, release, slug, source,
+};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::Method;
@@ -59,6 +61,7 @@ const MANAGE: Access = Access::App(Right::Manage);
 pub const ROUTES: &[Route] = &[
     route(Method::GET, "/account", Access::Account, || get(account::show)),
     route(Method::GET, "/account/rate-limits", Access::Free, || get(account::rate_limits)),
+    route(Method::GET, "/account/features", Access::Account, || get(feature::of_account)),
     route(Method::POST, "/apps", Access::Account, || post(app::create)),
     route(Method::GET, "/apps", Access::Account, || get(app::list)),
     route(Method::GET, "/apps/{app}", VIEW, || get(app::show)),
@@ -92,6 +95,9 @@ pub const ROUTES: &[Route] = &[
     route(Method::POST, "/apps/{app}/dynos/{dyno}/actions/stop", DEPLOY, || post(dyno::stop_one)),
     route(Method::DELETE, "/apps/{app}/formations/{type}", DEPLOY, || delete(dyno::restart_type)),
     route(Method::POST, "/apps/{app}/formations/{type}/actions/stop", DEPLOY, || post(dyno::stop_type)),
+    route(Method::GET, "/apps/{app}/features", VIEW, || get(feature::list)),
+    route(Method::GET, "/apps/{app}/features/{feature}", VIEW, || get(feature::show)),
+    route(Method::PATCH, "/apps/{app}/features/{feature}", DEPLOY, || patch(feature::update)),
     route(Method::POST, "/apps/{app}/log-sessions", VIEW, || post(log_session::create)),
     route(Method::PUT, "/sources/{source}/{secret}", Access::Signed, || put(source::put_blob)),
     route(Method::GET, "/sources/{source}/{secret}", Access::Signed, || get(source::get_blob)),

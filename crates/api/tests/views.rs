@@ -6,6 +6,7 @@ use api::views::account::AccountView;
 use api::views::app::AppView;
 use api::views::build::BuildView;
 use api::views::dyno::DynoView;
+use api::views::feature::FeatureView;
 use api::views::formation::FormationView;
 use api::views::log_session::LogSessionView;
 use api::views::rate_limit::RateLimitView;
@@ -21,6 +22,7 @@ use model::account::Account;
 use model::app::App;
 use model::build::{Build, BuildSource, BuildState};
 use model::dyno::{Dyno, DynoRole, DynoSize, DynoState};
+use model::feature::Feature;
 use model::formation::Formation;
 use model::procfile::ProcessType;
 use model::release::{Release, ReleaseStatus, eligible_for_rollback};
@@ -167,6 +169,17 @@ fn dyno_view() {
         assert_eq!((&value["state"], &value["type"]), (&json!(word), &json!("web")));
         assert_eq!(value["release"]["version"], 42);
     }
+}
+
+#[test]
+fn feature_view() {
+    for feature in Feature::ALL {
+        let value = check("app-feature", &FeatureView::from(&feature.untouched(&app())));
+        assert_eq!((&value["name"], &value["enabled"]), (&json!(feature.word()), &json!(false)));
+    }
+    // `heroku features` lists the general ones, `heroku labs` all others.
+    let state = |feature: Feature| check("app-feature", &FeatureView::from(&feature.untouched(&app())))["state"].take();
+    assert_eq!((state(Feature::SessionAffinity), state(Feature::DynoMetadata)), (json!("general"), json!("public")));
 }
 
 #[test]

@@ -5,7 +5,9 @@ use crate::console::Console;
 use crate::env::Env;
 use crate::error::CliError;
 use crate::session::Session;
-use crate::{account, app, build, completion, config_var, dyno, formation, git_credential, log, one_off, release};
+use crate::{
+    account, app, build, completion, config_var, dyno, feature, formation, git_credential, log, one_off, release,
+};
 use std::process::ExitCode;
 
 /// For the end of the program's `--help`.
@@ -76,6 +78,15 @@ pub enum Command {
     /// Remove config vars, which restarts the app
     #[command(name = "config:unset", alias = "config:remove")]
     ConfigUnset(config_var::Unset),
+    /// List the features, and which are on
+    #[command(name = "features", visible_alias = "labs", aliases = ["features:list", "labs:list"])]
+    Features(AppOnly),
+    /// Switch a feature off
+    #[command(name = "features:disable", visible_alias = "labs:disable")]
+    FeaturesDisable(feature::OneFeature),
+    /// Switch a feature on
+    #[command(name = "features:enable", visible_alias = "labs:enable")]
+    FeaturesEnable(feature::OneFeature),
     /// Answer git's question for the token
     #[command(name = "git:credentials", hide = true)]
     GitCredentials(git_credential::GitCredentials),
@@ -166,6 +177,9 @@ async fn dispatch(command: Command, env: &Env, console: &mut Console) -> Result<
         Command::ConfigGet(args) => config_var::get(session, &args).await,
         Command::ConfigSet(args) => config_var::set(session, &args).await,
         Command::ConfigUnset(args) => config_var::unset(session, &args).await,
+        Command::Features(args) => feature::list(session, &args.on).await,
+        Command::FeaturesDisable(args) => feature::switch(session, &args, false).await,
+        Command::FeaturesEnable(args) => feature::switch(session, &args, true).await,
         Command::GitCredentials(args) => git_credential::answer(session, &args),
         Command::GitRemote(args) => app::git_remote(session, &args).await,
         Command::Logs(args) => log::logs(session, args).await,
@@ -204,9 +218,12 @@ impl Command {
             Self::ConfigGet(args) => args.on.print,
             Self::ConfigSet(args) => args.on.print,
             Self::ConfigUnset(args) => args.on.print,
+            Self::FeaturesDisable(args) | Self::FeaturesEnable(args) => args.on.print,
             Self::GitRemote(args) => args.print,
             Self::Logs(args) => args.on.print,
-            Self::Maintenance(args) | Self::MaintenanceOn(args) | Self::MaintenanceOff(args) => args.on.print,
+            Self::Features(args) | Self::Maintenance(args) | Self::MaintenanceOn(args) | Self::MaintenanceOff(args) => {
+                args.on.print
+            }
             Self::Ps(args) => args.on.print,
             Self::PsRestart(args) => args.on.print,
             Self::PsScale(args) => args.on.print,

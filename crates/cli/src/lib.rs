@@ -16,6 +16,7 @@ mod credentials;
 mod dyno;
 mod env;
 mod error;
+mod feature;
 mod formation;
 mod git_credential;
 mod log;

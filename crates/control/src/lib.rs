@@ -5,6 +5,7 @@ pub mod app;
 pub mod build;
 pub mod config_var;
 pub mod dyno;
+pub mod feature;
 mod fetch;
 pub mod formation;
 pub mod gate;

@@ -4,8 +4,11 @@ use crate::Control;
 use builder::SlugError;
 use model::config_var::ConfigVars;
 use model::dyno::{Dyno, DynoName, DynoRole, DynoSize, DynoState};
+use model::feature::Feature;
 use model::id::DynoId;
 use model::mount::Mount;
+use model::release::Release;
+use model::slug::Slug;
 use model::time::Timestamp;
 use runtime::{DynoSpec, RuntimeError};
 use std::collections::BTreeMap;
@@ -50,19 +53,20 @@ pub(crate) async fn start_with(
     dyno: &Dyno,
     extra: &BTreeMap<String, String>,
 ) -> Result<runtime::Dyno, SandboxError> {
-    let release = store::release::by_own_id(control.store.db(), dyno.release).await?;
-    let slug = release.and_then(|release| release.slug).ok_or(SandboxError::NoSlug)?;
+    let release = store::release::by_own_id(control.store.db(), dyno.release).await?.ok_or(SandboxError::NoSlug)?;
+    let slug = release.slug.ok_or(SandboxError::NoSlug)?;
     let slug = store::slug::by_id(control.store.db(), slug).await?.ok_or(SandboxError::NoSlug)?;
     let checksum = slug.checksum.as_deref().ok_or(SandboxError::NoSlug)?;
     let layer = control.slugs.unpacked(slug.id, checksum).await?;
     let config = store::release::config(&control.store, dyno.release).await?;
+    let metadata = metadata(control, dyno, &release, &slug).await?;
     let mounts = vec![overlay(&layer, &scratch(control, dyno.id))?, own_binary(control)];
     let spec = DynoSpec {
         id: dyno.id,
         name: dyno.name.to_string(),
         argv: vec!["/bin/bash".into(), "-c".into(), BOOT.into(), "bash".into(), dyno.command.clone()],
         cwd: "/app".into(),
-        env: environment(dyno, config, extra),
+        env: environment(dyno, config, extra, metadata),
         mounts,
         limits: dyno.size.limits(),
         port: dyno.name.process_type.is_web(),
@@ -97,11 +101,33 @@ pub(crate) fn own_binary(control: &Control) -> Mount {
     Mount::Bind { from: control.settings.exe.clone(), to: INSIDE_EXE.into(), writable: false }
 }
 
+/// Where the app asks for it, what a dyno may know of itself (DYNO-25).
+async fn metadata(
+    control: &Control,
+    dyno: &Dyno,
+    release: &Release,
+    slug: &Slug,
+) -> Result<BTreeMap<String, String>, StoreError> {
+    let db = control.store.db();
+    if !store::feature::enabled(db, dyno.app, Feature::DynoMetadata).await? {
+        return Ok(BTreeMap::new());
+    }
+    let app = store::app::by_id(db, dyno.app).await?;
+    let known = |app| model::feature::metadata(&app, &control.settings.host(&app.name), dyno, release, slug);
+    Ok(app.map(known).unwrap_or_default())
+}
+
 /// Defaults, then the config, then what the platform itself says (DYNO-23, DYNO-24).
-fn environment(dyno: &Dyno, config: ConfigVars, extra: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+fn environment(
+    dyno: &Dyno,
+    config: ConfigVars,
+    extra: &BTreeMap<String, String>,
+    metadata: BTreeMap<String, String>,
+) -> BTreeMap<String, String> {
     let mut env = BTreeMap::from([("PATH".to_owned(), PATH.to_owned())]);
     env.extend(config);
     env.extend(extra.clone());
+    env.extend(metadata);
     env.insert("HOME".to_owned(), "/app".to_owned());
     env.insert("DYNO".to_owned(), dyno.name.to_string());
     env

@@ -9,6 +9,7 @@ pub mod build;
 pub mod config_var;
 pub mod crash;
 pub mod dyno;
+pub mod feature;
 pub mod formation;
 pub mod id;
 pub mod log;

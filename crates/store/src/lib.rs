@@ -6,6 +6,7 @@ pub mod account;
 pub mod app;
 pub mod build;
 pub mod config_var;
+pub mod feature;
 pub mod formation;
 pub mod release;
 mod row;
@@ -139,7 +140,10 @@ impl Tx {
 }
 
 /// Every change of the tables, in order; one that was released is never edited.
-const MIGRATIONS: &[(i64, &str, &str)] = &[(1, "first", include_str!("../migrations/0001_first.sql"))];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "first", include_str!("../migrations/0001_first.sql")),
+    (2, "lifecycle", include_str!("../migrations/0002_lifecycle.sql")),
+];
 
 async fn migrate(writer: &SqlitePool) -> Result<(), StoreError> {
     let migration = |(version, name, sql): &(i64, &'static str, &'static str)| {

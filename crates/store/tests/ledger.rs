@@ -81,6 +81,7 @@ async fn every_statement_prepares() {
         store::app::ALL,
         store::build::ALL,
         store::config_var::ALL,
+        store::feature::ALL,
         store::formation::ALL,
         store::release::ALL,
         store::slug::ALL,

@@ -4,6 +4,7 @@ pub mod account;
 pub mod app;
 pub mod build;
 pub mod dyno;
+pub mod feature;
 pub mod formation;
 pub mod log_session;
 mod named;

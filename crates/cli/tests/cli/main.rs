@@ -6,6 +6,7 @@ mod apps;
 mod config;
 mod dynos;
 mod errors;
+mod features;
 mod logs;
 mod payload;
 mod releases;

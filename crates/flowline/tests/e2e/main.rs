@@ -6,6 +6,7 @@ mod cli;
 mod deploy_under_load;
 mod gate;
 mod languages;
+mod lifecycle;
 mod logs;
 mod one_off;
 mod push;

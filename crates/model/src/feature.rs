@@ -1,0 +1,134 @@
+//! App features, `labs` on the command line: what an app can have switched on.
+
+use crate::app::App;
+use crate::dyno::Dyno;
+use crate::release::{Release, ReleaseCause};
+use crate::slug::Slug;
+use crate::time::Timestamp;
+use std::collections::BTreeMap;
+use std::str::FromStr;
+use uuid::Uuid;
+
+/// A feature that every app has, off until somebody switches it on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Feature {
+    /// Dynos learn who they are from their environment (DYNO-25).
+    DynoMetadata,
+    /// Dynos' load and memory in the log (DYNO-42).
+    RuntimeMetrics,
+    /// A visitor stays with one dyno (ROUTE-16).
+    SessionAffinity,
+}
+
+/// A feature as an app has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AppFeature {
+    /// Which.
+    pub feature: Feature,
+    /// Is it on?
+    pub enabled: bool,
+    /// Since when the app has it: since it was made.
+    pub created_at: Timestamp,
+    /// When it was last switched.
+    pub updated_at: Timestamp,
+}
+
+/// A feature that this server does not have.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("Couldn't find that feature. `flowline features` lists the ones that there are")]
+pub struct NoSuchFeature;
+
+impl Feature {
+    /// All of them, by name.
+    pub const ALL: [Self; 3] = [Self::SessionAffinity, Self::RuntimeMetrics, Self::DynoMetadata];
+
+    /// Its name, as the Platform API has it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::DynoMetadata => "runtime-dyno-metadata",
+            Self::RuntimeMetrics => "log-runtime-metrics",
+            Self::SessionAffinity => "http-session-affinity",
+        }
+    }
+
+    /// Its id; the same on every server, because clients may keep it (CLI-23).
+    #[must_use]
+    pub fn id(self) -> Uuid {
+        let last = match self {
+            Self::DynoMetadata => 1,
+            Self::RuntimeMetrics => 2,
+            Self::SessionAffinity => 3,
+        };
+        Uuid::from_u128(0x464c_4f57_4c49_4e45_8000_6665_6174_0000 | last)
+    }
+
+    /// What it does, in one line.
+    #[must_use]
+    pub fn doc(self) -> &'static str {
+        match self {
+            Self::DynoMetadata => {
+                "Puts app, dyno, release and slug into the environment of dynos that start from now on"
+            }
+            Self::RuntimeMetrics => "Writes the load and the memory of every dyno into the log every 20 seconds",
+            Self::SessionAffinity => "Keeps a visitor with the web dyno that answered first, by a cookie",
+        }
+    }
+
+    /// Is it an established one (`heroku features`), or one to try (`heroku labs`)? The clients list them apart.
+    #[must_use]
+    pub fn is_general(self) -> bool {
+        match self {
+            Self::SessionAffinity => true,
+            Self::DynoMetadata | Self::RuntimeMetrics => false,
+        }
+    }
+
+    /// The feature as an app has it that never switched it.
+    #[must_use]
+    pub fn untouched(self, app: &App) -> AppFeature {
+        AppFeature { feature: self, enabled: false, created_at: app.created_at, updated_at: app.created_at }
+    }
+}
+
+impl FromStr for Feature {
+    type Err = NoSuchFeature;
+
+    /// By name or id.
+    fn from_str(text: &str) -> Result<Self, NoSuchFeature> {
+        let is = |feature: &Self| feature.word() == text || Uuid::parse_str(text).is_ok_and(|id| id == feature.id());
+        Self::ALL.into_iter().find(is).ok_or(NoSuchFeature)
+    }
+}
+
+/// What [`Feature::DynoMetadata`] adds to a dyno's environment (DYNO-25). `host`: where the app answers by itself.
+#[must_use]
+pub fn metadata(app: &App, host: &str, dyno: &Dyno, release: &Release, slug: &Slug) -> BTreeMap<String, String> {
+    let deploy = ReleaseCause::Deploy { commit: slug.commit.clone() };
+    let always = [
+        ("HEROKU_APP_ID", app.id.to_string()),
+        ("HEROKU_APP_NAME", app.name.to_string()),
+        ("HEROKU_APP_DEFAULT_DOMAIN_NAME", host.to_owned()),
+        ("HEROKU_DYNO_ID", dyno.id.to_string()),
+        ("HEROKU_RELEASE_CREATED_AT", release.created_at.rfc3339()),
+        ("HEROKU_RELEASE_VERSION", format!("v{}", release.version)),
+        ("HEROKU_SLUG_DESCRIPTION", deploy.to_string()),
+    ];
+    let commit = slug.commit.clone().map(|commit| ("HEROKU_SLUG_COMMIT", commit));
+    always.into_iter().chain(commit).map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cli_23_features_are_found_by_name_and_by_id() {
+        for feature in Feature::ALL {
+            assert_eq!(feature.word().parse(), Ok(feature));
+            assert_eq!(feature.id().to_string().parse(), Ok(feature));
+        }
+        assert_eq!("preboot".parse::<Feature>(), Err(NoSuchFeature));
+        assert!(Feature::ALL.is_sorted_by_key(|feature| feature.word()), "listed by name");
+    }
+}
