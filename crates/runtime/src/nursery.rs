@@ -99,6 +99,8 @@ impl Nursery {
         let (ours, its) = PlainStream::pair()?;
         ours.set_nonblocking(true)?;
         let process = Command::new(&self.exe)
+            // Dynos see this in their process list, where paths of the host do not belong.
+            .arg0("flowline")
             .args(["keeper", "nursery"])
             // Nothing of serve's environment, which may hold secrets, shall be in every keeper.
             .env_clear()

@@ -224,3 +224,52 @@ fn json<T: Serialize>(value: &T) -> Vec<u8> {
 fn from_json<T: DeserializeOwned>(tag: u8, body: &[u8]) -> Result<T, FrameError> {
     serde_json::from_slice(body).map_err(|_| FrameError::Body(tag))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_come_back_whole_however_they_are_cut() {
+        let line = Line { seq: 7, at: -1, text: b"a\xffb"[..].into() };
+        let ended = Ended { exit: Exit::Signal(9), killed: true, last_seq: 7, acked: 3 };
+        let said = [FromKeeper::Line(line), FromKeeper::Failed("why".into()), FromKeeper::Ended(ended)];
+        let mut bytes = Vec::new();
+        said.iter().for_each(|message| message.write(&mut bytes));
+        for size in 1..bytes.len() {
+            let (mut frames, mut heard) = (Frames::default(), Vec::new());
+            for piece in bytes.chunks(size) {
+                frames.push(piece);
+                while let Some(frame) = frames.next().unwrap() {
+                    heard.push(FromKeeper::read(frame).unwrap());
+                }
+            }
+            assert_eq!(heard, said);
+        }
+    }
+
+    #[test]
+    fn what_is_no_frame_is_refused_without_waiting_for_it() {
+        let refused = |bytes: &[u8]| {
+            let mut frames = Frames::default();
+            frames.push(bytes);
+            frames.next().and_then(|frame| frame.map(ToKeeper::read).transpose()).unwrap_err()
+        };
+        assert_eq!(refused(&[0, 0, 0, 0]), FrameError::TooLarge(0));
+        assert_eq!(refused(&[0xff; 4]), FrameError::TooLarge(u32::MAX as usize));
+        assert_eq!(refused(&[1, 0, 0, 0, b'?']), FrameError::Tag(b'?'));
+        assert_eq!(refused(&[2, 0, 0, 0, b'A', 1]), FrameError::Body(b'A'));
+        assert!(FromKeeper::read((b'L', &[0; 15])).is_err());
+        assert!(FromKeeper::read((b'E', b"{}")).is_err());
+    }
+
+    #[test]
+    fn orders_to_a_keeper_come_back() {
+        for order in [ToKeeper::Ack(u64::MAX), ToKeeper::Stop(30_000), ToKeeper::Kill, ToKeeper::Finish] {
+            let (mut bytes, mut frames) = (Vec::new(), Frames::default());
+            order.write(&mut bytes);
+            frames.push(&bytes);
+            assert_eq!(frames.next().unwrap().map(ToKeeper::read), Some(Ok(order)));
+        }
+    }
+}

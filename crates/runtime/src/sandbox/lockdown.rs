@@ -38,7 +38,8 @@ pub(super) fn limit(limits: &Limits, in_user_namespace: bool) -> Result<(), Faul
         rustix::process::setrlimit(resource, both).step(format_args!("limiting {what}"))
     };
     set("open files", Resource::Nofile, limits.open_files)?;
-    set("core files", Resource::Core, 0)?;
+    // With 0 the kernel still hands a core, and all secrets in it, to a crash collector of the host; with 1 it does not.
+    set("core files", Resource::Core, 1)?;
     if in_user_namespace {
         // Counted per user namespace, so it holds without a cgroup; as root all dynos would share one count.
         set("processes", Resource::Nproc, u64::from(limits.processes) + 1)?;

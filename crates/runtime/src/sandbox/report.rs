@@ -54,3 +54,16 @@ pub(crate) fn exit_of(status: WaitStatus) -> Exit {
         (None, None) => Exit::Lost,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_reports_in_one_read() {
+        assert_eq!(Report::read(b"RC\x03\0\0\0"), [Report::Ready, Report::Ended(Exit::Code(3))]);
+        assert_eq!(Report::read(b"S\x09\0\0\0"), [Report::Ended(Exit::Signal(9))]);
+        assert_eq!(Report::read(b"Fwhy"), [Report::Failed("why".into())]);
+        assert!(Report::read(b"C\x03").is_empty() && Report::read(b"").is_empty() && Report::read(b"?").is_empty());
+    }
+}
