@@ -55,6 +55,8 @@ pub struct Settings {
     pub apps: SocketAddr,
     /// Apps answer at `<name>.<domain>`.
     pub domain: String,
+    /// Are dynos of a formation replaced once a day (DYNO-33)?
+    pub cycling: bool,
     /// The operator's environment for every build: registries, proxies, certificates.
     pub site_env: BTreeMap<String, String>,
 }

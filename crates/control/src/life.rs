@@ -2,6 +2,7 @@
 
 use crate::lines::Lines;
 use crate::{Control, journal, sandbox};
+use model::cycle;
 use model::dyno::{BOOT_LIMIT_S, Dyno, DynoRole, DynoState, Exit, STOP_GRACE_S};
 use model::id::DynoId;
 use runtime::{DynoControl, Output};
@@ -30,7 +31,7 @@ pub(crate) fn begin_with(control: &Control, dyno: Dyno, extra: BTreeMap<String, 
     tokio::spawn(async move {
         journal::dyno(&control, dyno.app, &dyno.name, format!("Starting process with command `{}`", dyno.command))
             .await;
-        match sandbox::start_with(&control, &dyno, &extra).await {
+        match sandbox::start_with(&control, &dyno, &extra, life).await {
             Ok(running) => {
                 control.registry.started(dyno.id, running.addr, running.control());
                 see_through(&control, dyno, running, life).await;
@@ -45,11 +46,11 @@ pub(crate) fn begin_with(control: &Control, dyno: Dyno, extra: BTreeMap<String, 
     });
 }
 
-/// Goes on with a dyno that outlived the server before this one.
-pub(crate) fn adopt(control: &Control, dyno: Dyno, running: runtime::Dyno) {
+/// Goes on with a dyno that outlived the server before this one. Its life counts from its start, not from this one.
+pub(crate) fn adopt(control: &Control, dyno: Dyno, running: runtime::Dyno, life: Option<Duration>) {
     control.registry.insert(dyno.clone(), Some(running.control()));
     let control = control.clone();
-    tokio::spawn(async move { see_through(&control, dyno, running, None).await });
+    tokio::spawn(async move { see_through(&control, dyno, running, life).await });
 }
 
 async fn see_through(control: &Control, dyno: Dyno, mut running: runtime::Dyno, life: Option<Duration>) {
@@ -57,7 +58,8 @@ async fn see_through(control: &Control, dyno: Dyno, mut running: runtime::Dyno, 
     let boot = boot(control, &dyno, running.addr);
     tokio::pin!(boot);
     let mut booting = true;
-    let over = tokio::time::sleep(life.unwrap_or(Duration::from_secs(model::dyno::TIME_TO_LIVE_LIMIT_S)));
+    let over = dyno.created_at.plus(life.unwrap_or(cycle::CYCLE)).since(control.now());
+    let over = tokio::time::sleep(over);
     tokio::pin!(over);
     let mut limited = dyno.role == DynoRole::OneOff;
     let mut lines = Lines::of(handle.clone());
@@ -82,6 +84,7 @@ async fn see_through(control: &Control, dyno: Dyno, mut running: runtime::Dyno, 
             }
             () = &mut over, if limited => {
                 limited = false;
+                journal::dyno(control, dyno.app, &dyno.name, life.map_or("Cycling", |_| "Its time to live is over")).await;
                 stop(control, &dyno);
             }
         }

@@ -13,10 +13,14 @@ use model::time::Timestamp;
 use runtime::{DynoSpec, RuntimeError};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use store::StoreError;
 
 /// Where the flowline binary lies inside a sandbox: the static pack's web server is in it.
 const INSIDE_EXE: &str = "/opt/flowline/bin/flowline";
+
+/// The label of [`time_to_live`].
+const TIME_TO_LIVE_S: &str = "time_to_live_s";
 
 /// What every dyno's shell finds when the config does not say otherwise.
 const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
@@ -44,14 +48,15 @@ pub(crate) enum SandboxError {
 
 /// Starts a dyno of a release.
 pub(crate) async fn start(control: &Control, dyno: &Dyno) -> Result<runtime::Dyno, SandboxError> {
-    start_with(control, dyno, &BTreeMap::new()).await
+    start_with(control, dyno, &BTreeMap::new(), None).await
 }
 
-/// The same, with more environment than the config has (`heroku run -e`, terminal size).
+/// The same, with more environment than the config has (`heroku run -e`, terminal size), and a life that is limited.
 pub(crate) async fn start_with(
     control: &Control,
     dyno: &Dyno,
     extra: &BTreeMap<String, String>,
+    life: Option<Duration>,
 ) -> Result<runtime::Dyno, SandboxError> {
     let release = store::release::by_own_id(control.store.db(), dyno.release).await?.ok_or(SandboxError::NoSlug)?;
     let slug = release.slug.ok_or(SandboxError::NoSlug)?;
@@ -70,7 +75,7 @@ pub(crate) async fn start_with(
         mounts,
         limits: dyno.size.limits(),
         port: dyno.name.process_type.is_web(),
-        labels: labels(dyno),
+        labels: labels(dyno, life),
     };
     Ok(control.runtime.start(spec).await?)
 }
@@ -133,7 +138,8 @@ fn environment(
     env
 }
 
-fn labels(dyno: &Dyno) -> BTreeMap<String, String> {
+/// What a keeper keeps of a dyno for a server that starts later.
+fn labels(dyno: &Dyno, life: Option<Duration>) -> BTreeMap<String, String> {
     let role = match dyno.role {
         DynoRole::Formation => "formation",
         DynoRole::OneOff => "one_off",
@@ -150,7 +156,13 @@ fn labels(dyno: &Dyno) -> BTreeMap<String, String> {
         ("version", dyno.version.to_string()),
         ("created_at", dyno.created_at.0.to_string()),
     ];
-    pairs.map(|(name, value)| (name.to_owned(), value)).into()
+    let life = life.map(|life| (TIME_TO_LIVE_S, life.as_secs().to_string()));
+    pairs.into_iter().chain(life).map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// How long the dyno may live from its start, when somebody said so.
+pub(crate) fn time_to_live(spec: &DynoSpec) -> Option<Duration> {
+    spec.labels.get(TIME_TO_LIVE_S)?.parse().ok().map(Duration::from_secs)
 }
 
 /// The dyno that a keeper's labels tell of; `None` for labels of another version.

@@ -165,7 +165,7 @@ async fn adopt(control: &Control, adopted: Vec<Adopted>) -> Result<Vec<ReleaseId
             dyno.state = DynoState::Up;
         }
         match dyno.role {
-            DynoRole::Formation | DynoRole::OneOff => life::adopt(control, dyno, running),
+            DynoRole::Formation | DynoRole::OneOff => life::adopt(control, dyno, running, sandbox::time_to_live(&spec)),
             DynoRole::Release => match store::release::by_own_id(control.store.db(), dyno.release).await? {
                 Some(release) => {
                     resumed.push(release.id);

@@ -1,8 +1,9 @@
 //! One loop per app brings what runs to what should run. It takes no hint of what changed: it reads, decides, does.
 
 use crate::registry::Routed;
-use crate::{Control, life};
+use crate::{Control, journal, life};
 use model::app::App;
+use model::cycle;
 use model::dyno::{Dyno, DynoRole, DynoState};
 use model::formation::{Step, Wanted, converge};
 use model::id::{AppId, ReleaseId};
@@ -123,6 +124,7 @@ async fn look(control: &Control, id: AppId, seen: &mut Option<ReleaseId>) -> Res
         control.registry.forget_crashes(id);
     }
     let now = control.now();
+    turn_over(control, id, now).await;
     let dynos = control.registry.of_app(id);
     let steps = match &wanted {
         Some(wanted) => converge(wanted, &dynos, now),
@@ -168,6 +170,16 @@ async fn look(control: &Control, id: AppId, seen: &mut Option<ReleaseId>) -> Res
         }
     }
     Ok(Some(next_look(&control.registry.of_app(id), now)))
+}
+
+/// Retires the dyno whose day is over (DYNO-33); it is replaced like one that somebody restarts.
+async fn turn_over(control: &Control, app: AppId, now: Timestamp) {
+    let dynos = control.registry.of_app(app);
+    let due = cycle::due(&dynos, now).filter(|_| control.settings.cycling);
+    for dyno in dynos.iter().filter(|dyno| due == Some(dyno.id)) {
+        control.registry.retire(app, |known| known.id == dyno.id);
+        journal::dyno(control, app, &dyno.name, "Cycling").await;
+    }
 }
 
 fn stray(dyno: &Dyno) -> bool {

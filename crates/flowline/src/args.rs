@@ -39,6 +39,9 @@ pub(crate) struct Serve {
     /// Apps answer at NAME.DOMAIN
     #[arg(long, default_value = "localhost")]
     pub(crate) domain: String,
+    /// Let dynos run for more than a day; else each is replaced once in 24 to 28 hours
+    #[arg(long)]
+    pub(crate) no_cycling: bool,
     /// How the log on stderr looks
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) log_format: Format,

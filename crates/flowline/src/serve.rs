@@ -94,6 +94,7 @@ async fn serve(args: Serve) -> Result<(), ServeError> {
         api: listener.local_addr()?,
         apps: args.apps,
         domain: args.domain,
+        cycling: !args.no_cycling,
         site_env: site_env(),
     };
     let control = Control::start(settings, store, world).await?;
@@ -143,6 +144,8 @@ fn say_ready(control: &Control) -> Result<(), ServeError> {
 fn site_env() -> BTreeMap<String, String> {
     let wanted =
         |name: &str| SITE_ENV.contains(&name) || SITE_ENV_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
+    // A path that no sandbox sees would only make package managers complain.
+    let visible = |value: &str| !value.starts_with('/') || value.starts_with("/usr/") || value.starts_with("/etc/");
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .filter(|(name, value)| wanted(name) && visible(value))

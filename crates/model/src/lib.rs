@@ -8,6 +8,7 @@ pub mod app_json;
 pub mod build;
 pub mod config_var;
 pub mod crash;
+pub mod cycle;
 pub mod dyno;
 pub mod feature;
 pub mod formation;

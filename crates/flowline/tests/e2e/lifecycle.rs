@@ -56,3 +56,18 @@ async fn features_are_listed_found_by_id_and_kept() {
     flow.start_serve().await;
     assert_eq!(flow.known_app("shop").read("/features/log-runtime-metrics").await["enabled"], true);
 }
+
+#[tokio::test]
+async fn dyno_50_a_limited_life_is_counted_from_the_start_also_by_the_next_server() {
+    let mut flow = flow().await;
+    let app = flow.app("shop").await;
+    app.push(Source::answering("one")).await.released("v3");
+    let body = json!({ "command": "echo began; cat /dev/zero > /dev/null", "time_to_live": 2, "attach": false });
+    assert_eq!(app.call("POST", "/dynos", Some(&body)).await.status, 201);
+    app.log_says(": began").await;
+    flow.end_serve(rustix::process::Signal::KILL).await;
+    flow.start_serve().await;
+    let app = flow.known_app("shop");
+    app.log_says("Its time to live is over").await;
+    app.log_says("State changed from up to complete").await;
+}
