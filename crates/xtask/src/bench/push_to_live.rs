@@ -15,34 +15,53 @@ const AIM_S: f64 = 1.5;
 const PUSHES: usize = 7;
 const APP: &str = "bench-push";
 
-const PACKAGE: &str =
-    r#"{"name": "bench", "version": "1.0.0", "private": true, "scripts": {"start": "node server.js"}}"#;
-const LOCK: &str = r#"{"name": "bench", "version": "1.0.0", "lockfileVersion": 3, "packages": {"": {"name": "bench", "version": "1.0.0"}}}"#;
-const PROCFILE: &str = "web: node server.js\n";
+/// An app with 72 packages from the registry, as people write them.
+const FIXTURE: &str = "crates/testkit/fixtures/node-express";
 
-fn server_js(answer: usize) -> String {
-    format!("require('http').createServer((_, answer) => answer.end('{answer}')).listen(process.env.PORT);\n")
+fn index_js(answer: usize) -> String {
+    format!(
+        "const app = require('express')();\n\
+         app.get('/', (request, response) => response.send('{answer}'));\n\
+         app.listen(process.env.PORT);\n"
+    )
 }
 
 pub(super) fn run(checkout: &Checkout) -> Result<Vec<Figure>, BenchError> {
     let server = Server::start(checkout)?;
     server.flowline(&["apps:create", APP])?;
-    let first = server_js(0);
-    let files = [("package.json", PACKAGE), ("package-lock.json", LOCK), ("Procfile", PROCFILE), ("server.js", &first)];
+    let fixture = |name: &str| {
+        let path = checkout.root.join(FIXTURE).join(name);
+        std::fs::read_to_string(&path).map_err(io("cannot read the sample app"))
+    };
+    let (package, lock, procfile) = (fixture("package.json")?, fixture("package-lock.json")?, fixture("Procfile")?);
+    let first = index_js(0);
+    let files = [
+        ("package.json", package.as_str()),
+        ("package-lock.json", &lock),
+        ("Procfile", &procfile),
+        ("index.js", &first),
+        (".gitignore", "node_modules\n"),
+    ];
     let folder = server.repository(APP, &files)?;
+    let begin = now();
     push(&server, &folder, 0)?;
+    let first_push = begin.elapsed().as_secs_f64();
     let mut pushes = Vec::new();
     for answer in 1..=PUSHES {
-        std::fs::write(folder.join("server.js"), server_js(answer)).map_err(io("cannot write server.js"))?;
+        std::fs::write(folder.join("index.js"), index_js(answer)).map_err(io("cannot write index.js"))?;
         commit(&folder)?;
         pushes.push(push(&server, &folder, answer)?.as_secs_f64());
     }
+    // By itself the app needs its packages too.
+    let installed = Command::new("npm").args(["ci", "--silent"]).current_dir(&folder).stdin(Stdio::null()).status();
+    installed.map_err(|error| BenchError::NotStarted("npm".to_owned(), error))?;
     let mut boots = Vec::new();
     for _ in 0..PUSHES {
         boots.push(boot(&folder)?.as_secs_f64());
     }
     let (push, boot) = (median(pushes), median(boots));
     Ok(vec![
+        Figure::new("first_push", first_push, "s"),
         Figure::new("push_to_answer", push, "s"),
         Figure::new("app_boot", boot, "s"),
         Figure::new("push_to_live", push - boot, "s").aiming_at(Aim::Value(AIM_S)),
@@ -65,7 +84,7 @@ fn boot(folder: &Path) -> Result<Duration, BenchError> {
     let address = free.map_err(io("no free port"))?;
     let begin = now();
     let mut command = Command::new("node");
-    command.arg("server.js").current_dir(folder).env("PORT", address.port().to_string()).stdin(Stdio::null());
+    command.arg("index.js").current_dir(folder).env("PORT", address.port().to_string()).stdin(Stdio::null());
     let mut app = command.spawn().map_err(|error| BenchError::NotStarted("node".to_owned(), error))?;
     while TcpStream::connect(address).is_err() && matches!(app.try_wait(), Ok(None)) {
         std::thread::yield_now();
