@@ -125,11 +125,12 @@ fn runc(bundle: &Path) -> Outcome<Option<(&'static str, Vec<String>)>> {
     let path = bundle.join("config.json");
     let mut config: serde_json::Value = serde_json::from_slice(&std::fs::read(&path)?)?;
     config["process"]["terminal"] = false.into();
-    config["process"]["args"] = serde_json::json!(["/bin/true"]);
-    config["linux"]["resources"]["memory"] = serde_json::json!({ "limit": DynoSize::Standard1X.limits().memory_bytes });
+    config["process"]["args"] = vec!["/bin/true"].into();
+    let memory = format!(r#"{{"limit": {}}}"#, DynoSize::Standard1X.limits().memory_bytes);
+    config["linux"]["resources"]["memory"] = serde_json::from_str(&memory)?;
     if let Some(mounts) = config["mounts"].as_array_mut() {
-        let options = ["rbind", "ro", "nosuid", "nodev"];
-        mounts.push(serde_json::json!({ "destination": "/usr", "type": "bind", "source": "/usr", "options": options }));
+        let usr = r#"{"destination": "/usr", "type": "bind", "source": "/usr", "options": ["rbind", "ro", "nosuid", "nodev"]}"#;
+        mounts.push(serde_json::from_str(usr)?);
     }
     std::fs::write(path, serde_json::to_vec(&config)?)?;
     let bundle = bundle.display().to_string();
