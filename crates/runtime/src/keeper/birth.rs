@@ -15,10 +15,11 @@ use crate::spec::Order;
 use crate::sys::{self, Signals};
 use crate::wire::FromKeeper;
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::process::{Signal, WaitOptions, setsid, waitpid};
-use std::fs::{DirBuilder, File, Permissions, set_permissions};
+use rustix::fs::Mode;
+use rustix::process::{Signal, WaitOptions, setsid, umask, waitpid};
+use std::fs::{DirBuilder, File};
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 
 /// The life of a keeper process. The lock keeps a later nursery waiting while this keeper may still be given a dyno.
@@ -162,6 +163,9 @@ fn set_to_work(keeper: &mut Keeper, egg: Egg, order: Order, lock: File) -> Resul
 }
 
 fn make_tmp(folder: &Folder) -> io::Result<()> {
-    DirBuilder::new().mode(0o700).create(folder.tmp())?;
-    set_permissions(folder.tmp(), Permissions::from_mode(0o1777))
+    // One call instead of two on the way to the payload; the mask is what every program expects again afterwards.
+    let mask = umask(Mode::empty());
+    let made = DirBuilder::new().mode(0o1777).create(folder.tmp());
+    umask(mask);
+    made
 }

@@ -21,7 +21,7 @@ use std::path::Path;
 const ROOT_SIZE_BYTES: u64 = 4 * 1024 * 1024;
 
 /// Folders of the root, parents first.
-const FOLDERS: [&str; 17] = [
+const FOLDERS: [&str; 16] = [
     "app",
     "dev",
     "dev/pts",
@@ -37,7 +37,6 @@ const FOLDERS: [&str; 17] = [
     "tmp",
     "usr",
     "var",
-    "var/tmp",
     FILES,
 ];
 
@@ -45,13 +44,14 @@ const FOLDERS: [&str; 17] = [
 const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
 
 /// Other links: name and target.
-const LINKS: [(&str, &str); 6] = [
+const LINKS: [(&str, &str); 7] = [
     ("dev/fd", "/proc/self/fd"),
     ("dev/stdin", "/proc/self/fd/0"),
     ("dev/stdout", "/proc/self/fd/1"),
     ("dev/stderr", "/proc/self/fd/2"),
     ("dev/ptmx", "pts/ptmx"),
     ("var/run", "/run"),
+    ("var/tmp", "/tmp"),
 ];
 
 /// Where contents of [`model::mount::Mount::File`] wait to be bound over their places.
@@ -108,7 +108,6 @@ fn take<'a>(ground: &Ground, job: &'a Job, host_name: &str) -> Result<Vec<(&'a P
     let limit = job.spec.limits.memory_bytes;
     let mut sources = vec![
         (Path::new("/tmp"), Source::Mount(source::bind(&job.tmp)?)),
-        (Path::new("/var/tmp"), Source::Mount(source::bind(&job.tmp)?)),
         (Path::new("/dev/shm"), Source::Mount(source::tmpfs(limit / 2, "1777")?)),
         (Path::new("/etc/hosts"), Source::File(hosts(host_name))),
         (Path::new(MEMORY_LIMIT), Source::File(format!("{limit}\n"))),
