@@ -1,9 +1,10 @@
 //! Archives up and down, as streams: never whole in memory.
 
-use axum::body::Body;
+use crate::error::ApiError;
+use axum::body::{Body, HttpBody};
 use axum::http::header::{CONTENT_TYPE, HeaderValue};
 use axum::response::Response;
-use control::objects::ByteStream;
+use control::objects::{ByteStream, ObjectError};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde::Serialize;
 use std::time::Duration;
@@ -15,16 +16,22 @@ const STALL_LIMIT: Duration = Duration::from_secs(60);
 #[derive(Debug, Serialize)]
 pub(crate) struct Stored {}
 
-/// A request's body as the verbs take it; they set the limits.
-pub(crate) fn incoming(body: Body) -> ByteStream {
-    stream::unfold(Some(body.into_data_stream()), |body| async move {
+/// A request's body as the verbs take it; they count what comes. What is announced as too long is not even asked for.
+///
+/// # Errors
+/// 413 for a body that says itself that it is over the limit.
+pub(crate) fn incoming(body: Body, limit_bytes: u64) -> Result<ByteStream, ApiError> {
+    if body.size_hint().lower() > limit_bytes {
+        return Err(ObjectError::TooLarge { limit_bytes }.into());
+    }
+    let bytes = stream::unfold(Some(body.into_data_stream()), |body| async move {
         let mut body = body?;
         match tokio::time::timeout(STALL_LIMIT, body.next()).await {
             Ok(chunk) => chunk.map(|chunk| (chunk.map_err(|error| error.to_string()), Some(body))),
             Err(_) => Some((Err(format!("nothing came for {} seconds", STALL_LIMIT.as_secs())), None)),
         }
-    })
-    .boxed()
+    });
+    Ok(bytes.boxed())
 }
 
 /// Stored bytes as an answer.

@@ -15,6 +15,7 @@ use axum::response::Response;
 use control::Control;
 use control::slug::{self, NewSlug};
 use model::id::SlugId;
+use model::slug::SLUG_LIMIT_BYTES;
 
 /// POST /apps/{app}/slugs - 201 with the address to upload to (BLD-15).
 pub(crate) async fn create(
@@ -52,7 +53,7 @@ pub(crate) async fn put_blob(
     Path((id, secret)): Path<(String, String)>,
     body: Body,
 ) -> Result<Json<blob::Stored>, ApiError> {
-    slug::put_blob(&control, parse(&id)?, &secret, blob::incoming(body)).await?;
+    slug::put_blob(&control, parse(&id)?, &secret, blob::incoming(body, SLUG_LIMIT_BYTES)?).await?;
     Ok(Json(blob::Stored {}))
 }
 

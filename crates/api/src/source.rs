@@ -13,6 +13,7 @@ use axum::response::Response;
 use control::Control;
 use control::source;
 use model::id::SourceId;
+use model::source::SOURCE_SIZE_LIMIT_BYTES;
 
 /// POST /sources - 201 with its two addresses (BLD-3). Clients send no body and no `Content-Type` (CLI-2).
 pub(crate) async fn create(
@@ -30,7 +31,7 @@ pub(crate) async fn put_blob(
     Path((id, secret)): Path<(String, String)>,
     body: Body,
 ) -> Result<Json<blob::Stored>, ApiError> {
-    source::put(&control, parse(&id)?, &secret, blob::incoming(body)).await?;
+    source::put(&control, parse(&id)?, &secret, blob::incoming(body, SOURCE_SIZE_LIMIT_BYTES)?).await?;
     Ok(Json(blob::Stored {}))
 }
 
