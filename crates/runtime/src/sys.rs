@@ -79,6 +79,14 @@ pub(crate) fn leave(code: i32) -> ! {
     unsafe { libc::_exit(code) }
 }
 
+/// Closes every descriptor but the standard ones. Only for the first moment of a process, when all the others were left
+/// open by whoever started it.
+pub(crate) fn close_inherited() -> io::Result<()> {
+    // SAFETY: nothing in this process owns a descriptor yet, as the caller promises.
+    let result = unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, 0) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 /// Ignores a signal, from here on and in children until they execute another program.
 pub(crate) fn ignore(signal: Signal) {
     // SAFETY: SIG_IGN is no handler of ours: no code runs.

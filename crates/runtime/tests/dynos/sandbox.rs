@@ -82,6 +82,15 @@ async fn the_first_process_keeps_its_memory_to_itself() {
 }
 
 #[tokio::test]
+async fn what_a_parent_left_open_is_closed() {
+    // Not marked to be closed, as a shell or a make leaves its own.
+    let (_reader, left_open) = rustix::pipe::pipe().unwrap();
+    let machine = Machine::new().await;
+    let run = machine.sh("ls /proc/$$/fd; true").await;
+    assert_eq!(run.lines, ["0", "1", "2"], "{left_open:?}");
+}
+
+#[tokio::test]
 async fn the_stack_is_read_only_and_the_rest_is_not() {
     let machine = Machine::new().await;
     let script = "for d in / /usr /etc /bin /app /dev /sys /proc; do touch $d/x 2>/dev/null && echo wrote $d; done; \
