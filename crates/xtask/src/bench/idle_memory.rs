@@ -1,8 +1,9 @@
-//! Memory of all Flowline processes while nothing happens: with one app, and with a hundred of which one runs.
+//! Memory of all Flowline processes while nothing happens: with one app, and with a hundred, each with a web dyno.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use super::server::{Server, io};
+use super::server::{Server, git, io};
 use super::{Aim, BenchError, Checkout, Figure};
 
 /// It shares the machine with the apps.
@@ -10,42 +11,49 @@ const AIM_MB: f64 = 60.0;
 const APPS: usize = 100;
 const APP: &str = "bench-idle";
 
+/// Not the static pack: its web server is flowline itself, and would be counted.
+const PROCFILE: &str = "web: exec python3 -m http.server $PORT\n";
+
 pub(super) fn run(checkout: &Checkout) -> Result<Vec<Figure>, BenchError> {
     let server = Server::start(checkout)?;
-    server.flowline(&["apps:create", APP])?;
-    let folder = server.repository(APP, &[("index.html", "idle")])?;
-    super::server::git(&folder, &["push", "--quiet", "flowline", "main"])?;
-    server.get(APP)?;
+    let folder = server.repository(APP, &[("Procfile", PROCFILE)])?;
+    let first = app(&server, &folder, 1)?;
+    server.get(&first)?;
     let one = memory(&server)?;
     for number in 2..=APPS {
-        server.flowline(&["apps:create", &format!("{APP}-{number}")])?;
+        let name = app(&server, &folder, number)?;
+        server.get(&name)?;
     }
     let hundred = memory(&server)?;
     Ok(vec![
-        Figure::new("one_app", one, "MB").aiming_at(Aim::Value(AIM_MB)),
-        Figure::new("hundred_apps", hundred, "MB").aiming_at(Aim::Value(AIM_MB)),
+        Figure::new("one_app", one.0, "MB").aiming_at(Aim::Value(AIM_MB)),
+        Figure::new("one_app_processes", one.1, ""),
+        Figure::new("hundred_apps", hundred.0, "MB").aiming_at(Aim::Value(AIM_MB)),
+        Figure::new("hundred_apps_processes", hundred.1, ""),
     ])
 }
 
-/// The proportional set size of `serve` and of every Flowline process that works on its data folder.
-fn memory(server: &Server) -> Result<f64, BenchError> {
-    let mut total = 0.0;
-    for entry in std::fs::read_dir("/proc").map_err(io("cannot list /proc"))?.flatten() {
-        let name = entry.file_name();
-        let own = name.to_str() == Some(&server.pid().to_string());
-        if own || is_ours(&entry.path(), server.folder()) {
-            total += pss_mb(&entry.path());
-        }
-    }
-    Ok(total)
+/// Another app with the same code; its name.
+fn app(server: &Server, folder: &Path, number: usize) -> Result<String, BenchError> {
+    let name = format!("{APP}-{number}");
+    server.flowline(&["apps:create", &name, "--no-remote"])?;
+    git(folder, &["push", "--quiet", &server.repository_url(&name), "main"])?;
+    Ok(name)
 }
 
-/// A `flowline` process whose command line names the folder.
-fn is_ours(process: &Path, folder: &Path) -> bool {
-    let is_flowline =
-        std::fs::read_link(process.join("exe")).is_ok_and(|exe| exe.file_name().is_some_and(|name| name == "flowline"));
-    let command = std::fs::read(process.join("cmdline")).unwrap_or_default();
-    is_flowline && String::from_utf8_lossy(&command).contains(&*folder.to_string_lossy())
+/// The proportional set size of every process of this binary, and their number. A dyno has two: keeper and init.
+fn memory(server: &Server) -> Result<(f64, f64), BenchError> {
+    let of_file = |path: &Path| std::fs::metadata(path).map(|about| (about.dev(), about.ino()));
+    let ours = of_file(server.exe()).map_err(io("cannot look at the binary"))?;
+    let (mut total, mut count) = (0.0, 0.0);
+    for entry in std::fs::read_dir("/proc").map_err(io("cannot list /proc"))?.flatten() {
+        // By the file itself: inside a sandbox it has another path.
+        if of_file(&entry.path().join("exe")).is_ok_and(|file| file == ours) {
+            total += pss_mb(&entry.path());
+            count += 1.0;
+        }
+    }
+    Ok((total, count))
 }
 
 /// Zero for a process that has just ended.

@@ -78,7 +78,7 @@ impl Server {
         for (name, text) in files {
             std::fs::write(folder.join(name), text).map_err(io("cannot write a file"))?;
         }
-        let remote = format!("{}/{app}.git", self.api.replacen("://", &format!("://:{}@", self.token), 1));
+        let remote = self.repository_url(app);
         git(&folder, &["init", "--quiet", "--initial-branch=main"])?;
         git(&folder, &["remote", "add", "flowline", &remote])?;
         commit(&folder)?;
@@ -99,14 +99,14 @@ impl Server {
         Ok(body.1.to_owned())
     }
 
-    /// The process id of `serve`.
-    pub(super) fn pid(&self) -> u32 {
-        self.process.id()
+    /// Where an app is pushed to, with the token in it.
+    pub(super) fn repository_url(&self, app: &str) -> String {
+        format!("{}/{app}.git", self.api.replacen("://", &format!("://:{}@", self.token), 1))
     }
 
-    /// The data folder, which the command line of each of its processes names.
-    pub(super) fn folder(&self) -> &Path {
-        &self.folder.0
+    /// The binary that is measured.
+    pub(super) fn exe(&self) -> &Path {
+        &self.exe
     }
 }
 
