@@ -44,10 +44,14 @@ pub(crate) async fn answer(client: Rc<Client>, request: Request<Incoming>) -> Re
         Ok(()) => dispatch(&mut exchange, rest).await,
         Err(failure) => Err(failure),
     };
-    Ok(match answered {
+    let mut response = match answered {
         Ok(answered) => pass_back(exchange, answered, upgrade),
         Err(failure) => fail(exchange, failure),
-    })
+    };
+    if worker.is_leaving() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        page::end_after(&mut response);
+    }
+    Ok(response)
 }
 
 fn fail(mut exchange: Exchange, failure: Failure) -> Response<Reply> {

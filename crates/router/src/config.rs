@@ -17,6 +17,9 @@ pub struct RouterConfig {
     pub request_log: bool,
     /// Threads that serve requests; `None`: one per core.
     pub threads: Option<NonZeroUsize>,
+    /// Takes over from the router that runs on the folder: its sockets, its table and its settings, whatever stands in
+    /// `listen`, `request_log` and `threads`.
+    pub upgrade: bool,
     /// How long and how many.
     pub limits: Limits,
 }
@@ -46,6 +49,8 @@ pub struct Limits {
     pub dyno_idle: Duration,
     /// At the end: how long requests in flight may take.
     pub stop: Duration,
+    /// After a hand-over: how long the old router may serve the connections that it still has, WebSockets included.
+    pub leave: Duration,
     /// Log lines kept while nobody reads them; the oldest are dropped beyond it.
     pub log_backlog_bytes: usize,
 }
@@ -64,6 +69,7 @@ impl Default for Limits {
             idle_per_dyno: 256,
             dyno_idle: Duration::from_secs(4),
             stop: Duration::from_secs(30),
+            leave: Duration::from_secs(15 * 60),
             log_backlog_bytes: 4 * 1024 * 1024,
         }
     }
@@ -79,14 +85,14 @@ impl Limits {
 /// A command line that `flowline router` does not understand.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "flowline router: {0}. It is started by `flowline serve`: router --listen ADDR:PORT --dir DIR [--threads N] [--no-request-log]"
+    "flowline router: {0}. It is started by `flowline serve`: router --listen ADDR:PORT --dir DIR [--threads N] [--no-request-log]; or takes over from a running one: router --upgrade --dir DIR"
 )]
 pub struct BadArguments(String);
 
 impl RouterConfig {
     /// Reads what stands after `flowline router`.
     pub fn from_args(args: impl IntoIterator<Item = OsString>) -> Result<Self, BadArguments> {
-        let (mut listen, mut dir, mut threads, mut request_log) = (None, None, None, true);
+        let (mut listen, mut dir, mut threads, mut request_log, mut upgrade) = (None, None, None, true, false);
         let mut args = args.into_iter();
         while let Some(name) = args.next() {
             let mut value = || args.next().ok_or_else(|| BadArguments(format!("{} needs a value", name.display())));
@@ -95,15 +101,19 @@ impl RouterConfig {
                 Some("--threads") => threads = Some(parsed(&value()?)?),
                 Some("--dir") => dir = Some(PathBuf::from(value()?)),
                 Some("--no-request-log") => request_log = false,
+                Some("--upgrade") => upgrade = true,
                 Some(_) | None => return Err(BadArguments(format!("unknown argument {}", name.display()))),
             }
         }
         let missing = |name| BadArguments(format!("{name} is missing"));
+        // A successor listens where the one before it does.
+        let listen = listen.or(upgrade.then_some(SocketAddr::from(([0, 0, 0, 0], 0))));
         Ok(Self {
             listen: listen.ok_or_else(|| missing("--listen"))?,
             dir: dir.ok_or_else(|| missing("--dir"))?,
             request_log,
             threads,
+            upgrade,
             limits: Limits::default(),
         })
     }
@@ -118,6 +128,9 @@ impl RouterConfig {
         }
         if !self.request_log {
             args.push("--no-request-log".into());
+        }
+        if self.upgrade {
+            args.push("--upgrade".into());
         }
         args
     }
@@ -141,11 +154,17 @@ mod tests {
             dir: "/srv/flow line/run".into(),
             request_log: false,
             threads: NonZeroUsize::new(3),
+            upgrade: true,
             limits: Limits::default(),
         };
         let read = RouterConfig::from_args(config.to_args()).unwrap();
         assert_eq!((read.listen, read.dir), (config.listen, config.dir));
-        assert_eq!((read.request_log, read.threads), (false, NonZeroUsize::new(3)));
+        assert_eq!((read.request_log, read.threads, read.upgrade), (false, NonZeroUsize::new(3), true));
+        let least = ["--upgrade", "--dir", "run"].map(OsString::from);
+        assert!(RouterConfig::from_args(least.clone()).unwrap().upgrade);
+        assert!(
+            RouterConfig::from_args(least.into_iter().skip(1)).unwrap_err().to_string().contains("--listen is missing")
+        );
         assert!(
             RouterConfig::from_args(["--listen".into(), "x".into()]).unwrap_err().to_string().contains("bad value")
         );

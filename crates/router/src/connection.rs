@@ -31,10 +31,8 @@ enum Found {
 }
 
 /// Serves a client's requests until either side ends the connection.
-pub(crate) async fn serve(worker: Rc<Worker>, stream: TcpStream, peer: SocketAddr) {
+pub(crate) async fn serve(worker: Rc<Worker>, watch: Rc<Watch>, stream: TcpStream, peer: SocketAddr) {
     let now = Instant::now();
-    let watch = Watch::new(now);
-    let _known = worker.register(&watch);
     // Only speed is lost if the kernel refuses.
     let _ = stream.set_nodelay(true);
     let ip = peer.ip().to_canonical().to_string().into_bytes();

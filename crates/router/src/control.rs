@@ -1,252 +1,209 @@
-//! The control socket's end in the router: takes orders, keeps the whole table, sends log lines.
+//! The control thread: who may give orders, who takes over, and the end.
 
-use crate::config::RouterConfig;
+use crate::desk::{self, Desk};
 use crate::error::RouterError;
-use crate::outbox::{Outbox, Outgoing};
+use crate::handover::{self, Sockets};
+use crate::outbox::Outbox;
+use crate::predecessor::Predecessor;
 use crate::process::{self, Thread};
-use crate::saved;
-use crate::table::Change;
-use crate::wire::{self, Command, Frame, Notice, Order, PROTOCOL};
-use crate::worker::{InFlight, Message};
-use model::id::{AppId, DynoId};
+use crate::worker::Message;
 use model::route::Route;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
-use std::fs::File;
 use std::net::SocketAddr;
+use std::os::unix::net;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Mutex, Notify, oneshot};
 use tokio::task::JoinHandle;
-
-/// Answers that wait to be written.
-const ANSWERS: usize = 64;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 /// At the end: how long the last log lines may take to their reader.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// What the control thread starts with.
 pub(crate) struct Control {
-    dir: PathBuf,
-    addr: SocketAddr,
-    routes: RefCell<BTreeMap<AppId, Route>>,
-    outbox: Arc<Outbox>,
-    stop: Arc<Notify>,
+    pub(crate) dir: PathBuf,
+    pub(crate) addr: SocketAddr,
+    pub(crate) request_log: bool,
+    pub(crate) routes: Vec<Route>,
+    pub(crate) outbox: Arc<Outbox>,
+    pub(crate) stop: Arc<Notify>,
+    pub(crate) sockets: Sockets,
+    /// The router before this one, where it handed over.
+    pub(crate) predecessor: Option<net::UnixStream>,
+}
+
+/// A conversation, and how it is ended without half a word.
+struct Talk {
+    task: JoinHandle<()>,
+    over: CancellationToken,
+}
+
+impl Talk {
+    fn begin(desk: &Rc<Desk>, stream: UnixStream) -> Self {
+        let over = CancellationToken::new();
+        let task = tokio::task::spawn_local(desk::converse(Rc::clone(desk), stream, over.clone()));
+        Self { task, over }
+    }
+
+    /// Says what is to be said, and that another process goes on.
+    async fn end(mut self) {
+        self.over.cancel();
+        if tokio::time::timeout(LAST_WORDS, &mut self.task).await.is_err() {
+            // Without a reader the last lines are lost, as they would be with one that hangs.
+            self.task.abort();
+        }
+    }
+}
+
+/// How the time of accepting ended.
+enum Over {
+    Stopped,
+    /// The successor, which serves.
+    HandedOver(UnixStream),
 }
 
 impl Control {
-    pub(crate) fn new(
-        config: &RouterConfig,
-        addr: SocketAddr,
-        routes: Vec<Route>,
-        outbox: Arc<Outbox>,
-        stop: Arc<Notify>,
-    ) -> Self {
-        let routes = RefCell::new(routes.into_iter().map(|route| (route.app, route)).collect());
-        Self { dir: config.dir.clone(), addr, routes, outbox, stop }
-    }
-
-    fn note(&self, change: &Change) {
-        let mut routes = self.routes.borrow_mut();
-        match change {
-            Change::Sync(all) => *routes = all.iter().map(|route| (route.app, route.clone())).collect(),
-            Change::Set(route) => drop(routes.insert(route.app, route.clone())),
-            Change::Remove(app) => drop(routes.remove(app)),
-        }
-    }
-
-    /// Serves the control socket until the router is told to stop.
-    pub(crate) async fn run(self, listener: UnixListener, threads: Vec<Thread>, lock: File) -> Result<(), RouterError> {
+    /// Serves the control socket until the router is told to stop, or until another one took over.
+    pub(crate) async fn run(self, threads: Vec<Thread>) -> Result<(), RouterError> {
+        let Self { dir, addr, request_log, routes, outbox, stop, sockets, predecessor } = self;
+        let took_over = predecessor.is_some();
+        let predecessor = match predecessor {
+            Some(stream) => Some(UnixStream::from_std(stream).map_err(process::cannot_start)?),
+            None => None,
+        };
         let desk = Rc::new(Desk {
-            control: self,
+            dir,
+            addr,
+            routes: RefCell::new(routes.into_iter().map(|route| (route.app, route)).collect()),
+            predecessor: predecessor.map(|stream| Predecessor::new(stream, Arc::clone(&outbox))),
+            outbox,
+            stop,
             mailboxes: threads.iter().map(|thread| thread.messages.clone()).collect(),
             changed: Notify::new(),
+            saving: Mutex::new(()),
+            drains: TaskTracker::new(),
         });
-        let saver = tokio::task::spawn_local(save_changes(Rc::clone(&desk)));
-        let mut talk: Option<JoinHandle<()>> = None;
-        loop {
-            tokio::select! {
-                accepted = listener.accept() => {
-                    let Ok((stream, _)) = accepted else { continue };
-                    // One control plane at a time: the newest is the living one.
-                    if let Some(old) = talk.replace(tokio::task::spawn_local(converse(Rc::clone(&desk), stream))) {
-                        old.abort();
+        if took_over {
+            // The old one may have been on its way to the disk.
+            desk.changed.notify_one();
+        }
+        let saver = tokio::task::spawn_local(desk::save_changes(Rc::clone(&desk)));
+        let mut talk = None;
+        match accept(&desk, &sockets, request_log, &mut talk).await? {
+            Over::Stopped => {
+                stop_all(&desk).await;
+                // The port is free: another router may take over while this one finishes what is in flight.
+                drop(sockets);
+                let ended = join(&desk, threads).await;
+                saver.abort();
+                desk.save().await;
+                finish(&desk, talk).await;
+                ended
+            }
+            Over::HandedOver(successor) => {
+                saver.abort();
+                leave_all(&desk).await;
+                drop(sockets);
+                let talk = Talk::begin(&desk, successor);
+                let joined = join(&desk, threads);
+                tokio::pin!(joined);
+                let ended = tokio::select! {
+                    ended = &mut joined => ended,
+                    () = desk.stop.notified() => {
+                        stop_all(&desk).await;
+                        joined.await
                     }
-                }
-                () = desk.control.stop.notified() => break,
-                () = desk.some_thread_ended() => break,
+                };
+                finish(&desk, Some(talk)).await;
+                ended
             }
-        }
-        desk.tell_all(|| {
-            let (closed, wait) = oneshot::channel();
-            (Message::Stop(closed), wait)
-        })
-        .await;
-        // The port is free: another router may take over while this one finishes what is in flight.
-        drop((listener, lock));
-        let ended = process::join(threads).await;
-        saver.abort();
-        desk.save().await;
-        desk.control.outbox.close();
-        if let Some(talk) = talk {
-            // Without a reader the last lines are lost, as they would be with one that hangs.
-            let _ = tokio::time::timeout(LAST_WORDS, talk).await;
-        }
-        ended
-    }
-}
-
-/// Where orders are carried out.
-struct Desk {
-    control: Control,
-    mailboxes: Vec<mpsc::Sender<Message>>,
-    changed: Notify,
-}
-
-impl Desk {
-    async fn some_thread_ended(&self) {
-        let ends = self.mailboxes.iter().map(|mailbox| Box::pin(mailbox.closed()));
-        let mut ends: Vec<_> = ends.collect();
-        std::future::poll_fn(|cx| {
-            if ends.iter_mut().any(|end| end.as_mut().poll(cx).is_ready()) {
-                std::task::Poll::Ready(())
-            } else {
-                std::task::Poll::Pending
-            }
-        })
-        .await;
-    }
-
-    /// Sends every thread a message and collects the answers; a thread that ended has none.
-    async fn tell_all<T>(&self, message: impl Fn() -> (Message, oneshot::Receiver<T>)) -> Vec<T> {
-        let mut waits = Vec::with_capacity(self.mailboxes.len());
-        for mailbox in &self.mailboxes {
-            let (message, wait) = message();
-            if mailbox.send(message).await.is_ok() {
-                waits.push(wait);
-            }
-        }
-        let mut answers = Vec::with_capacity(waits.len());
-        for wait in waits {
-            answers.extend(wait.await);
-        }
-        answers
-    }
-
-    /// Returns when every thread uses the change.
-    async fn change(&self, change: Change) {
-        self.control.note(&change);
-        let change = Arc::new(change);
-        self.tell_all(|| {
-            let (done, wait) = oneshot::channel();
-            (Message::Apply(Arc::clone(&change), done), wait)
-        })
-        .await;
-        self.changed.notify_one();
-    }
-
-    async fn drain(&self, dynos: Vec<DynoId>, limit: Duration) -> InFlight {
-        let dynos: Arc<[DynoId]> = dynos.into();
-        let answers = self.tell_all(|| {
-            let (done, wait) = oneshot::channel();
-            (Message::Drain(Arc::clone(&dynos), limit, done), wait)
-        });
-        let sum = |sum: InFlight, next: InFlight| InFlight {
-            at_start: sum.at_start + next.at_start,
-            left: sum.left + next.left,
-        };
-        answers.await.into_iter().fold(InFlight::default(), sum)
-    }
-
-    async fn save(&self) {
-        let routes: Vec<Route> = self.control.routes.borrow().values().cloned().collect();
-        let dir = self.control.dir.clone();
-        let saved = tokio::task::spawn_blocking(move || saved::save(&dir, &routes)).await;
-        match saved {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::error!(%error, "The route table is not saved; it is served all the same"),
-            Err(error) => tracing::error!(%error, "The route table is not saved"),
         }
     }
 }
 
-/// Saves the table after each change; several changes while the disk is busy are one.
-async fn save_changes(desk: Rc<Desk>) {
+async fn accept(
+    desk: &Rc<Desk>,
+    sockets: &Sockets,
+    request_log: bool,
+    talk: &mut Option<Talk>,
+) -> Result<Over, RouterError> {
+    let listener = |socket: &net::UnixListener| socket.try_clone().and_then(UnixListener::from_std);
+    let orders = listener(&sockets.orders).map_err(process::cannot_start)?;
+    let succession = listener(&sockets.succession).map_err(process::cannot_start)?;
     loop {
-        desk.changed.notified().await;
-        desk.save().await;
-    }
-}
-
-/// Talks with one control plane until it leaves.
-async fn converse(desk: Rc<Desk>, stream: UnixStream) {
-    let (from, to) = stream.into_split();
-    let (answers, waiting) = mpsc::channel(ANSWERS);
-    let writer = write(Rc::clone(&desk), to, waiting);
-    let reader = read(desk, from, answers);
-    tokio::select! {
-        read = reader => if let Err(error) = read {
-            tracing::warn!(%error, "The control connection broke");
-        },
-        () = writer => {}
-    }
-}
-
-async fn write(desk: Rc<Desk>, mut to: OwnedWriteHalf, mut answers: mpsc::Receiver<Notice>) {
-    let control = &desk.control;
-    let hello = Notice::Hello { protocol: PROTOCOL, addr: control.addr, pid: std::process::id() };
-    let mut written = wire::write_json(&mut to, &hello).await;
-    while written.is_ok() {
-        written = tokio::select! {
-            biased;
-            answer = answers.recv() => match answer {
-                Some(answer) => wire::write_json(&mut to, &answer).await,
-                None => return,
-            },
-            next = control.outbox.next() => match next {
-                Some(Outgoing::Dropped(count)) => wire::write_json(&mut to, &Notice::Dropped { count }).await,
-                Some(Outgoing::Lines(batch)) => {
-                    let written = wire::write_lines(&mut to, &batch.bytes).await;
-                    if written.is_err() {
-                        control.outbox.lose(&batch);
-                    }
-                    written
+        tokio::select! {
+            accepted = orders.accept() => {
+                let Ok((stream, _)) = accepted else { continue };
+                // One control plane at a time: the newest is the living one.
+                if let Some(old) = talk.replace(Talk::begin(desk, stream)) {
+                    old.task.abort();
                 }
-                None => return,
-            },
-        };
-    }
-}
-
-async fn read(desk: Rc<Desk>, mut from: OwnedReadHalf, answers: mpsc::Sender<Notice>) -> Result<(), RouterError> {
-    while let Some(frame) = wire::read::<Order>(&mut from).await? {
-        let Frame::Json(Order { id, command }) = frame else {
-            return Err(RouterError::Protocol("log lines from the control plane".into()));
-        };
-        match command {
-            Command::Sync { routes } => desk.change(Change::Sync(routes)).await,
-            Command::Set { route } => desk.change(Change::Set(route)).await,
-            Command::Remove { app } => desk.change(Change::Remove(app)).await,
-            Command::Stop => desk.control.stop.notify_one(),
-            Command::Drain { dynos, limit_ms } => {
-                tokio::task::spawn_local(drain(Rc::clone(&desk), id, dynos, limit_ms, answers.clone()));
-                continue;
             }
-        }
-        // The writer is gone: so is the control plane.
-        if answers.send(Notice::Done { id }).await.is_err() {
-            break;
+            accepted = succession.accept() => {
+                let Ok((mut stream, _)) = accepted else { continue };
+                // From here to the end of the offer nothing changes: what the successor gets is all there is.
+                if let Some(talk) = talk.take() {
+                    talk.end().await;
+                }
+                let _unsaved = desk.saving.lock().await;
+                match handover::offer(&mut stream, sockets, desk.addr, request_log, desk.routes()).await {
+                    Ok(()) => return Ok(Over::HandedOver(stream)),
+                    Err(error) => tracing::error!(%error, "A successor did not take over; this router goes on"),
+                }
+            }
+            () = desk.stop.notified() => return Ok(Over::Stopped),
+            () = desk.some_thread_ended() => return Ok(Over::Stopped),
         }
     }
-    Ok(())
 }
 
-async fn drain(desk: Rc<Desk>, id: u64, dynos: Vec<DynoId>, limit_ms: u64, answers: mpsc::Sender<Notice>) {
-    let InFlight { at_start, left } = desk.drain(dynos, Duration::from_millis(limit_ms)).await;
-    // A control plane that left asks again when it is back.
-    let _ = answers.send(Notice::Drained { id, at_start, left }).await;
+/// Every thread, and the router before this one, is to end soon; returns when the threads' sockets are closed.
+async fn stop_all(desk: &Desk) {
+    if let Some(predecessor) = &desk.predecessor {
+        predecessor.stop().await;
+    }
+    desk.tell_all(|| {
+        let (closed, wait) = oneshot::channel::<()>();
+        (Message::Stop(closed), wait)
+    })
+    .await;
+}
+
+/// No thread accepts anything more.
+async fn leave_all(desk: &Desk) {
+    tracing::info!("Another router serves; this one finishes what it holds");
+    desk.tell_all(|| {
+        let (closed, wait) = oneshot::channel::<()>();
+        (Message::Leave(closed), wait)
+    })
+    .await;
+}
+
+/// Waits for the ends of all threads, and of the router before this one, whose lines pass through here.
+async fn join(desk: &Desk, threads: Vec<Thread>) -> Result<(), RouterError> {
+    let ended = process::join(threads).await;
+    if let Some(predecessor) = &desk.predecessor {
+        predecessor.gone().await;
+    }
+    ended
+}
+
+/// The last answers and the last lines.
+async fn finish(desk: &Desk, talk: Option<Talk>) {
+    let last_words = async {
+        desk.drains.close();
+        desk.drains.wait().await;
+        desk.outbox.close();
+        if let Some(talk) = talk {
+            // It ends with the last line, or with its reader.
+            let _ = talk.task.await;
+        }
+    };
+    // Without a reader the last lines are lost, as they would be with one that hangs.
+    let _ = tokio::time::timeout(LAST_WORDS, last_words).await;
 }

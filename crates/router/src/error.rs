@@ -23,6 +23,18 @@ pub enum RouterError {
         /// Which.
         dir: PathBuf,
     },
+    /// `--upgrade` found no router to take over from.
+    #[error("No router that can hand over runs on {}. Start one without --upgrade", dir.display())]
+    NoPredecessor {
+        /// Which.
+        dir: PathBuf,
+    },
+    /// A router and its successor did not agree.
+    #[error("The router did not hand over: {why}. The one that ran before goes on")]
+    NotHandedOver {
+        /// What went wrong.
+        why: String,
+    },
     /// A file or socket of the router cannot be used.
     #[error("Cannot {what} {}: {source}", path.display())]
     File {

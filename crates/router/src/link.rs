@@ -11,8 +11,9 @@ use model::time::Timestamp;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 mod session;
 mod start;
@@ -45,6 +46,7 @@ impl LinkConfig {
             dir: self.dir.clone(),
             request_log: self.request_log,
             threads: self.threads,
+            upgrade: false,
             limits: Limits::default(),
         }
     }
@@ -86,8 +88,10 @@ pub struct Drained {
 /// The control plane's hold on the router process. Dropping it leaves the router running.
 #[derive(Debug, Clone)]
 pub struct RouterLink {
+    config: Arc<LinkConfig>,
     addr: SocketAddr,
     orders: mpsc::Sender<Errand>,
+    pid: watch::Receiver<u32>,
 }
 
 /// An order and who waits for its end.
@@ -108,14 +112,32 @@ impl RouterLink {
         let addr = connected.addr;
         let (orders, waiting) = mpsc::channel(ORDERS);
         let (events, taken) = mpsc::channel(EVENTS);
-        tokio::spawn(session::supervise(config, connected, waiting, events));
-        Ok((Self { addr, orders }, taken))
+        let (now_pid, pid) = watch::channel(connected.pid);
+        let config = Arc::new(config);
+        tokio::spawn(session::supervise(Arc::clone(&config), connected, waiting, events, now_pid));
+        Ok((Self { config, addr, orders, pid }, taken))
     }
 
     /// Where clients connect.
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// The router's process now.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        *self.pid.borrow()
+    }
+
+    /// Replaces the router by one from the link's `exe` without failing a request: it takes over the sockets, the table
+    /// and the settings; the old one finishes what it holds. Returns the new one's process id when it serves and the
+    /// link talks to it.
+    ///
+    /// # Errors
+    /// When the new one cannot take over: its last words. The old one goes on.
+    pub async fn upgrade(&self) -> Result<u32, RouterError> {
+        start::upgrade(&self.config, self.addr, self.pid.clone()).await
     }
 
     /// Makes these the whole table; returns when every thread of the router uses it.

@@ -25,6 +25,14 @@ pub(crate) struct Batch {
     lines: u64,
 }
 
+impl Batch {
+    /// Lines that another process wrote; `None`: they are malformed.
+    pub(crate) fn of(bytes: Vec<u8>) -> Option<Self> {
+        let lines = heads(&bytes).try_fold(0, |count, head| head.map(|_| count + 1))?;
+        Some(Self { bytes, lines })
+    }
+}
+
 /// Batches of all threads, until the control connection takes them.
 #[derive(Debug)]
 pub(crate) struct Outbox {
@@ -55,7 +63,7 @@ impl Outbox {
         Arc::new(Self { kept: Mutex::default(), limit_bytes, ready: Notify::new(), closed: AtomicBool::new(false) })
     }
 
-    fn put(&self, batch: Batch) {
+    pub(crate) fn put(&self, batch: Batch) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.bytes += batch.bytes.len();
         kept.batches.push_back(batch);
@@ -87,7 +95,13 @@ impl Outbox {
 
     /// A batch that was taken did not reach its reader.
     pub(crate) fn lose(&self, batch: &Batch) {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).dropped += batch.lines;
+        self.lost(batch.lines);
+    }
+
+    /// Lines that never came here.
+    pub(crate) fn lost(&self, count: u64) {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).dropped += count;
+        self.ready.notify_one();
     }
 
     /// The next thing to send, if there is one.
@@ -153,19 +167,32 @@ impl Lines {
     }
 }
 
+/// Each line of a batch: its app, its moment and its text. Ends with a `None` where it is malformed.
+fn heads(mut bytes: &[u8]) -> impl Iterator<Item = Option<(AppId, Timestamp, &[u8])>> {
+    std::iter::from_fn(move || {
+        if bytes.is_empty() {
+            return None;
+        }
+        let line = line(bytes);
+        bytes = line.map_or(&[], |(_, _, text)| &bytes[LINE_HEAD_BYTES + text.len()..]);
+        Some(line)
+    })
+}
+
+fn line(bytes: &[u8]) -> Option<(AppId, Timestamp, &[u8])> {
+    let app: [u8; 16] = bytes.get(..16)?.try_into().ok()?;
+    let at: [u8; 8] = bytes.get(16..24)?.try_into().ok()?;
+    let length: [u8; 4] = bytes.get(24..LINE_HEAD_BYTES)?.try_into().ok()?;
+    let end = LINE_HEAD_BYTES + usize::try_from(u32::from_be_bytes(length)).ok()?;
+    let text = bytes.get(LINE_HEAD_BYTES..end)?;
+    Some((AppId(uuid::Uuid::from_bytes(app)), Timestamp(i64::from_be_bytes(at)), text))
+}
+
 /// Reads a batch back: every line's app, moment and text. `None`: it is malformed.
-pub(crate) fn read(mut bytes: &[u8]) -> Option<Vec<(AppId, Timestamp, String)>> {
-    let mut lines = Vec::new();
-    while !bytes.is_empty() {
-        let app: [u8; 16] = bytes.get(..16)?.try_into().ok()?;
-        let at: [u8; 8] = bytes.get(16..24)?.try_into().ok()?;
-        let length: [u8; 4] = bytes.get(24..LINE_HEAD_BYTES)?.try_into().ok()?;
-        let end = LINE_HEAD_BYTES + usize::try_from(u32::from_be_bytes(length)).ok()?;
-        let text = String::from_utf8_lossy(bytes.get(LINE_HEAD_BYTES..end)?).into_owned();
-        lines.push((AppId(uuid::Uuid::from_bytes(app)), Timestamp(i64::from_be_bytes(at)), text));
-        bytes = &bytes[end..];
-    }
-    Some(lines)
+pub(crate) fn read(bytes: &[u8]) -> Option<Vec<(AppId, Timestamp, String)>> {
+    let texts =
+        heads(bytes).map(|line| line.map(|(app, at, text)| (app, at, String::from_utf8_lossy(text).into_owned())));
+    texts.collect()
 }
 
 #[cfg(test)]
@@ -190,6 +217,7 @@ mod tests {
     #[test]
     fn a_malformed_batch_is_no_batch() {
         assert_eq!(read(b"short"), None);
+        assert!(Batch::of(b"short".to_vec()).is_none());
         let mut bytes = vec![0; LINE_HEAD_BYTES];
         bytes[27] = 9;
         assert_eq!(read(&bytes), None);

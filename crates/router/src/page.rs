@@ -53,14 +53,15 @@ pub(crate) fn failed(failure: Failure) -> Response<Reply> {
     };
     let mut response =
         response(StatusCode::from_u16(failure.facts().status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE), text);
+    // What follows on a connection whose client breaks the rules cannot be trusted.
     if let Failure::BadRequest(_) | Failure::UnsupportedExpect = failure {
         end_after(&mut response);
     }
     response
 }
 
-/// What follows on a connection whose client breaks the rules cannot be trusted.
-fn end_after(response: &mut Response<Reply>) {
+/// The connection ends with this response.
+pub(crate) fn end_after(response: &mut Response<Reply>) {
     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
 }
 

@@ -3,18 +3,21 @@
 use crate::config::RouterConfig;
 use crate::control::Control;
 use crate::error::RouterError;
+use crate::handover::{self, Giver, Offer, Sockets};
 use crate::listen::listen;
 use crate::outbox::Outbox;
 use crate::worker::{self, Message, Shared};
 use crate::{saved, socket};
+use model::route::Route;
 use model::world::World;
 use std::fs::File;
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
 use std::path::Path;
+use std::process::Stdio;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use tokio::net::UnixListener;
+use tokio::process::Command as Program;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, mpsc};
 
@@ -33,32 +36,31 @@ pub struct Router {
 }
 
 impl Router {
-    /// Starts a router; it serves the saved table at once.
+    /// Starts a router; it serves at once: the saved table, or the table of the router that it takes over from.
     pub fn start(config: &RouterConfig, world: Arc<dyn World>) -> Result<Self, RouterError> {
-        let lock = lock(&config.dir)?;
-        let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        let count = config.threads.map_or_else(cores, NonZeroUsize::get);
-        let (listeners, addr) = listen(config.listen, count)?;
-        let orders =
-            socket::bind(&config.dir).map_err(RouterError::file("listen on", config.dir.join(socket::NAME)))?;
-        let routes = saved::load(&config.dir);
+        let Begun { addr, request_log, routes, sockets, giver } =
+            if config.upgrade { Begun::taken_over(config)? } else { Begun::anew(config)? };
         let outbox = Outbox::new(config.limits.log_backlog_bytes);
         let shared = Arc::new(Shared {
             limits: config.limits.clone(),
             world,
-            outbox: config.request_log.then(|| Arc::clone(&outbox)),
+            outbox: request_log.then(|| Arc::clone(&outbox)),
             port: addr.port(),
             saved: routes.clone(),
         });
+        let count = sockets.clients.len();
         let threads =
-            listeners.into_iter().map(|listener| Thread::start(&shared, listener)).collect::<Result<_, _>>()?;
+            sockets.clients.iter().map(|clients| Thread::start(&shared, clients)).collect::<Result<_, _>>()?;
+        // From here on the one before accepts nothing more.
+        let predecessor = giver.map(Giver::serving).transpose()?;
         let stop = Arc::new(Notify::new());
-        let control = Control::new(config, addr, routes, outbox, Arc::clone(&stop));
+        let dir = config.dir.clone();
+        let control = Control { dir, addr, request_log, routes, outbox, stop: Arc::clone(&stop), sockets, predecessor };
         let thread = std::thread::Builder::new().name("router-control".into());
         let ended = Arc::new(Notify::new());
         let at_end = Arc::clone(&ended);
         let control = thread.spawn(move || {
-            let result = in_runtime(control, orders, threads, lock);
+            let result = in_runtime(control, threads);
             at_end.notify_one();
             result
         });
@@ -87,23 +89,80 @@ impl Router {
     }
 }
 
-/// `flowline router`: runs until it is told to stop, over its socket or by SIGTERM. Must be called before there is any other thread or runtime.
+/// What a router begins with.
+struct Begun {
+    addr: SocketAddr,
+    request_log: bool,
+    routes: Vec<Route>,
+    sockets: Sockets,
+    giver: Option<Giver>,
+}
+
+impl Begun {
+    fn anew(config: &RouterConfig) -> Result<Self, RouterError> {
+        let lock = lock(&config.dir)?;
+        let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let (clients, addr) = listen(config.listen, config.threads.map_or_else(cores, NonZeroUsize::get))?;
+        let bind =
+            |name| socket::bind(&config.dir, name).map_err(RouterError::file("listen on", config.dir.join(name)));
+        let (orders, succession) = (bind(socket::ORDERS)?, bind(socket::SUCCESSION)?);
+        let sockets = Sockets { lock, orders, succession, clients };
+        let routes = saved::load(&config.dir);
+        Ok(Self { addr, request_log: config.request_log, routes, sockets, giver: None })
+    }
+
+    fn taken_over(config: &RouterConfig) -> Result<Self, RouterError> {
+        let (offer, sockets, giver) = handover::take(&config.dir)?;
+        let Offer { addr, request_log, routes, .. } = offer;
+        Ok(Self { addr, request_log, routes, sockets, giver: Some(giver) })
+    }
+}
+
+/// `flowline router`: runs until it is told to stop, over its socket or by SIGTERM, or until a successor took over; SIGUSR2
+/// starts one from the same path. Must be called before there is any other thread or runtime.
 pub fn run(config: &RouterConfig, world: Arc<dyn World>) -> Result<(), RouterError> {
     // A session of its own: neither Ctrl-C nor the end of the terminal that started the server reaches it. Fails only
     // when a person starts it by hand as a job of a shell, who then may want Ctrl-C.
     let _ = rustix::process::setsid();
     raise_open_files();
+    // Asked now: once another binary stands at that path, the kernel calls it deleted.
+    let exe = std::env::current_exe().map_err(RouterError::file("find the path of", "/proc/self/exe"))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(cannot_start)?;
     let router = runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate()).map_err(cannot_start)?;
+        let mut upgrade = signal(SignalKind::user_defined2()).map_err(cannot_start)?;
         let router = Router::start(config, world)?;
-        tokio::select! {
-            _ = terminate.recv() => router.stop(),
-            () = router.ended.notified() => {}
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => {
+                    router.stop();
+                    break;
+                }
+                _ = upgrade.recv() => succeed(&exe, config),
+                () = router.ended.notified() => break,
+            }
         }
         Ok::<_, RouterError>(router)
     })?;
     router.wait()
+}
+
+/// Starts a successor; the rest is between it and the control thread.
+fn succeed(exe: &Path, config: &RouterConfig) {
+    let args = RouterConfig { upgrade: true, ..config.clone() }.to_args();
+    let child = Program::new(exe).arg("router").args(args).stdin(Stdio::null()).stdout(Stdio::null()).spawn();
+    match child {
+        Ok(mut child) => {
+            tokio::spawn(async move {
+                // While this process lives, a successor that ends is one that could not take over.
+                match child.wait().await {
+                    Ok(status) => tracing::error!(%status, "The new router ended"),
+                    Err(error) => tracing::error!(%error, "The new router cannot be waited for"),
+                }
+            });
+        }
+        Err(error) => tracing::error!(exe = %exe.display(), %error, "A new router could not be started"),
+    }
 }
 
 /// A connection is an open file, and each request may need two.
@@ -127,7 +186,7 @@ fn lock(dir: &Path) -> Result<File, RouterError> {
     }
 }
 
-fn cannot_start(error: std::io::Error) -> RouterError {
+pub(crate) fn cannot_start(error: std::io::Error) -> RouterError {
     RouterError::Thread(error.to_string())
 }
 
@@ -138,7 +197,8 @@ pub(crate) struct Thread {
 }
 
 impl Thread {
-    fn start(shared: &Arc<Shared>, listener: TcpListener) -> Result<Self, RouterError> {
+    fn start(shared: &Arc<Shared>, clients: &TcpListener) -> Result<Self, RouterError> {
+        let listener = clients.try_clone().map_err(cannot_start)?;
         let (messages, mailbox) = mpsc::channel(MAILBOX);
         let shared = Arc::clone(shared);
         let thread = std::thread::Builder::new().name("router-worker".into());
@@ -156,18 +216,10 @@ impl Thread {
 }
 
 /// The control thread.
-fn in_runtime(
-    control: Control,
-    listener: std::os::unix::net::UnixListener,
-    threads: Vec<Thread>,
-    lock: File,
-) -> Result<(), RouterError> {
+fn in_runtime(control: Control, threads: Vec<Thread>) -> Result<(), RouterError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(cannot_start)?;
     let local = tokio::task::LocalSet::new();
-    local.block_on(&runtime, async {
-        let listener = UnixListener::from_std(listener).map_err(cannot_start)?;
-        control.run(listener, threads, lock).await
-    })
+    local.block_on(&runtime, control.run(threads))
 }
 
 /// Waits for the ends of all threads.

@@ -16,7 +16,7 @@ pub(crate) const PROTOCOL: u32 = 1;
 /// A table of 10,000 apps fits.
 const FRAME_LIMIT_BYTES: u32 = 32 * 1024 * 1024;
 
-const KIND_JSON: u8 = b'j';
+pub(crate) const KIND_JSON: u8 = b'j';
 const KIND_LINES: u8 = b'l';
 
 /// The control plane to the router.
@@ -51,6 +51,8 @@ pub(crate) enum Notice {
     Refused { id: u64, why: String },
     /// That many log lines are lost.
     Dropped { count: u64 },
+    /// The last of all: another process takes the orders from now on, at the same socket.
+    Moved,
 }
 
 /// A frame as it came.
@@ -94,13 +96,24 @@ pub(crate) async fn write_lines(to: &mut (impl AsyncWrite + Unpin), lines: &[u8]
 }
 
 async fn write(to: &mut (impl AsyncWrite + Unpin), kind: u8, payload: &[u8]) -> std::io::Result<()> {
-    let length = u32::try_from(payload.len() + 1).ok().filter(|length| *length <= FRAME_LIMIT_BYTES);
-    let length = length.ok_or_else(|| std::io::Error::other("a message too long for the control socket"))?;
-    let mut head = [0; 5];
-    head[..4].copy_from_slice(&length.to_be_bytes());
-    head[4] = kind;
-    to.write_all(&head).await?;
+    to.write_all(&head(kind, payload.len())?).await?;
     to.write_all(payload).await
+}
+
+/// What stands before a payload.
+pub(crate) fn head(kind: u8, payload_bytes: usize) -> std::io::Result<[u8; 5]> {
+    let length = u32::try_from(payload_bytes + 1).ok().filter(|length| *length <= FRAME_LIMIT_BYTES);
+    let length = length.ok_or_else(|| std::io::Error::other("a message too long for the control socket"))?;
+    let [a, b, c, d] = length.to_be_bytes();
+    Ok([a, b, c, d, kind])
+}
+
+/// The size of the payload behind a head; `None`: it is no head of a JSON frame.
+pub(crate) fn json_bytes(head: [u8; 5]) -> Option<usize> {
+    let [a, b, c, d, kind] = head;
+    let length = u32::from_be_bytes([a, b, c, d]);
+    let fits = kind == KIND_JSON && (1..=FRAME_LIMIT_BYTES).contains(&length);
+    usize::try_from(length - u32::from(fits)).ok().filter(|_| fits)
 }
 
 #[cfg(test)]

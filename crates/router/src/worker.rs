@@ -11,11 +11,14 @@ use model::route::Route;
 use model::world::World;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::future::Future;
 use std::net::TcpListener;
+use std::pin::Pin;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 /// After an accept failed (too many open files): how long to leave the machine alone.
@@ -31,6 +34,9 @@ pub(crate) enum Message {
     Apply(Arc<Change>, oneshot::Sender<()>),
     /// Answered when nothing is in flight on these dynos, or at the limit.
     Drain(Arc<[DynoId]>, Duration, oneshot::Sender<InFlight>),
+    /// A successor serves: accept nothing more (answered when the socket is closed here), answer on each connection once
+    /// more, end when there is none left or at the limit.
+    Leave(oneshot::Sender<()>),
     /// Accept nothing more (answered when the port is free), end what is in flight, end.
     Stop(oneshot::Sender<()>),
 }
@@ -40,6 +46,12 @@ pub(crate) enum Message {
 pub(crate) struct InFlight {
     pub(crate) at_start: usize,
     pub(crate) left: usize,
+}
+
+impl InFlight {
+    pub(crate) fn plus(self, other: Self) -> Self {
+        Self { at_start: self.at_start + other.at_start, left: self.left + other.left }
+    }
 }
 
 /// What all threads get.
@@ -62,6 +74,7 @@ pub(crate) struct Worker {
     pub(crate) chance: Chance,
     /// Header lines that every request gets.
     pub(crate) fixed_headers: Vec<u8>,
+    leaving: Cell<bool>,
     clients: RefCell<HashMap<u64, Weak<Watch>>>,
     next_client: Cell<u64>,
     last_gone: Notify,
@@ -69,12 +82,12 @@ pub(crate) struct Worker {
 }
 
 /// Counts a client connection while it lives.
-pub(crate) struct Known<'a> {
-    worker: &'a Worker,
+pub(crate) struct Known {
+    worker: Rc<Worker>,
     number: u64,
 }
 
-impl Drop for Known<'_> {
+impl Drop for Known {
     fn drop(&mut self) {
         let mut clients = self.worker.clients.borrow_mut();
         clients.remove(&self.number);
@@ -93,6 +106,7 @@ impl Worker {
             lines: shared.outbox.as_ref().map(|outbox| Lines::new(Arc::clone(outbox))),
             chance: Chance::new(&*shared.world),
             fixed_headers: format!("x-forwarded-proto: http\r\nx-forwarded-port: {}\r\n", shared.port).into_bytes(),
+            leaving: Cell::new(false),
             clients: RefCell::default(),
             next_client: Cell::new(0),
             last_gone: Notify::new(),
@@ -100,11 +114,16 @@ impl Worker {
         })
     }
 
-    pub(crate) fn register(&self, watch: &Rc<Watch>) -> Known<'_> {
+    fn register(self: &Rc<Self>, watch: &Rc<Watch>) -> Known {
         let number = self.next_client.get();
         self.next_client.set(number + 1);
         self.clients.borrow_mut().insert(number, Rc::downgrade(watch));
-        Known { worker: self, number }
+        Known { worker: Rc::clone(self), number }
+    }
+
+    /// Another process serves: every response is the last one on its connection.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.leaving.get()
     }
 
     /// A connection to a dyno is kept: the sweep has something to look at.
@@ -147,15 +166,22 @@ impl Worker {
         let clients: Vec<_> = self.clients.borrow().values().filter_map(Weak::upgrade).collect();
         clients.iter().for_each(|watch| watch.close());
         drop(clients);
-        let gone = async {
-            while !self.clients.borrow().is_empty() {
-                self.last_gone.notified().await;
-            }
-            for backend in self.table.all_backends() {
-                backend.drained().await;
-            }
-        };
-        let _ = tokio::time::timeout(self.limits.stop, gone).await;
+        let _ = tokio::time::timeout(self.limits.stop, self.all_gone()).await;
+    }
+
+    /// Closes no connection that a client may be about to use: each is closed with its next response, or when it idles.
+    async fn leave(self: Rc<Self>) {
+        let _ = tokio::time::timeout(self.limits.leave, self.all_gone()).await;
+    }
+
+    /// Resolves when there are no clients and no WebSockets.
+    async fn all_gone(&self) {
+        while !self.clients.borrow().is_empty() {
+            self.last_gone.notified().await;
+        }
+        for backend in self.table.all_backends() {
+            backend.drained().await;
+        }
     }
 }
 
@@ -180,7 +206,7 @@ async fn serve(
     mut messages: mpsc::Receiver<Message>,
 ) -> std::io::Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
-    let accepting = tokio::task::spawn_local(accept(Rc::clone(&worker), listener));
+    let mut accepting = Some(tokio::task::spawn_local(accept(Rc::clone(&worker), listener)));
     let flushed = Rc::clone(&worker);
     tokio::task::spawn_local(async move {
         if let Some(lines) = &flushed.lines {
@@ -189,39 +215,63 @@ async fn serve(
     });
     let swept = Rc::clone(&worker);
     tokio::task::spawn_local(async move { swept.sweep().await });
-    let mut stopped = None;
-    while let Some(message) = messages.recv().await {
+    let mut left: Pin<Box<dyn Future<Output = ()>>> = Box::pin(std::future::pending());
+    loop {
+        let message = tokio::select! {
+            message = messages.recv() => message,
+            () = &mut left => return Ok(()),
+        };
         match message {
-            Message::Apply(change, done) => {
+            Some(Message::Apply(change, done)) => {
                 worker.table.apply(&change);
                 // Nobody waits any more: the change stands all the same.
                 let _ = done.send(());
             }
-            Message::Drain(dynos, limit, done) => {
+            Some(Message::Drain(dynos, limit, done)) => {
                 let worker = Rc::clone(&worker);
                 tokio::task::spawn_local(async move {
                     let _ = done.send(worker.drain(&dynos, limit).await);
                 });
             }
-            Message::Stop(closed) => {
-                stopped = Some(closed);
+            Some(Message::Leave(closed)) => {
+                close(accepting.take()).await;
+                worker.leaving.set(true);
+                left = Box::pin(Rc::clone(&worker).leave());
+                let _ = closed.send(());
+            }
+            Some(Message::Stop(closed)) => {
+                close(accepting.take()).await;
+                let _ = closed.send(());
                 break;
             }
+            None => break,
         }
     }
-    accepting.abort();
-    // Cancelled: the listener is closed now.
-    let _ = accepting.await;
-    drop(stopped);
+    close(accepting.take()).await;
     worker.finish().await;
     Ok(())
+}
+
+/// Accepts nothing more; returns when the listener is closed. What was accepted is registered already.
+async fn close(accepting: Option<JoinHandle<()>>) {
+    if let Some(accepting) = accepting {
+        accepting.abort();
+        // It was cancelled.
+        let _ = accepting.await;
+    }
 }
 
 async fn accept(worker: Rc<Worker>, listener: tokio::net::TcpListener) {
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
-                tokio::task::spawn_local(connection::serve(Rc::clone(&worker), stream, peer));
+                let watch = Watch::new(Instant::now());
+                let known = worker.register(&watch);
+                let serve = connection::serve(Rc::clone(&worker), watch, stream, peer);
+                tokio::task::spawn_local(async move {
+                    serve.await;
+                    drop(known);
+                });
             }
             Err(error) => {
                 tracing::warn!(%error, "A connection was not accepted. Raise the limit of open files if this goes on");

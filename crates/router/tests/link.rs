@@ -6,21 +6,8 @@ use common::*;
 use model::route::Web;
 use router::link::{LinkConfig, RouterEvent, RouterLink};
 use rustix::process::{Pid, Signal, kill_process};
-use std::path::PathBuf;
 use tokio::sync::mpsc::Receiver;
 use tokio::time::timeout;
-
-/// The example beside this test's own binary: cargo builds it before it runs a test.
-fn exe() -> PathBuf {
-    let mut path = std::env::current_exe().unwrap();
-    path.pop();
-    path.pop();
-    path.join("examples/proxy_cost")
-}
-
-fn process_config(dir: &tempfile::TempDir) -> LinkConfig {
-    LinkConfig { exe: exe(), ..link_config(dir) }
-}
 
 async fn event(events: &mut Receiver<RouterEvent>) -> RouterEvent {
     timeout(PATIENCE, events.recv()).await.expect("no event").expect("the link ended")
@@ -57,18 +44,6 @@ async fn a_killed_router_is_replaced_and_gets_its_table_again() {
     }
     link.stop().await.unwrap();
     assert!(tokio::net::TcpStream::connect(link.addr()).await.is_err());
-}
-
-/// From the process list: the router that runs on this folder.
-fn router_pid(dir: &tempfile::TempDir) -> u32 {
-    let folder = dir.path().display().to_string();
-    let pids =
-        std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
-    let is_ours = |pid: &u32| {
-        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        String::from_utf8_lossy(&line).contains(&folder)
-    };
-    pids.into_iter().find(is_ours).unwrap()
 }
 
 #[tokio::test]

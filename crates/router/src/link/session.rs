@@ -8,9 +8,10 @@ use crate::wire::{self, Command, Frame, Notice, Order};
 use model::id::AppId;
 use model::route::Route;
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 
 /// After a router could not be started: how long until the next attempt.
@@ -34,24 +35,29 @@ struct Link {
 enum Ended {
     /// The router is gone.
     Router,
+    /// The router said that another process takes the orders.
+    Moved,
     /// The control plane dropped the link or stopped the router.
     Link,
 }
 
 /// Keeps a router running and supplied until the link is dropped or stopped.
 pub(super) async fn supervise(
-    config: LinkConfig,
+    config: Arc<LinkConfig>,
     mut connected: Connected,
     mut orders: mpsc::Receiver<Errand>,
     events: mpsc::Sender<RouterEvent>,
+    now_pid: watch::Sender<u32>,
 ) {
     let mut link = Link { table: None, open: HashMap::new(), last_id: 0, stopping: false, lost: 0, events };
     // A router that comes after this one must serve at the same address.
     let listen = connected.addr;
     loop {
-        match link.session(connected, &mut orders).await {
+        let ended = link.session(connected, &mut orders).await;
+        match ended {
             Ended::Link => return,
             Ended::Router => tracing::warn!("The router ended; starting another one"),
+            Ended::Moved => tracing::info!("The router hands over to another process"),
         }
         connected = loop {
             match connect_or_start(&config, listen).await {
@@ -64,8 +70,11 @@ pub(super) async fn supervise(
             }
         };
         let pid = connected.pid;
-        tracing::info!(router.pid = pid, "Another router runs");
-        link.tell(RouterEvent::Restarted { pid });
+        tracing::info!(router.pid = pid, "The router's process is {pid}");
+        if matches!(ended, Ended::Router) {
+            link.tell(RouterEvent::Restarted { pid });
+        }
+        now_pid.send_replace(pid);
     }
 }
 
@@ -75,24 +84,22 @@ impl Link {
         let (frames, mut read) = mpsc::channel(FRAMES);
         // Reading a frame cannot be interrupted, so it has a task of its own.
         let reader = tokio::spawn(read_frames(from, frames));
-        if self.resume(&mut to).await.is_err() {
-            return Ended::Router;
-        }
+        let mut writes = self.resume(&mut to).await.is_ok();
         let ended = loop {
             let written = tokio::select! {
-                errand = orders.recv() => match errand {
+                errand = orders.recv(), if writes => match errand {
                     Some(errand) => self.send(&mut to, errand).await,
                     None => break Ended::Link,
                 },
                 frame = read.recv() => match frame {
+                    Some(Frame::Json(Notice::Moved)) => break Ended::Moved,
                     Some(frame) => { self.take(frame); Ok(()) }
                     None if self.stopping => { self.stopped(); break Ended::Link }
                     None => break Ended::Router,
                 },
             };
-            if written.is_err() && !self.stopping {
-                break Ended::Router;
-            }
+            // Whoever takes no orders any more may still have something to tell: its last lines, and why.
+            writes &= written.is_ok();
         };
         reader.abort();
         ended
@@ -107,10 +114,12 @@ impl Link {
         }
         let mut undone: Vec<(u64, Errand)> = self.open.drain().collect();
         undone.sort_by_key(|(id, _)| *id);
+        let mut written = Ok(());
         for (_, errand) in undone {
-            self.send(to, errand).await?;
+            // None is forgotten, whether this router takes it or the next one.
+            written = written.and(self.send(to, errand).await);
         }
-        Ok(())
+        written
     }
 
     async fn send(&mut self, to: &mut OwnedWriteHalf, errand: Errand) -> std::io::Result<()> {
@@ -139,7 +148,7 @@ impl Link {
 
     fn take(&mut self, frame: Frame<Notice>) {
         match frame {
-            Frame::Json(Notice::Hello { .. }) => {}
+            Frame::Json(Notice::Hello { .. } | Notice::Moved) => {}
             // A stop is done when the router is gone, not when it has heard of it.
             Frame::Json(Notice::Done { id }) if self.is_stop(id) => {}
             Frame::Json(Notice::Done { id }) => self.done(id, Ok(Drained::default())),

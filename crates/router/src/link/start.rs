@@ -1,6 +1,7 @@
 //! Finding the router that runs, or starting one.
 
 use super::LinkConfig;
+use crate::config::RouterConfig;
 use crate::error::RouterError;
 use crate::socket;
 use crate::wire::{self, Command, Frame, Notice, Order, PROTOCOL};
@@ -11,6 +12,7 @@ use std::process::Stdio;
 use std::time::Duration;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::process::{Child, Command as Program};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
 /// A router that does not say hello within this is taken for dead.
@@ -21,6 +23,9 @@ const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// A router of another version or address gets this long to leave its port.
 const LEAVE_LIMIT: Duration = Duration::from_secs(35);
+
+/// A successor that does not serve within this is given up.
+const UPGRADE_LIMIT: Duration = Duration::from_secs(10);
 
 const LOG_NAME: &str = "router.log";
 
@@ -55,7 +60,7 @@ pub(super) async fn connect_or_start(config: &LinkConfig, listen: SocketAddr) ->
 
 /// `None`: nobody listens.
 async fn connect(config: &LinkConfig) -> Result<Option<Connected>, RouterError> {
-    let Ok(stream) = socket::connect(&config.dir).await else { return Ok(None) };
+    let Ok(stream) = socket::connect(&config.dir, socket::ORDERS).await else { return Ok(None) };
     let (mut from, to) = stream.into_split();
     match timeout(HELLO_LIMIT, wire::read::<Notice>(&mut from)).await {
         Ok(Ok(Some(Frame::Json(Notice::Hello { protocol: PROTOCOL, addr, pid })))) => {
@@ -83,7 +88,7 @@ async fn leave(mut from: OwnedReadHalf, mut to: OwnedWriteHalf) {
 }
 
 async fn start(config: &LinkConfig, listen: SocketAddr) -> Result<Connected, RouterError> {
-    let mut child = spawn(config, listen)?;
+    let mut child = spawn(config, config.router(listen))?;
     let until = Instant::now() + HELLO_LIMIT;
     loop {
         if let Some(connected) = connect(config).await? {
@@ -103,11 +108,37 @@ async fn start(config: &LinkConfig, listen: SocketAddr) -> Result<Connected, Rou
     }
 }
 
-fn spawn(config: &LinkConfig, listen: SocketAddr) -> Result<Child, RouterError> {
+/// Starts a successor of the router that runs; returns when `pid` says that the link talks to it.
+pub(super) async fn upgrade(
+    config: &LinkConfig,
+    listen: SocketAddr,
+    mut pid: watch::Receiver<u32>,
+) -> Result<u32, RouterError> {
+    let mut child = spawn(config, RouterConfig { upgrade: true, ..config.router(listen) })?;
+    let new = child.id();
+    let taken_over = tokio::select! {
+        taken = timeout(UPGRADE_LIMIT, pid.wait_for(|pid| Some(*pid) == new)) => matches!(taken, Ok(Ok(_))),
+        _ = child.wait() => false,
+    };
+    match new {
+        Some(pid) if taken_over => {
+            // Takes the exit status whenever it comes; the child runs on when this process ends.
+            tokio::spawn(async move { child.wait().await });
+            Ok(pid)
+        }
+        Some(_) | None => {
+            // It must not take over later.
+            let _ = child.kill().await;
+            Err(RouterError::NotHandedOver { why: last_words(config) })
+        }
+    }
+}
+
+fn spawn(config: &LinkConfig, router: RouterConfig) -> Result<Child, RouterError> {
     let log = log(config)?;
     let mut program = Program::new(&config.exe);
     // Its own log: a pipe or terminal of ours would be held open long after our end.
-    program.arg("router").args(config.router(listen).to_args());
+    program.arg("router").args(router.to_args());
     program.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).kill_on_drop(false);
     program.spawn().map_err(RouterError::file("start", &config.exe))
 }

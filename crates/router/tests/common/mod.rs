@@ -11,6 +11,7 @@ use router::{Limits, Router, RouterConfig};
 use std::future::Future;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -80,6 +81,7 @@ pub fn config(dir: &TempDir, limits: Limits) -> RouterConfig {
         dir: dir.path().to_owned(),
         request_log: true,
         threads: NonZeroUsize::new(2),
+        upgrade: false,
         limits,
     }
 }
@@ -378,4 +380,29 @@ pub fn value<'a>(line: &'a str, key: &str) -> &'a str {
 
 pub fn dyno(number: u32) -> DynoId {
     id(u128::from(number))
+}
+
+/// The example beside this test's own binary: cargo builds it before it runs a test.
+pub fn exe() -> PathBuf {
+    let mut path = std::env::current_exe().unwrap();
+    path.pop();
+    path.pop();
+    path.join("examples/proxy_cost")
+}
+
+/// A link that starts a router process.
+pub fn process_config(dir: &TempDir) -> LinkConfig {
+    LinkConfig { exe: exe(), ..link_config(dir) }
+}
+
+/// From the process list: the router that runs on this folder.
+pub fn router_pid(dir: &TempDir) -> u32 {
+    let folder = dir.path().display().to_string();
+    let pids =
+        std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
+    let is_ours = |pid: &u32| {
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&line).contains(&folder)
+    };
+    pids.into_iter().find(is_ours).unwrap()
 }

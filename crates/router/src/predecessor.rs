@@ -1,0 +1,115 @@
+//! The router process before this one, while it finishes what it holds.
+//!
+//! It gets every order that this one gets: it may still answer a last request on a connection that is kept alive, and
+//! what is in flight on it counts when dynos are drained. Its log lines go into this process's outbox.
+
+use crate::outbox::{Batch, Outbox};
+use crate::wire::{self, Command, Frame, Notice, Order};
+use crate::worker::InFlight;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::UnixStream;
+use tokio::net::unix::OwnedReadHalf;
+use tokio::sync::{mpsc, oneshot};
+
+/// Orders that wait to be written, and frames that are read ahead.
+const QUEUE: usize = 64;
+
+/// A change of the table is not held up longer than this by an old process that hangs.
+const CHANGE_LIMIT: Duration = Duration::from_secs(2);
+
+/// An order, and who waits for its end.
+type Errand = (Command, oneshot::Sender<InFlight>);
+
+/// The old process. Must be made and used inside a `LocalSet`.
+pub(crate) struct Predecessor(mpsc::Sender<Errand>);
+
+impl Predecessor {
+    pub(crate) fn new(stream: UnixStream, outbox: Arc<Outbox>) -> Self {
+        let (orders, waiting) = mpsc::channel(QUEUE);
+        tokio::task::spawn_local(talk(stream, waiting, outbox));
+        Self(orders)
+    }
+
+    /// Passes a change on; returns when it is made there.
+    pub(crate) async fn change(&self, command: Command) {
+        if tokio::time::timeout(CHANGE_LIMIT, self.drain(command)).await.is_err() {
+            tracing::warn!("The router before this one did not take an order in time");
+        }
+    }
+
+    /// Passes a drain on; nothing is in flight on a process that is gone.
+    pub(crate) async fn drain(&self, command: Command) -> InFlight {
+        let (done, wait) = oneshot::channel();
+        match self.0.send((command, done)).await {
+            Ok(()) => wait.await.unwrap_or_default(),
+            Err(_) => InFlight::default(),
+        }
+    }
+
+    /// Tells it to end soon.
+    pub(crate) async fn stop(&self) {
+        let (done, _) = oneshot::channel();
+        // One that is gone has ended.
+        let _ = self.0.send((Command::Stop, done)).await;
+    }
+
+    /// Resolves when it ended and all its lines are here.
+    pub(crate) async fn gone(&self) {
+        self.0.closed().await;
+    }
+}
+
+async fn talk(stream: UnixStream, mut orders: mpsc::Receiver<Errand>, outbox: Arc<Outbox>) {
+    let (from, mut to) = stream.into_split();
+    let (frames, mut read) = mpsc::channel(QUEUE);
+    // Reading a frame cannot be interrupted, so it has a task of its own.
+    let reader = tokio::task::spawn_local(read_frames(from, frames));
+    let mut open = HashMap::new();
+    let mut last_id = 0;
+    let mut writes = true;
+    loop {
+        tokio::select! {
+            Some((command, done)) = orders.recv(), if writes => {
+                last_id += 1;
+                // What cannot be told to it any more it may still have lines of.
+                writes = wire::write_json(&mut to, &Order { id: last_id, command }).await.is_ok();
+                if writes {
+                    open.insert(last_id, done);
+                }
+            }
+            frame = read.recv() => match frame {
+                Some(Frame::Lines(bytes)) => match Batch::of(bytes) {
+                    Some(batch) => outbox.put(batch),
+                    None => tracing::warn!("The router before this one sent log lines that cannot be read"),
+                },
+                Some(Frame::Json(notice)) => take(notice, &mut open, &outbox),
+                None => break,
+            },
+        }
+    }
+    reader.abort();
+    tracing::info!("The router before this one has ended");
+}
+
+fn take(notice: Notice, open: &mut HashMap<u64, oneshot::Sender<InFlight>>, outbox: &Outbox) {
+    let (id, in_flight) = match notice {
+        Notice::Done { id } | Notice::Refused { id, .. } => (id, InFlight::default()),
+        Notice::Drained { id, at_start, left } => (id, InFlight { at_start, left }),
+        Notice::Dropped { count } => return outbox.lost(count),
+        Notice::Hello { .. } | Notice::Moved => return,
+    };
+    if let Some(done) = open.remove(&id) {
+        // Whoever asked may have left.
+        let _ = done.send(in_flight);
+    }
+}
+
+async fn read_frames(mut from: OwnedReadHalf, frames: mpsc::Sender<Frame<Notice>>) {
+    while let Ok(Some(frame)) = wire::read::<Notice>(&mut from).await {
+        if frames.send(frame).await.is_err() {
+            return;
+        }
+    }
+}
