@@ -166,6 +166,7 @@ impl From<BuildError> for ApiError {
         match error {
             BuildError::Busy(_) => Self::conflict(error),
             BuildError::NoSuchBuild => Self::not_found("build"),
+            BuildError::Short(_) => Self::new(StatusCode::INSUFFICIENT_STORAGE, "insufficient_storage", error),
             BuildError::NoSource | BuildError::BadUrl(_) => Self::invalid_params(error),
             BuildError::Output(_) | BuildError::Store(_) => Self::internal(&error),
         }
@@ -178,9 +179,11 @@ impl From<ReleaseError> for ApiError {
             ReleaseError::NoSuchRelease => Self::not_found("release"),
             ReleaseError::NoSuchSlug => Self::not_found("slug"),
             ReleaseError::NoOutput => Self { message: error.to_string(), ..Self::not_found("release_output") },
-            ReleaseError::EmptySlug | ReleaseError::NotEligible(_) | ReleaseError::NothingBefore => {
-                Self::invalid_params(error)
-            }
+            ReleaseError::EmptySlug
+            | ReleaseError::NotEligible(_)
+            | ReleaseError::Expired(_)
+            | ReleaseError::ExpiredSlug
+            | ReleaseError::NothingBefore => Self::invalid_params(error),
             ReleaseError::Output(_) | ReleaseError::Store(_) => Self::internal(&error),
         }
     }
@@ -249,6 +252,7 @@ impl From<SlugDoorError> for ApiError {
     fn from(error: SlugDoorError) -> Self {
         match error {
             SlugDoorError::NoSuchSlug => Self::not_found("slug"),
+            SlugDoorError::Expired => Self { message: error.to_string(), ..Self::not_found("slug") },
             SlugDoorError::NoCommand(_)
             | SlugDoorError::BadChecksum
             | SlugDoorError::OtherChecksum { .. }

@@ -209,7 +209,7 @@ fn log_session_view() {
 
 #[test]
 fn relph_40_a_release_has_an_output_address_only_with_a_release_command() {
-    for status in [ReleaseStatus::Pending, ReleaseStatus::Succeeded, ReleaseStatus::Failed] {
+    for status in [ReleaseStatus::Pending, ReleaseStatus::Succeeded, ReleaseStatus::Failed, ReleaseStatus::Expired] {
         let with = check("release", &ReleaseView::new(&app(), &release(true, true, status), &links()));
         assert!(with["output_stream_url"].is_string());
     }
@@ -232,8 +232,11 @@ fn slug_view() {
         stack: Stack::default(),
         secret: "secret".into(),
         created_at: AT,
+        expired_at: None,
     };
     check("slug", &SlugView::to_download(&slug(None), &links()));
+    let gone = Slug { expired_at: Some(AT), ..slug(None) };
+    assert_eq!(check("slug", &SlugView::to_download(&gone, &links()))["deleted_at"], AT.rfc3339());
     let value = check("slug", &SlugView::to_upload(&slug(Some("SHA256:00ff")), &links()));
     // CLI-26: the checksum comes back unchanged.
     assert_eq!((&value["checksum"], &value["blob"]["method"]), (&json!("SHA256:00ff"), &json!("PUT")));

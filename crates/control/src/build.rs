@@ -3,7 +3,7 @@
 use crate::gate::Authorized;
 use crate::output::{OutputReader, OutputWriter};
 use crate::release::{self, Created};
-use crate::{Control, fetch, journal, steps};
+use crate::{Control, disk, fetch, journal, steps};
 use builder::{BuildFailure, Job, Rules};
 use model::account::Account;
 use model::app::App;
@@ -15,7 +15,7 @@ use model::slug::Slug;
 use std::path::PathBuf;
 use store::StoreError;
 use tokio::io::AsyncRead;
-use tokio::sync::mpsc;
+use tokio::sync::{RwLockReadGuard, mpsc};
 
 /// What a step of a build may use: as much memory as the larger hosted builders give, less CPU than dynos that serve.
 const BUILD_LIMITS: Limits =
@@ -41,6 +41,9 @@ pub enum BuildError {
     /// An address that is none.
     #[error("source_blob.url `{0}` is not an http or https address")]
     BadUrl(String),
+    /// The disk is nearly full.
+    #[error(transparent)]
+    Short(#[from] model::disk::Short),
     /// The output's file.
     #[error("The build's output cannot be read: {0}")]
     Output(#[source] std::io::Error),
@@ -129,6 +132,7 @@ pub(crate) async fn begin(
     source: BuildSource,
     watcher: Option<mpsc::Sender<String>>,
 ) -> Result<(Build, Report), BuildError> {
+    disk::admits_build(control)?;
     let now = control.now();
     let build = Build {
         id: control.world.new_id(),
@@ -166,7 +170,7 @@ pub(crate) async fn run(
     let folder = control.settings.dir.join("builds").join(build.id.to_string());
     let made = make(control, app, &build, archive, &folder, &mut report).await;
     let done = match made {
-        Ok(slug) => succeed(control, app, &build, slug).await.map_err(Broken::from),
+        Ok((slug, _making)) => succeed(control, app, &build, slug).await.map_err(Broken::from),
         Err(broken) => Err(broken),
     };
     // Nobody waits for a folder to be emptied.
@@ -207,14 +211,15 @@ pub(crate) async fn fail(control: &Control, build: &Build, why: &str) {
     journal::api(control, build.app, control.now(), said).await;
 }
 
-async fn make(
-    control: &Control,
+/// Compiles the source into a slug. The guard keeps its archive from being taken for one that nobody has, until it is noted.
+async fn make<'c>(
+    control: &'c Control,
     app: &Authorized<App>,
     build: &Build,
     archive: Archive,
     folder: &std::path::Path,
     report: &mut Report,
-) -> Result<Slug, Broken> {
+) -> Result<(Slug, RwLockReadGuard<'c, ()>), Broken> {
     // One build too many waits here; it holds no memory but its own.
     let _turn = control.build_turns.acquire().await;
     let source = folder.join("app");
@@ -246,8 +251,9 @@ async fn make(
     let (lines, mut printed) = mpsc::channel(LINES_WAITING);
     let work = async {
         let built = builder::compile(job, &runner, lines.clone()).await?;
+        let making = control.archives.read().await;
         let packed = builder::compress(&control.slugs, &built, lines).await?;
-        Ok::<_, Broken>((built, packed))
+        Ok::<_, Broken>((built, packed, making))
     };
     let relay = async {
         while let Some(line) = printed.recv().await {
@@ -255,7 +261,7 @@ async fn make(
         }
     };
     let (made, ()) = tokio::join!(work, relay);
-    let (built, packed) = made?;
+    let (built, packed, making) = made?;
     let slug = Slug {
         id: control.world.new_id(),
         app: app.id,
@@ -268,9 +274,10 @@ async fn make(
         stack: build.stack.clone(),
         secret: control.world.secret::<32>(),
         created_at: control.now(),
+        expired_at: None,
     };
     control.slugs.adopt(&built.app_dir, slug.id)?;
-    Ok(slug)
+    Ok((slug, making))
 }
 
 async fn check_app_json(source: &std::path::Path) -> Result<(), Broken> {

@@ -4,6 +4,7 @@ pub mod account;
 pub mod app;
 pub mod build;
 pub mod config_var;
+mod disk;
 pub mod dyno;
 pub mod feature;
 mod fetch;
@@ -14,11 +15,13 @@ mod life;
 mod lines;
 pub mod log_session;
 pub mod objects;
+mod orphan;
 pub mod output;
 pub mod push;
 mod registry;
 pub mod release;
 mod release_phase;
+mod retention;
 mod sandbox;
 pub mod slug;
 pub mod source;
@@ -37,7 +40,7 @@ use std::net::SocketAddr;
 use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::Arc;
-use tokio::sync::Semaphore;
+use tokio::sync::{RwLock, Semaphore};
 
 /// Builds at the same time on one machine: the third waits, so that dynos keep the CPU.
 const BUILDS_AT_ONCE: usize = 2;
@@ -84,6 +87,9 @@ pub struct Parts {
     pub(crate) log_sessions: log_session::LogSessions,
     pub(crate) tickets: push::Tickets,
     pub(crate) build_turns: Semaphore,
+    /// Read by whoever makes an archive, until its slug is in the ledger; written by whoever removes archives: the same bytes
+    /// may be made again while they go.
+    pub(crate) archives: RwLock<()>,
 }
 
 impl Deref for Control {

@@ -1,10 +1,11 @@
 //! The object store as streams with a size limit: uploads are never half visible.
 
 use bytes::Bytes;
-use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
+use futures_util::{StreamExt, TryStreamExt};
+use model::time::Timestamp;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt, PutPayload, WriteMultipart};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutPayload, WriteMultipart};
 use std::sync::Arc;
 
 /// Bytes on their way.
@@ -78,6 +79,13 @@ impl Objects {
             Err(object_store::Error::NotFound { .. }) => Err(ObjectError::Missing),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// What is stored below a prefix: keys, and when each was written.
+    pub(crate) async fn list(&self, prefix: &str) -> Result<Vec<(String, Timestamp)>, ObjectError> {
+        let found = self.0.list(Some(&Path::from(prefix)));
+        let read = |meta: ObjectMeta| (meta.location.to_string(), Timestamp(meta.last_modified.timestamp_micros()));
+        Ok(found.map_ok(read).try_collect().await?)
     }
 
     /// Removes what is stored under a key, if anything is.

@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 use tokio::sync::watch;
 
 /// What is kept of one build or release command; the rest is dropped with a line that says so (CI-9 allows 300 MB).
@@ -78,6 +79,22 @@ impl Outputs {
             Ok(file) => Ok(Some(OutputReader { file, progress: live.get(key).cloned() })),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
+        }
+    }
+
+    /// The outputs that there are, and when each was last written.
+    pub(crate) fn written(&self) -> Vec<(String, SystemTime)> {
+        let entries = std::fs::read_dir(&self.dir).into_iter().flatten().flatten();
+        let read = |entry: std::fs::DirEntry| {
+            Some((entry.file_name().into_string().ok()?, entry.metadata().ok()?.modified().ok()?))
+        };
+        entries.filter_map(read).collect()
+    }
+
+    /// Removes an output; whoever reads it reads to its end.
+    pub(crate) fn remove(&self, key: &str) {
+        if let Err(error) = std::fs::remove_file(self.dir.join(key)) {
+            tracing::warn!(output = key, %error, "An old output was not removed");
         }
     }
 

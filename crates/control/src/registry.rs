@@ -6,7 +6,7 @@ use model::id::{AppId, DynoId, ReleaseId};
 use model::route::Web;
 use model::time::Timestamp;
 use runtime::DynoControl;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
@@ -77,6 +77,11 @@ impl Registry {
             known.dynos.values().filter(|entry| entry.dyno.app == app).map(|entry| entry.dyno.clone()).collect();
         dynos.sort_by(|a, b| a.name.cmp(&b.name).then(a.created_at.cmp(&b.created_at)));
         dynos
+    }
+
+    /// The releases that dynos of any app are of.
+    pub(crate) fn releases(&self) -> BTreeSet<ReleaseId> {
+        self.known().dynos.values().map(|entry| entry.dyno.release).collect()
     }
 
     /// Every dyno with a process.

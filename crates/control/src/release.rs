@@ -26,6 +26,12 @@ pub enum ReleaseError {
     /// RLS-7.
     #[error("Cannot roll back to v{0}: it failed or has no code. `flowline releases` lists the ones that can")]
     NotEligible(i64),
+    /// RLS-11.
+    #[error("Cannot roll back to v{0}: its code was removed to make room on the server's disk. Push that commit again")]
+    Expired(i64),
+    /// RLS-11.
+    #[error("That slug was removed to make room on the server's disk; build it again")]
+    ExpiredSlug,
     /// No earlier release with code.
     #[error("There is no earlier release to roll back to.")]
     NothingBefore,
@@ -102,13 +108,17 @@ pub(crate) async fn begin(control: &Control, by: &Account, created: Created) -> 
     journal::api(control, release.app, release.created_at, format!("{} by user {email}", release.description)).await;
     let said = match release.status {
         ReleaseStatus::Pending => format!("Running release v{version} commands by user {email}"),
-        ReleaseStatus::Succeeded | ReleaseStatus::Failed => format!("Release v{version} created by user {email}"),
+        ReleaseStatus::Succeeded | ReleaseStatus::Failed | ReleaseStatus::Expired => {
+            format!("Release v{version} created by user {email}")
+        }
     };
     journal::api(control, release.app, release.created_at, said).await;
     tracing::info!(app.id = %release.app, release.version = version, cause = %release.description, "Release v{version} made");
     match release.status {
         ReleaseStatus::Pending => release_phase::spawn(control, release, &process_types),
-        ReleaseStatus::Succeeded | ReleaseStatus::Failed => control.supervisor.wake(release.app),
+        ReleaseStatus::Succeeded | ReleaseStatus::Failed | ReleaseStatus::Expired => {
+            control.supervisor.wake(release.app)
+        }
     }
     Ok(())
 }
@@ -178,6 +188,9 @@ pub async fn create_from_slug(
         None => ReleaseCause::Deploy { commit: slug.commit.clone() },
     };
     let mut tx = control.store.begin().await?;
+    if store::slug::by_id(tx.db(), slug.id).await?.is_none_or(|slug| slug.expired_at.is_some()) {
+        return Err(ReleaseError::ExpiredSlug);
+    }
     let config = store::config_var::all_in(&mut tx, app.id).await?;
     let created = insert(control, &mut tx, app.id, app.by().id, &cause, Some(slug.id), &config).await?;
     tx.commit().await?;
@@ -197,10 +210,15 @@ pub async fn rollback(
         Some(which) => lookup(control, app.id, which).await?,
         None => before_current(control, app.id).await?,
     };
+    let mut tx = control.store.begin().await?;
+    // As it is now that nobody else can change it: its code may have just been removed.
+    let target = store::release::by_id(tx.db(), app.id, target.id).await?.ok_or(ReleaseError::NoSuchRelease)?;
+    if target.status == ReleaseStatus::Expired {
+        return Err(ReleaseError::Expired(target.version));
+    }
     if !eligible_for_rollback(&target) {
         return Err(ReleaseError::NotEligible(target.version));
     }
-    let mut tx = control.store.begin().await?;
     let config = store::release::config_in(&mut tx, target.id).await?;
     store::config_var::replace(&mut tx, app.id, &config).await?;
     let cause = ReleaseCause::Rollback { to: target.version };

@@ -15,6 +15,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use store::StoreError;
 
+/// Where uploads lie until they are known to be slugs.
+pub(crate) const UPLOADS: &str = "uploads";
+
 /// A slug as a client announces it.
 #[derive(Debug, Clone, Default)]
 pub struct NewSlug {
@@ -38,6 +41,9 @@ pub enum SlugDoorError {
     /// No such slug.
     #[error("Couldn't find that slug.")]
     NoSuchSlug,
+    /// RLS-11.
+    #[error("That slug was removed to make room on the server's disk; build it again")]
+    Expired,
     /// A process type without a command.
     #[error("Process type `{0}` has no command")]
     NoCommand(String),
@@ -111,6 +117,7 @@ pub async fn create(control: &Control, app: &Authorized<App>, new: NewSlug) -> R
         stack: new.stack.as_deref().map_or_else(|| Ok(app.stack.clone()), Stack::named)?,
         secret: control.world.secret::<32>(),
         created_at: control.now(),
+        expired_at: None,
     };
     let mut tx = control.store.begin().await?;
     store::slug::insert(&mut tx, &slug).await?;
@@ -133,7 +140,10 @@ pub async fn find(control: &Control, app: &Authorized<App>, id: SlugId) -> Resul
 /// A wrong address, an archive over 500 MB or one that is no app, another checksum than announced.
 pub async fn put_blob(control: &Control, id: SlugId, secret: &str, body: ByteStream) -> Result<(), SlugDoorError> {
     let slug = by_secret(control, id, secret).await?;
-    let waiting = format!("uploads/{id}");
+    if slug.expired_at.is_some() {
+        return Err(SlugDoorError::Expired);
+    }
+    let waiting = format!("{UPLOADS}/{id}");
     let (body, hash) = hashed(body);
     let size_bytes = control.objects.put(&waiting, body, SLUG_LIMIT_BYTES).await?;
     let found = hash.lock().unwrap_or_else(PoisonError::into_inner).clone().finish();
@@ -148,15 +158,19 @@ async fn keep(control: &Control, slug: Slug, waiting: &str, found: &str, size_by
     if let Some(announced) = slug.checksum.filter(|announced| !announced.eq_ignore_ascii_case(found)) {
         return Err(SlugDoorError::OtherChecksum { found: found.to_owned(), announced });
     }
+    let making = control.archives.read().await;
     let taken = control.slugs.take(waiting).await?;
     // Unpacked at once: what is no app is told to the one who sent it, not to the dynos' log later.
     if let Err(error) = control.slugs.unpacked(slug.id, &taken).await {
+        drop(making);
         sweep::unused_archive(control, &taken).await;
         return Err(error.into());
     }
     let mut tx = control.store.begin().await?;
     store::slug::set_blob(&mut tx, slug.id, &taken, size_bytes).await?;
-    Ok(tx.commit().await?)
+    tx.commit().await?;
+    drop(making);
+    Ok(())
 }
 
 /// The same bytes, and the hash of those that have passed.
@@ -173,6 +187,9 @@ fn hashed(body: ByteStream) -> (ByteStream, Arc<Mutex<Context>>) {
 /// A wrong address, or nothing uploaded yet.
 pub async fn get_blob(control: &Control, id: SlugId, secret: &str) -> Result<ByteStream, SlugDoorError> {
     let slug = by_secret(control, id, secret).await?;
+    if slug.expired_at.is_some() {
+        return Err(SlugDoorError::Expired);
+    }
     let checksum = slug.checksum.filter(|_| slug.size_bytes > 0).ok_or(ObjectError::Missing)?;
     Ok(control.objects.get(&builder::slug_key(&checksum)).await?)
 }

@@ -2,7 +2,7 @@
 
 use crate::output::Outputs;
 use crate::{
-    BUILDS_AT_ONCE, Control, Parts, Settings, build, journal, life, objects, push, release_phase, sandbox, sweep,
+    BUILDS_AT_ONCE, Control, Parts, Settings, build, disk, journal, life, objects, push, release_phase, sandbox,
 };
 use model::dyno::{DynoRole, DynoState, STOP_GRACE_S};
 use model::id::ReleaseId;
@@ -14,7 +14,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use store::{Store, StoreError};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{RwLock, Semaphore, mpsc};
 
 /// At the end, the last lines of all dynos are written within this time.
 const LAST_LINES: Duration = Duration::from_secs(5);
@@ -107,12 +107,13 @@ impl Control {
             log_sessions: crate::log_session::LogSessions::default(),
             tickets: push::Tickets::default(),
             build_turns: Semaphore::new(BUILDS_AT_ONCE),
+            archives: RwLock::new(()),
         }));
         request_lines(&control, events);
         let resumed = adopt(&control, adopted).await?;
         settle(&control, &resumed).await?;
         crate::supervisor::sync(&control).await.map_err(|error| StartError::Routes(error.to_string()))?;
-        sweep::old_sources(&control);
+        disk::look_after(&control);
         for app in store::app::list(control.store.db()).await? {
             control.supervisor.adopt(&control, app.id);
         }

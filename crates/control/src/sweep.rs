@@ -3,10 +3,6 @@
 use crate::{Control, source};
 use model::id::{AppId, SlugId};
 use model::source::SOURCE_LIFE_S;
-use std::time::Duration;
-
-/// How often old upload slots are looked for.
-const PERIOD: Duration = Duration::from_secs(600);
 
 /// What an app leaves behind once the database has forgotten it. Each part by itself: one that fails keeps no other back.
 pub(crate) async fn after_destroy(control: &Control, app: AppId, slugs: Vec<SlugId>, checksums: Vec<String>) {
@@ -29,30 +25,23 @@ pub(crate) async fn after_destroy(control: &Control, app: AppId, slugs: Vec<Slug
     control.logs.remove(app).await;
 }
 
-/// Removes a slug's archive that no slug has any more.
-pub(crate) async fn unused_archive(control: &Control, checksum: &str) {
+/// Removes a slug's archive, unless a slug has it still. `true`: it is gone.
+pub(crate) async fn unused_archive(control: &Control, checksum: &str) -> bool {
+    // The same bytes may be made again just now.
+    let _alone = control.archives.write().await;
     let used = store::slug::checksum_uses(control.store.db(), checksum).await;
-    if matches!(used, Ok(0))
-        && let Err(error) = control.objects.delete(&builder::slug_key(checksum)).await
-    {
+    if !matches!(used, Ok(0)) {
+        return false;
+    }
+    let deleted = control.objects.delete(&builder::slug_key(checksum)).await;
+    if let Err(error) = &deleted {
         tracing::warn!(checksum, %error, "An archive that nothing uses was not removed");
     }
+    deleted.is_ok()
 }
 
-/// Removes upload slots whose hour is over, for as long as the server runs.
-pub(crate) fn old_sources(control: &Control) {
-    let control = control.clone();
-    tokio::spawn(async move {
-        loop {
-            if let Err(error) = once(&control).await {
-                tracing::warn!(%error, "Old upload slots were not removed");
-            }
-            tokio::time::sleep(PERIOD).await;
-        }
-    });
-}
-
-async fn once(control: &Control) -> Result<(), source::SourceError> {
+/// Removes upload slots whose hour is over.
+pub(crate) async fn old_sources(control: &Control) -> Result<(), source::SourceError> {
     let oldest = model::time::Timestamp(control.now().0 - i64::try_from(SOURCE_LIFE_S).unwrap_or(0) * 1_000_000);
     for old in store::source::older(control.store.db(), oldest).await? {
         control.objects.delete(&source::key(old.id)).await?;

@@ -40,6 +40,8 @@ pub enum ReleaseStatus {
     Succeeded,
     /// Its release command failed; it never becomes current.
     Failed,
+    /// It succeeded once, but its code was removed to make room (RLS-11). Follows from its slug, is not stored.
+    Expired,
 }
 
 /// The release was decided before.
@@ -56,7 +58,7 @@ impl ReleaseStatus {
         match self {
             Self::Pending if succeeded => Ok(Self::Succeeded),
             Self::Pending => Ok(Self::Failed),
-            Self::Succeeded | Self::Failed => Err(ReleaseOver(self)),
+            Self::Succeeded | Self::Failed | Self::Expired => Err(ReleaseOver(self)),
         }
     }
 
@@ -67,13 +69,14 @@ impl ReleaseStatus {
             Self::Pending => "pending",
             Self::Succeeded => "succeeded",
             Self::Failed => "failed",
+            Self::Expired => "expired",
         }
     }
 
     /// Reads the word back.
     #[must_use]
     pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Pending, Self::Succeeded, Self::Failed].into_iter().find(|status| status.word() == word)
+        [Self::Pending, Self::Succeeded, Self::Failed, Self::Expired].into_iter().find(|status| status.word() == word)
     }
 }
 
@@ -115,7 +118,7 @@ impl std::fmt::Display for ReleaseCause {
     }
 }
 
-/// May the app go back to this release (RLS-7)? It must have run code and must not have failed.
+/// May the app go back to this release (RLS-7)? It must have code that is still there, and must not have failed.
 #[must_use]
 pub fn eligible_for_rollback(release: &Release) -> bool {
     release.slug.is_some() && release.status == ReleaseStatus::Succeeded

@@ -36,4 +36,6 @@ pub struct Slug {
     pub secret: String,
     /// When it was made.
     pub created_at: Timestamp,
+    /// Since when its files are gone: nothing can run it any more (RLS-11).
+    pub expired_at: Option<Timestamp>,
 }

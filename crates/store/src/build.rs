@@ -27,9 +27,10 @@ const SET_RELEASE: &str = "UPDATE build SET release_id = $2 WHERE id = $1";
 const BY_ID: &str = select!("WHERE id = $1");
 const LIST: &str = select!("WHERE app_id = $1 ORDER BY created_at");
 const PENDING: &str = select!("WHERE state = 'pending'");
+const RELEASES: &str = "SELECT id, release_id FROM build";
 
 /// Every statement of this file, for the test that prepares them all.
-pub const ALL: &[&str] = &[INSERT, FINISH, SET_RELEASE, BY_ID, LIST, PENDING];
+pub const ALL: &[&str] = &[INSERT, FINISH, SET_RELEASE, BY_ID, LIST, PENDING, RELEASES];
 
 /// Adds a pending build.
 ///
@@ -87,6 +88,18 @@ pub async fn list<'e>(db: impl SqliteExecutor<'e>, app: AppId) -> Result<Vec<Bui
 /// When the database fails.
 pub async fn pending<'e>(db: impl SqliteExecutor<'e>) -> Result<Vec<Build>, StoreError> {
     sqlx::query(PENDING).fetch_all(db).await?.iter().map(read).collect()
+}
+
+/// Every build, and the release it became.
+///
+/// # Errors
+/// When the database fails.
+pub async fn releases<'e>(db: impl SqliteExecutor<'e>) -> Result<Vec<(BuildId, Option<ReleaseId>)>, StoreError> {
+    let read = |row: &SqliteRow| {
+        let cells = Cells { table: "build", row };
+        Ok((cells.parsed("id")?, cells.maybe_parsed("release_id")?))
+    };
+    sqlx::query(RELEASES).fetch_all(db).await?.iter().map(read).collect()
 }
 
 fn read(row: &SqliteRow) -> Result<Build, StoreError> {

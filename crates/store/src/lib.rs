@@ -18,7 +18,7 @@ pub use vault::{Vault, VaultError};
 
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{SqlSafeStr, Sqlite, SqliteConnection, Transaction};
+use sqlx::{Connection, SqlSafeStr, Sqlite, SqliteConnection, Transaction};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -86,7 +86,13 @@ impl Store {
             .foreign_keys(true)
             .pragma("cache_size", CACHE_KIB);
         // One writer: changes queue here instead of failing with SQLITE_BUSY.
-        let writer = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
+        let writer = SqlitePoolOptions::new()
+            .max_connections(1)
+            // A full disk makes SQLite end a transaction by itself, which the driver does not see: it would take every later
+            // one for nested and refuse it. Such a connection is replaced.
+            .before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
+            .connect_with(options.clone())
+            .await?;
         migrate(&writer).await?;
         let readers = SqlitePoolOptions::new().max_connections(READERS).connect_with(options.read_only(true)).await?;
         Ok(Self { readers, writer, vault: Arc::new(vault) })

@@ -5,15 +5,25 @@ use crate::{Store, StoreError, Tx, Vault};
 use model::config_var::ConfigVars;
 use model::id::{AppId, ReleaseId};
 use model::release::{Release, ReleaseStatus};
+use model::retention::Code;
 use model::time::Timestamp;
 use sqlx::SqliteExecutor;
 use sqlx::sqlite::SqliteRow;
 
+/// A release that succeeded is expired when its slug is (RLS-11): said here, kept nowhere.
+macro_rules! status {
+    () => {
+        "CASE WHEN status = 'succeeded' AND EXISTS (SELECT 1 FROM slug WHERE slug.id = release.slug_id \
+         AND slug.expired_at IS NOT NULL) THEN 'expired' ELSE status END AS status"
+    };
+}
+
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "SELECT id, app_id, version, status, description, slug_id, by_id, output_secret, created_at, updated_at ",
-            "FROM release ",
+            "SELECT id, app_id, version, ",
+            status!(),
+            ", description, slug_id, by_id, output_secret, created_at, updated_at FROM release ",
             $rest
         )
     };
@@ -30,11 +40,13 @@ const LIST: &str = select!("WHERE app_id = $1 ORDER BY version");
 const CURRENT: &str = select!("WHERE app_id = $1 AND status = 'succeeded' ORDER BY version DESC LIMIT 1");
 const LATEST: &str = select!("WHERE app_id = $1 ORDER BY version DESC LIMIT 1");
 const PENDING: &str = select!("WHERE status = 'pending' ORDER BY created_at");
+const CODES: &str =
+    concat!("SELECT app_id, id, version, ", status!(), ", slug_id FROM release WHERE slug_id IS NOT NULL");
 const CONFIG: &str = "SELECT config_sealed FROM release WHERE id = $1";
 
 /// Every statement of this file, for the test that prepares them all.
 pub const ALL: &[&str] =
-    &[INSERT, FINISH, NEXT_VERSION, BY_ID, BY_VERSION, BY_OWN_ID, LIST, CURRENT, LATEST, PENDING, CONFIG];
+    &[INSERT, FINISH, NEXT_VERSION, BY_ID, BY_VERSION, BY_OWN_ID, LIST, CURRENT, LATEST, PENDING, CODES, CONFIG];
 
 /// The number that the app's next release gets. Only sound inside the transaction that inserts it.
 ///
@@ -129,6 +141,24 @@ pub async fn pending<'e>(db: impl SqliteExecutor<'e>) -> Result<Vec<Release>, St
     sqlx::query(PENDING).fetch_all(db).await?.iter().map(read).collect()
 }
 
+/// The releases of all apps that have code.
+///
+/// # Errors
+/// When the database fails.
+pub async fn codes<'e>(db: impl SqliteExecutor<'e>) -> Result<Vec<Code>, StoreError> {
+    let read = |row: &SqliteRow| {
+        let cells = Cells { table: "release", row };
+        Ok(Code {
+            app: cells.parsed("app_id")?,
+            release: cells.parsed("id")?,
+            version: cells.number("version")?,
+            status: status(&cells)?,
+            slug: cells.parsed("slug_id")?,
+        })
+    };
+    sqlx::query(CODES).fetch_all(db).await?.iter().map(read).collect()
+}
+
 /// The config that a release runs with.
 ///
 /// # Errors
@@ -159,14 +189,18 @@ fn bad_config(error: serde_json::Error) -> StoreError {
     StoreError::BadRow { table: "release", what: format!("config: {error}") }
 }
 
+fn status(cells: &Cells<'_>) -> Result<ReleaseStatus, StoreError> {
+    let word = cells.text("status")?;
+    ReleaseStatus::from_word(&word).ok_or_else(|| cells.bad(format!("status {word}")))
+}
+
 fn read(row: &SqliteRow) -> Result<Release, StoreError> {
     let cells = Cells { table: "release", row };
-    let word = cells.text("status")?;
     Ok(Release {
         id: cells.parsed("id")?,
         app: cells.parsed("app_id")?,
         version: cells.number("version")?,
-        status: ReleaseStatus::from_word(&word).ok_or_else(|| cells.bad(format!("status {word}")))?,
+        status: status(&cells)?,
         description: cells.text("description")?,
         slug: cells.maybe_parsed("slug_id")?,
         by: cells.parsed("by_id")?,

@@ -38,6 +38,11 @@ impl Cells<'_> {
         self.number(column).map(Timestamp)
     }
 
+    pub(crate) fn maybe_time(&self, column: &'static str) -> Result<Option<Timestamp>, StoreError> {
+        let moment: Option<i64> = self.row.try_get(column)?;
+        Ok(moment.map(Timestamp))
+    }
+
     pub(crate) fn parsed<T: FromStr<Err: Display>>(&self, column: &'static str) -> Result<T, StoreError> {
         self.text(column)?.parse().map_err(|error: T::Err| self.bad(format!("{column}: {error}")))
     }

@@ -6,19 +6,31 @@ use model::id::{AppId, SlugId};
 use model::procfile::ProcessTypes;
 use model::slug::Slug;
 use model::stack::Stack;
+use model::time::Timestamp;
 use sqlx::SqliteExecutor;
 use sqlx::sqlite::SqliteRow;
+
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, app_id, checksum, size_bytes, process_types, commit_sha, commit_description, buildpack, stack, ",
+            "secret, created_at, expired_at FROM slug ",
+            $rest
+        )
+    };
+}
 
 const INSERT: &str = "INSERT INTO slug (id, app_id, checksum, size_bytes, process_types, commit_sha, commit_description, \
      buildpack, stack, secret, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
 const SET_BLOB: &str = "UPDATE slug SET checksum = $2, size_bytes = $3 WHERE id = $1";
-const BY_ID: &str = "SELECT id, app_id, checksum, size_bytes, process_types, commit_sha, commit_description, buildpack, stack, \
-     secret, created_at FROM slug WHERE id = $1";
+const EXPIRE: &str = "UPDATE slug SET expired_at = $2 WHERE id = $1 AND expired_at IS NULL";
+const BY_ID: &str = select!("WHERE id = $1");
+const PRESENT: &str = select!("WHERE expired_at IS NULL");
 const OF_APP: &str = "SELECT id FROM slug WHERE app_id = $1";
-const CHECKSUM_USES: &str = "SELECT COUNT(*) FROM slug WHERE checksum = $1";
+const CHECKSUM_USES: &str = "SELECT COUNT(*) FROM slug WHERE checksum = $1 AND expired_at IS NULL";
 
 /// Every statement of this file, for the test that prepares them all.
-pub const ALL: &[&str] = &[INSERT, SET_BLOB, BY_ID, OF_APP, CHECKSUM_USES];
+pub const ALL: &[&str] = &[INSERT, SET_BLOB, EXPIRE, BY_ID, PRESENT, OF_APP, CHECKSUM_USES];
 
 /// Adds a slug.
 ///
@@ -43,12 +55,28 @@ pub async fn set_blob(tx: &mut Tx, id: SlugId, checksum: &str, size_bytes: u64) 
     Ok(query.execute(tx.db()).await?.rows_affected() == 1)
 }
 
+/// Notes that a slug's files go (RLS-11). `false`: they are gone already.
+///
+/// # Errors
+/// When the database fails.
+pub async fn expire(tx: &mut Tx, id: SlugId, at: Timestamp) -> Result<bool, StoreError> {
+    Ok(sqlx::query(EXPIRE).bind(id.to_string()).bind(at.0).execute(tx.db()).await?.rows_affected() == 1)
+}
+
 /// The slug with this id.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn by_id<'e>(db: impl SqliteExecutor<'e>, id: SlugId) -> Result<Option<Slug>, StoreError> {
     sqlx::query(BY_ID).bind(id.to_string()).fetch_optional(db).await?.as_ref().map(read).transpose()
+}
+
+/// All slugs whose files are there.
+///
+/// # Errors
+/// When the database fails.
+pub async fn present<'e>(db: impl SqliteExecutor<'e>) -> Result<Vec<Slug>, StoreError> {
+    sqlx::query(PRESENT).fetch_all(db).await?.iter().map(read).collect()
 }
 
 /// The slugs that were built for an app.
@@ -88,5 +116,6 @@ fn read(row: &SqliteRow) -> Result<Slug, StoreError> {
         stack: Stack::named(&cells.text("stack")?).map_err(|error| cells.bad(error))?,
         secret: cells.text("secret")?,
         created_at: cells.time("created_at")?,
+        expired_at: cells.maybe_time("expired_at")?,
     })
 }

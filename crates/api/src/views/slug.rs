@@ -6,6 +6,7 @@ use crate::views::app::NameOrObject;
 use model::id::SlugId;
 use model::procfile::ProcessTypes;
 use model::slug::Slug;
+use model::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -58,8 +59,8 @@ impl SlugView {
             size: (slug.size_bytes > 0).then_some(slug.size_bytes),
             stack: Named::stack(slug.stack.as_str()),
             created_at: slug.created_at.rfc3339(),
-            updated_at: slug.created_at.rfc3339(),
-            deleted_at: None,
+            updated_at: slug.expired_at.unwrap_or(slug.created_at).rfc3339(),
+            deleted_at: slug.expired_at.map(Timestamp::rfc3339),
         }
     }
 }

@@ -1,8 +1,11 @@
 //! What an app goes through over days: features, old code that goes, a disk that fills; and the figures that tell of it.
 
 use crate::flow;
+use rustix::process::Signal;
 use serde_json::json;
-use testkit::Source;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use testkit::{Flow, Source, within};
 
 #[tokio::test]
 async fn dyno_25_a_dyno_knows_itself_when_the_app_asks_for_it() {
@@ -52,7 +55,7 @@ async fn features_are_listed_found_by_id_and_kept() {
     // `labs:enable -a` asks for the account's feature first, and goes on to the app's when there is none.
     assert_eq!(flow.get("/account/features/log-runtime-metrics").await.status, 404);
     assert_eq!(flow.get("/account/features").await.json(), json!([]));
-    flow.end_serve(rustix::process::Signal::KILL).await;
+    flow.end_serve(Signal::KILL).await;
     flow.start_serve().await;
     assert_eq!(flow.known_app("shop").read("/features/log-runtime-metrics").await["enabled"], true);
 }
@@ -65,9 +68,126 @@ async fn dyno_50_a_limited_life_is_counted_from_the_start_also_by_the_next_serve
     let body = json!({ "command": "echo began; cat /dev/zero > /dev/null", "time_to_live": 2, "attach": false });
     assert_eq!(app.call("POST", "/dynos", Some(&body)).await.status, 201);
     app.log_says(": began").await;
-    flow.end_serve(rustix::process::Signal::KILL).await;
+    flow.end_serve(Signal::KILL).await;
     flow.start_serve().await;
     let app = flow.known_app("shop");
     app.log_says("Its time to live is over").await;
     app.log_says("State changed from up to complete").await;
+}
+
+/// The names in a folder, hidden ones left out.
+fn names(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    entries.filter(|name| !name.starts_with('.')).collect()
+}
+
+#[tokio::test]
+async fn rls_7_and_11_the_ten_newest_slugs_stay_and_older_ones_make_room() {
+    let mut flow = flow().await;
+    let app = flow.app("shop").await;
+    for version in 3..=14 {
+        app.push(Source::answering(&version.to_string())).await.released(&format!("v{version}"));
+    }
+    app.config(json!({ "COLOR": "blue" })).await;
+    let old_slug = app.read("/releases/3").await["slug"]["id"].as_str().unwrap().to_owned();
+    let count = || (names(&flow.dir().join("slugs")).len(), names(&flow.dir().join("objects/slugs")).len());
+    assert_eq!(count(), (12, 12));
+    flow.end_serve(Signal::TERM).await;
+    flow.start_serve().await;
+    let app = flow.known_app("shop");
+    let line = app.log_says("Removed the code of v3, v4 to make room (").await;
+    assert!(line.contains("; the 10 newest can be rolled back to"), "{line}");
+    assert_eq!((names(&flow.dir().join("slugs")).len(), names(&flow.dir().join("objects/slugs")).len()), (10, 10));
+    for version in [3, 4] {
+        let release = app.read(&format!("/releases/{version}")).await;
+        assert_eq!((&release["status"], &release["eligible_for_rollback"]), (&json!("expired"), &json!(false)));
+    }
+    for version in [5, 14, 15] {
+        let release = app.read(&format!("/releases/{version}")).await;
+        assert_eq!((&release["status"], &release["eligible_for_rollback"]), (&json!("succeeded"), &json!(true)));
+    }
+    let refused = app.call("POST", "/releases", Some(&json!({ "release": "v3" }))).await;
+    assert_eq!(refused.status, 422, "{}", refused.text());
+    assert!(refused.text().contains("Cannot roll back to v3: its code was removed"), "{}", refused.text());
+    let refused = app.call("POST", "/releases", Some(&json!({ "slug": old_slug }))).await;
+    assert_eq!(refused.status, 422, "{}", refused.text());
+    let slug = app.read(&format!("/slugs/{old_slug}")).await;
+    assert!(slug["deleted_at"].is_string(), "{slug}");
+    assert_eq!(flow.read_address(&slug["blob"]["url"]).await.status, 404);
+    let back = app.call("POST", "/releases", Some(&json!({ "release": "v5" }))).await;
+    assert_eq!(back.status, 201, "{}", back.text());
+    app.served("/", "5").await;
+}
+
+/// Makes a file or, with a slash at its end, a folder in the data folder, last changed two hours ago.
+fn leave(flow: &Flow, place: &str) -> PathBuf {
+    let path = flow.dir().join(place.trim_end_matches('/'));
+    if place.ends_with('/') {
+        std::fs::create_dir_all(&path).unwrap();
+    } else {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, "left").unwrap();
+    }
+    let file = std::fs::File::open(&path).unwrap();
+    file.set_modified(file.metadata().unwrap().modified().unwrap() - Duration::from_secs(7200)).unwrap();
+    path
+}
+
+#[tokio::test]
+async fn what_belongs_to_no_app_is_removed() {
+    let mut flow = flow().await;
+    let app = flow.app("shop").await;
+    app.push(Source::answering("one")).await.released("v3");
+    let nobody = "01234567-89ab-cdef-0123-456789abcdef";
+    let before = flow.files("repos");
+    let left: Vec<PathBuf> = [
+        format!("cache/{nobody}/"),
+        format!("logs/{nobody}/"),
+        format!("repos/{nobody}.git/"),
+        format!("slugs/{nobody}/"),
+        format!("outputs/build-{nobody}"),
+        format!("outputs/release-{nobody}"),
+        format!("objects/slugs/{}.tar.zst", "0".repeat(64)),
+        format!("objects/uploads/{nobody}"),
+    ]
+    .iter()
+    .map(|place| leave(&flow, place))
+    .collect();
+    let of_a_person = leave(&flow, "cache/notes.txt");
+    let young = flow.dir().join("cache/11234567-89ab-cdef-0123-456789abcdef");
+    std::fs::create_dir(&young).unwrap();
+    flow.end_serve(Signal::TERM).await;
+    flow.start_serve().await;
+    let gone = async {
+        let mut tick = tokio::time::interval(Duration::from_millis(10));
+        while left.iter().any(|path| path.exists()) {
+            tick.tick().await;
+        }
+    };
+    within("the removal", gone).await;
+    assert!(of_a_person.exists() && young.exists());
+    assert_eq!(flow.files("repos"), before);
+    let app = flow.known_app("shop");
+    assert_eq!(app.get("/").await.text(), "one");
+    app.push(Source::answering("two")).await.released("v4");
+}
+
+#[tokio::test]
+async fn builds_are_refused_while_the_disk_is_nearly_full_and_apps_go_on() {
+    let Some(flow) = Flow::start_on_disk(env!("CARGO_BIN_EXE_flowline"), 64).await else { return };
+    let app = flow.app("shop").await;
+    app.push(Source::answering("one")).await.released("v3");
+    flow.fill_disk(2 << 20);
+    let push = app.push(Source::answering("two")).await.declined("The server's disk is nearly full");
+    push.says("a build begins only with 3.").says("pre-receive hook declined");
+    let body = json!({ "source_blob": { "url": "http://127.0.0.1:1/x.tgz" } });
+    let refused = app.call("POST", "/builds", Some(&body)).await;
+    assert_eq!((refused.status.as_u16(), refused.json()["id"].as_str()), (507, Some("insufficient_storage")));
+    assert_eq!(app.read("/builds").await.as_array().unwrap().len(), 1);
+    assert_eq!(app.get("/").await.text(), "one");
+    app.config(json!({ "COLOR": "blue" })).await;
+    app.served("/env/COLOR", "blue").await;
+    flow.free_disk();
+    app.push(Source::answering("two")).await.released("v5");
+    app.served("/", "two").await;
 }

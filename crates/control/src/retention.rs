@@ -1,0 +1,125 @@
+//! Makes room: code that nothing goes back to any more, and what was printed long ago (RLS-7, RLS-11).
+
+use crate::{Control, disk, journal, sweep};
+use model::disk::amount;
+use model::id::{AppId, BuildId, ReleaseId, SlugId};
+use model::release::ReleaseStatus;
+use model::retention::{self, Code, KEPT_SLUGS, OutputOf, name_versions, output_stays};
+use model::slug::Slug;
+use model::time::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::UNIX_EPOCH;
+use store::StoreError;
+
+/// Expires slugs whose time is over: noted first, in one transaction with the choice, so that no release is made of one;
+/// then the files go.
+pub(crate) async fn slugs(control: &Control) -> Result<(), StoreError> {
+    let db = control.store.db();
+    if over(control, store::slug::present(db).await?, &store::release::codes(db).await?).is_empty() {
+        return Ok(());
+    }
+    let mut tx = control.store.begin().await?;
+    let codes = store::release::codes(tx.db()).await?;
+    let over = over(control, store::slug::present(tx.db()).await?, &codes);
+    for slug in &over {
+        store::slug::expire(&mut tx, slug.id, control.now()).await?;
+    }
+    tx.commit().await?;
+    let mut gone = BTreeMap::new();
+    for slug in over {
+        let freed_bytes = remove(control, &slug).await;
+        gone.insert(slug.id, (slug.app, freed_bytes));
+    }
+    tell(control, &codes, &gone).await;
+    Ok(())
+}
+
+fn over(control: &Control, present: Vec<Slug>, codes: &[Code]) -> Vec<Slug> {
+    retention::expired(&present, codes, &control.registry.releases(), control.now()).into_iter().cloned().collect()
+}
+
+/// Removes a slug's files from this machine and the object store; what that freed, in bytes.
+async fn remove(control: &Control, slug: &Slug) -> u64 {
+    let folder = control.settings.dir.join("slugs").join(slug.id.to_string());
+    let (slugs, id) = (control.slugs.clone(), slug.id);
+    let removed = tokio::task::spawn_blocking(move || {
+        let freed_bytes = disk::taken_bytes(&folder);
+        slugs.forget(id).map(|()| freed_bytes)
+    });
+    let freed_bytes = match removed.await {
+        Ok(Ok(freed_bytes)) => freed_bytes,
+        Ok(Err(error)) => {
+            tracing::warn!(slug.id = %slug.id, %error, "An old slug was not removed; the next sweep tries again");
+            0
+        }
+        Err(error) => {
+            tracing::error!(slug.id = %slug.id, %error, "Removing an old slug ended in a panic");
+            0
+        }
+    };
+    let archive = match &slug.checksum {
+        Some(checksum) => sweep::unused_archive(control, checksum).await,
+        None => false,
+    };
+    freed_bytes + if archive { slug.size_bytes } else { 0 }
+}
+
+/// Says in the log of every app what it cannot go back to any more.
+async fn tell(control: &Control, codes: &[Code], gone: &BTreeMap<SlugId, (AppId, u64)>) {
+    let mut versions: BTreeMap<AppId, Vec<i64>> = BTreeMap::new();
+    for code in codes.iter().filter(|code| gone.contains_key(&code.slug) && code.status == ReleaseStatus::Succeeded) {
+        versions.entry(code.app).or_default().push(code.version);
+    }
+    let mut freed: BTreeMap<AppId, u64> = BTreeMap::new();
+    for (app, freed_bytes) in gone.values() {
+        *freed.entry(*app).or_default() += freed_bytes;
+    }
+    let apps: BTreeSet<AppId> = versions.keys().chain(freed.keys()).copied().collect();
+    for app in apps {
+        let freed = amount(freed.get(&app).copied().unwrap_or_default());
+        let text = match versions.get_mut(&app) {
+            Some(versions) => {
+                versions.sort_unstable();
+                let versions = name_versions(versions);
+                format!(
+                    "Removed the code of {versions} to make room ({freed}); the {KEPT_SLUGS} newest can be rolled back to"
+                )
+            }
+            None => format!("Removed code that no release of this app can run to make room ({freed})"),
+        };
+        tracing::info!(app.id = %app, "{text}");
+        journal::api(control, app, control.now(), text).await;
+    }
+}
+
+/// Removes outputs of builds and release commands that are old and of no release that is kept.
+pub(crate) async fn outputs(control: &Control) -> Result<(), StoreError> {
+    // The files first: one that is made meanwhile is not looked at, one that is listed has its row by then.
+    let written = control.outputs.written();
+    // As a writer: whoever makes a file and then its row has done both.
+    let mut tx = control.store.begin().await?;
+    let builds: BTreeMap<BuildId, Option<ReleaseId>> = store::build::releases(tx.db()).await?.into_iter().collect();
+    let codes = store::release::codes(tx.db()).await?;
+    drop(tx);
+    let slugs = retention::kept(&codes, &BTreeSet::new());
+    let releases: BTreeMap<ReleaseId, bool> =
+        codes.iter().map(|code| (code.release, slugs.contains(&code.slug))).collect();
+    let of_release =
+        |id: &ReleaseId| releases.get(id).map(|kept| if *kept { OutputOf::KeptRelease } else { OutputOf::Other });
+    for (key, at) in written {
+        let of = if let Some(id) = key.strip_prefix("build-").and_then(|id| id.parse().ok()) {
+            builds.get(&id).map(|release| release.as_ref().and_then(of_release).unwrap_or(OutputOf::Other))
+        } else if let Some(id) = key.strip_prefix("release-").and_then(|id| id.parse().ok()) {
+            of_release(&id)
+        } else {
+            // Not ours.
+            continue;
+        };
+        let Ok(at) = at.duration_since(UNIX_EPOCH) else { continue };
+        let at = Timestamp(0).plus(at);
+        if !output_stays(of.unwrap_or(OutputOf::Nobody), control.now().since(at)) {
+            control.outputs.remove(&key);
+        }
+    }
+    Ok(())
+}
