@@ -9,10 +9,10 @@ VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 MACHINE := $(shell uname -m)-linux
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fmt bench release
+.PHONY: help run test test-vm check fmt bench release
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 10
 
 run: ## build, then push a sample app and keep it running (ARGS=--once: stop after its first answer)
 	@scripts/setup run
@@ -22,6 +22,11 @@ run: ## build, then push a sample app and keep it running (ARGS=--once: stop aft
 test: ## every test, tidy included
 	@scripts/setup test
 	@scripts/timed "test" cargo test --workspace $(ARGS)
+
+test-vm: ## prove it on an ordinary server: in a virtual machine, on cgroup v2, with power cuts (ARGS=power: only these)
+	@scripts/setup vm
+	@scripts/timed "build" cargo build --package flowline --bin flowline
+	@scripts/timed "test-vm" scripts/test-vm $(CARGO_TARGET_DIR)/debug/flowline $(ARGS)
 
 check: ## format, lints, tidy, and cargo deny where it is installed
 	@scripts/setup test
