@@ -17,7 +17,9 @@ pub(crate) enum Format {
 /// Begins logging. `FLOWLINE_LOG` narrows or widens it (`debug`, `control=debug,info`).
 pub(crate) fn start(format: Format, process: &'static str) {
     let filter = EnvFilter::try_from_env("FLOWLINE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A line that cannot be written is lost: to report that on stderr, which is what failed, would end the task with a panic.
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).log_internal_errors(false);
     match format {
         Format::Text => builder.with_ansi(std::io::stderr().is_terminal()).with_target(false).init(),
         Format::Json => builder.json().flatten_event(true).init(),
