@@ -71,13 +71,25 @@ impl App<'_> {
 
     /// The same to another ref of the server.
     pub async fn push_to(&self, source: Source, branch: &str) -> Push {
-        let commit = self.commit(source).await;
+        self.commit(source).await;
+        self.push_head(branch).await
+    }
+
+    /// Pushes what was committed last.
+    ///
+    /// # Panics
+    /// When nothing was.
+    pub async fn push_head(&self, branch: &str) -> Push {
+        let commit = String::from_utf8(self.git(&["rev-parse", "HEAD"]).await.stdout).unwrap().trim().to_owned();
         let pushed = self.git_push(&[&format!("HEAD:refs/heads/{branch}")]).await;
         Push { said: said(&pushed), ok: pushed.status.success(), commit }
     }
 
-    /// Replaces the files of the working copy and commits; the commit's id.
-    pub async fn commit(&self, source: Source) -> String {
+    /// Replaces the files of the working copy and commits.
+    ///
+    /// # Panics
+    /// When git does not.
+    pub async fn commit(&self, source: Source) {
         let copy = self.working_copy();
         if copy.join(".git").exists() {
             self.git(&["rm", "-r", "-q", "--ignore-unmatch", "."]).await;
@@ -89,7 +101,6 @@ impl App<'_> {
         self.git(&["add", "--all"]).await;
         let committed = self.git(&["commit", "-q", "--allow-empty", "-m", "A change"]).await;
         assert!(committed.status.success(), "{}", said(&committed));
-        String::from_utf8(self.git(&["rev-parse", "HEAD"]).await.stdout).unwrap().trim().to_owned()
     }
 
     /// `git push` with these refs, options first.

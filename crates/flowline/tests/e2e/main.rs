@@ -4,9 +4,11 @@
 mod bad_input;
 mod cli;
 mod deploy_under_load;
+mod disk_full;
 mod gate;
 mod languages;
 mod lifecycle;
+mod limits;
 mod logs;
 mod one_off;
 mod push;

@@ -1,0 +1,119 @@
+//! A disk that is full: what does not fit is refused with the reason, what runs goes on, nothing acknowledged is lost.
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use testkit::{App, Flow, Source};
+
+const KIB: u64 = 1024;
+const MIB: u64 = 1024 * KIB;
+
+/// A Flowline on a disk of 64 MiB with one app that serves `one`; `None` where no disk can be mounted.
+async fn small() -> Option<Flow> {
+    let flow = Flow::start_on_disk(env!("CARGO_BIN_EXE_flowline"), 64).await?;
+    let app = flow.app("shop").await;
+    app.config(json!({ "KEPT": "yes" })).await;
+    app.push(Source::answering("one")).await.released("v4");
+    assert_eq!(app.get("/").await.text(), "one");
+    Some(flow)
+}
+
+/// Text that does not get smaller when it is packed.
+fn noise(bytes: usize) -> String {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        char::from(b'0' + u8::try_from(state >> 58).unwrap())
+    };
+    (0..bytes).map(|_| next()).collect()
+}
+
+fn building(command: &str) -> Source {
+    let package = json!({ "name": "big", "scripts": { "build": command } });
+    Source::answering("two").with("package.json", &package.to_string())
+}
+
+/// The ledger and the config, which must be the same before and after.
+async fn ledger(app: &App<'_>) -> Value {
+    json!([app.read("/releases").await, app.read("/config-vars").await, app.read("/formation").await])
+}
+
+/// Commits while there is room, fills the disk, pushes; then gives the room back.
+async fn declined(app: &App<'_>, flow: &Flow, source: Source, left_bytes: u64, words: &str) {
+    let before = ledger(app).await;
+    app.commit(source).await;
+    flow.fill_disk(left_bytes);
+    app.push_head("main").await.declined(words);
+    assert_eq!(ledger(app).await, before);
+    assert_eq!(app.get("/").await.text(), "one");
+    flow.free_disk();
+}
+
+#[tokio::test]
+async fn a_push_that_does_not_fit_is_declined_with_the_reason_and_the_next_one_works() {
+    let Some(mut flow) = small().await else { return };
+    let app = flow.known_app("shop");
+    let full = "No space left on device";
+    // The commit itself. It is part of every later push too: 3 MiB.
+    let long = Source::answering("two").with("noise.txt", &noise(4 << 20));
+    declined(&app, &flow, long, 2 * MIB, full).await;
+    // Too little to begin with; what the tree unpacks to; what the build writes; the slug beside all that.
+    declined(&app, &flow, Source::answering("two"), 5 * MIB, "disk is nearly full").await;
+    let flat = Source::answering("two").with("flat.txt", &"flat ".repeat(3 << 20));
+    declined(&app, &flow, flat, 10 * MIB, "disk is full").await;
+    declined(&app, &flow, building("head -c 15000000 /dev/urandom > big.bin"), 10 * MIB, full).await;
+    declined(&app, &flow, building("head -c 7000000 /dev/urandom > big.bin"), 14 * MIB, "disk is full").await;
+    flow.end_serve(Signal::KILL).await;
+    flow.start_serve().await;
+    let app = flow.known_app("shop");
+    assert_eq!(app.get("/").await.text(), "one");
+    app.push(Source::answering("two")).await.released("v5");
+    app.served("/", "two").await;
+    assert_eq!(app.get("/env/KEPT").await.text(), "yes");
+}
+
+#[tokio::test]
+async fn a_change_that_does_not_fit_is_refused_whole_and_what_was_acknowledged_stays() {
+    let Some(mut flow) = small().await else { return };
+    let app = flow.known_app("shop");
+    flow.fill_disk(200 * KIB);
+    let mut acknowledged = ledger(&app).await;
+    let refused = loop {
+        // The write-ahead log has some room of its own: changes succeed until it is used up.
+        let big = json!({ "BIG": noise(50_000) + &acknowledged[0].as_array().unwrap().len().to_string() });
+        let answer = app.call("PATCH", "/config-vars", Some(&big)).await;
+        let now = ledger(&app).await;
+        if answer.status != 200 {
+            assert_eq!(now, acknowledged, "{}", answer.text());
+            break answer;
+        }
+        assert_eq!(now[1], answer.json());
+        acknowledged = now;
+    };
+    assert_eq!((refused.status.as_u16(), refused.json()["id"].as_str()), (507, Some("insufficient_storage")));
+    assert!(refused.text().contains("disk is full") && refused.text().contains("nothing was changed"));
+    // The server's own log lies on the same disk: that it cannot be written either must end nothing.
+    for _ in 0..100 {
+        let again = app.call("PATCH", "/config-vars", Some(&json!({ "BIG": noise(50_000) }))).await;
+        assert_eq!(again.status, 507, "{}", again.text());
+    }
+    let before = flow.get("/apps").await.json();
+    let repositories = flow.files("repos");
+    let second = flow.post("/apps", &json!({ "name": "second" })).await;
+    assert_eq!(second.status, 507, "{}", second.text());
+    assert_eq!((flow.get("/apps").await.json(), flow.files("repos")), (before, repositories));
+    assert_eq!(app.get("/").await.text(), "one");
+    flow.free_disk();
+    assert_eq!(ledger(&app).await, acknowledged);
+    app.config(json!({ "AFTER": "1", "BIG": null })).await;
+    app.served("/env/AFTER", "1").await;
+    app.run("echo logged again").await;
+    app.log_says("]: logged again").await;
+    let acknowledged = ledger(&app).await;
+    flow.end_serve(Signal::KILL).await;
+    flow.start_serve().await;
+    let app = flow.known_app("shop");
+    assert_eq!(ledger(&app).await, acknowledged);
+    assert_eq!((app.get("/").await.text(), app.get("/env/KEPT").await.text()), ("one".into(), "yes".into()));
+}
