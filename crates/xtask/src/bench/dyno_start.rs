@@ -5,8 +5,8 @@ use super::{Aim, BenchError, Checkout, Figure};
 
 /// From the order to the end of `true` in its sandbox: below what a person or a router could notice.
 const AIM_MS: f64 = 5.0;
-const OURS: &str = "flowline";
-const BASE: &str = "fork_exec";
+const OURS: &str = "dyno";
+const BASE: &str = "bare";
 
 pub(super) fn run(checkout: &Checkout) -> Result<Vec<Figure>, BenchError> {
     let mut figures = checkout.example("runtime", "start_cost")?;
