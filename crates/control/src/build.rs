@@ -198,10 +198,16 @@ pub(crate) async fn run(
 /// Notes that a build failed and why.
 pub(crate) async fn fail(control: &Control, build: &Build, why: &str) {
     let stored = async {
-        let Ok(state) = build.state.clone().on(BuildEvent::Broke(why.to_owned())) else { return Ok(()) };
+        let Ok(state) = build.state.clone().on(BuildEvent::Broke(why.to_owned())) else {
+            return Ok::<_, StoreError>(());
+        };
         let mut tx = control.store.begin().await?;
-        store::build::finish(&mut tx, build.id, &state, control.now()).await?;
-        tx.commit().await
+        let ended = store::build::finish(&mut tx, build.id, &state, control.now()).await?;
+        tx.commit().await?;
+        if ended {
+            control.counters.build(&state, control.now().since(build.created_at));
+        }
+        Ok(())
     };
     if let Err(error) = stored.await {
         tracing::error!(build.id = %build.id, %error, "A failed build could not be noted");
@@ -307,6 +313,7 @@ async fn succeed(control: &Control, app: &Authorized<App>, build: &Build, slug: 
     let created = release::insert(control, &mut tx, app.id, app.by().id, &cause, Some(slug.id), &config).await?;
     store::build::set_release(&mut tx, build.id, created.release.id).await?;
     tx.commit().await?;
+    control.counters.build(&state, control.now().since(build.created_at));
     Ok(created)
 }
 

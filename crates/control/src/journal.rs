@@ -8,21 +8,26 @@ use model::time::Timestamp;
 
 /// `app[api]: …`: what people did.
 pub(crate) async fn api(control: &Control, app: AppId, at: Timestamp, text: String) {
-    control.logs.append(app, LogLine { at, source: LogSource::App, ps: "api".to_owned(), text }).await;
+    append(control, app, LogLine { at, source: LogSource::App, ps: "api".to_owned(), text }).await;
 }
 
 /// `heroku[web.1]: …`: what the dyno manager did or saw.
 pub(crate) async fn dyno(control: &Control, app: AppId, name: &DynoName, text: impl Into<String>) {
     let line = LogLine { at: control.now(), source: LogSource::Platform, ps: name.to_string(), text: text.into() };
-    control.logs.append(app, line).await;
+    append(control, app, line).await;
 }
 
 /// `heroku[router]: …`: one request.
 pub(crate) async fn router(control: &Control, app: AppId, at: Timestamp, text: String) {
-    control.logs.append(app, LogLine { at, source: LogSource::Platform, ps: "router".to_owned(), text }).await;
+    append(control, app, LogLine { at, source: LogSource::Platform, ps: "router".to_owned(), text }).await;
 }
 
 /// `app[web.1]: …`: a line that a dyno printed.
 pub(crate) async fn printed(control: &Control, app: AppId, name: &DynoName, at: Timestamp, text: String) {
-    control.logs.append(app, LogLine { at, source: LogSource::App, ps: name.to_string(), text }).await;
+    append(control, app, LogLine { at, source: LogSource::App, ps: name.to_string(), text }).await;
+}
+
+async fn append(control: &Control, app: AppId, line: LogLine) {
+    control.counters.log_line();
+    control.logs.append(app, line).await;
 }

@@ -14,6 +14,7 @@ mod journal;
 mod life;
 mod lines;
 pub mod log_session;
+pub mod metrics;
 pub mod objects;
 mod orphan;
 pub mod output;
@@ -87,6 +88,7 @@ pub struct Parts {
     pub(crate) log_sessions: log_session::LogSessions,
     pub(crate) tickets: push::Tickets,
     pub(crate) build_turns: Semaphore,
+    pub(crate) counters: metrics::Counters,
     /// Read by whoever makes an archive, until its slug is in the ledger; written by whoever removes archives: the same bytes
     /// may be made again while they go.
     pub(crate) archives: RwLock<()>,

@@ -84,6 +84,11 @@ impl Registry {
         self.known().dynos.values().map(|entry| entry.dyno.release).collect()
     }
 
+    /// The state of every dyno, as a word.
+    pub(crate) fn states(&self) -> Vec<&'static str> {
+        self.known().dynos.values().map(|entry| entry.dyno.state.word()).collect()
+    }
+
     /// Every dyno with a process.
     pub(crate) fn running(&self) -> Vec<(Dyno, DynoControl)> {
         let known = self.known();

@@ -9,6 +9,7 @@ use model::config_var::ConfigVars;
 use model::id::{AccountId, AppId, ReleaseId, SlugId};
 use model::procfile::ProcessTypes;
 use model::release::{Release, ReleaseCause, ReleaseStatus, eligible_for_rollback};
+use std::time::Duration;
 use store::{StoreError, Tx};
 
 /// Why a release is not found or not made.
@@ -117,7 +118,9 @@ pub(crate) async fn begin(control: &Control, by: &Account, created: Created) -> 
     match release.status {
         ReleaseStatus::Pending => release_phase::spawn(control, release, &process_types),
         ReleaseStatus::Succeeded | ReleaseStatus::Failed | ReleaseStatus::Expired => {
-            control.supervisor.wake(release.app)
+            // Without a command it was decided as it was made.
+            control.counters.release(release.status, Duration::ZERO);
+            control.supervisor.wake(release.app);
         }
     }
     Ok(())

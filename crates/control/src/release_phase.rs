@@ -140,6 +140,7 @@ async fn decide(control: &Control, release: &Release, succeeded: bool) -> Result
             .await?;
     }
     tx.commit().await?;
+    control.counters.release(status, control.now().since(release.created_at));
     let version = release.version;
     let said = if succeeded {
         format!("Release v{version} command succeeded")

@@ -107,6 +107,7 @@ impl Control {
             log_sessions: crate::log_session::LogSessions::default(),
             tickets: push::Tickets::default(),
             build_turns: Semaphore::new(BUILDS_AT_ONCE),
+            counters: crate::metrics::Counters::default(),
             archives: RwLock::new(()),
         }));
         request_lines(&control, events);

@@ -29,10 +29,11 @@ const DELETE: &str = "DELETE FROM app WHERE id = $1";
 const BY_ID: &str = select!("WHERE id = $1");
 const BY_NAME: &str = select!("WHERE name = $1");
 const LIST: &str = select!("ORDER BY name");
+const COUNT: &str = "SELECT COUNT(*) FROM app";
 
 /// Every statement of this file, for the test that prepares them all.
 pub const ALL: &[&str] =
-    &[INSERT, UPDATE, SET_BUILDPACK, HAD_WEB, SET_HAD_WEB, DELETE_RELEASES, DELETE, BY_ID, BY_NAME, LIST];
+    &[INSERT, UPDATE, SET_BUILDPACK, HAD_WEB, SET_HAD_WEB, DELETE_RELEASES, DELETE, BY_ID, BY_NAME, LIST, COUNT];
 
 /// Adds an app.
 ///
@@ -113,6 +114,15 @@ pub async fn by_name<'e>(db: impl SqliteExecutor<'e>, name: &AppName) -> Result<
 /// When the database fails.
 pub async fn list<'e>(db: impl SqliteExecutor<'e>) -> Result<Vec<App>, StoreError> {
     sqlx::query(LIST).fetch_all(db).await?.iter().map(read).collect()
+}
+
+/// How many there are.
+///
+/// # Errors
+/// When the database fails.
+pub async fn count<'e>(db: impl SqliteExecutor<'e>) -> Result<u64, StoreError> {
+    let count: i64 = sqlx::query_scalar(COUNT).fetch_one(db).await?;
+    Ok(u64::try_from(count).unwrap_or(0))
 }
 
 fn read(row: &SqliteRow) -> Result<App, StoreError> {

@@ -191,3 +191,75 @@ async fn builds_are_refused_while_the_disk_is_nearly_full_and_apps_go_on() {
     app.push(Source::answering("two")).await.released("v5");
     app.served("/", "two").await;
 }
+
+/// A sample as Prometheus reads it: name, labels, value. `None` for a line that is none.
+fn sample(line: &str) -> Option<(String, String, f64)> {
+    let (series, value) = line.rsplit_once(' ')?;
+    let (name, labels) = match series.split_once('{') {
+        Some((name, labels)) => (name, labels.strip_suffix('}')?),
+        None => (series, ""),
+    };
+    let plain = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+    let quoted = |text: &str| {
+        text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).is_some_and(|text| !text.contains(['"', '\\']))
+    };
+    let label = |label: &str| label.split_once('=').is_some_and(|(name, value)| plain(name) && quoted(value));
+    let good = plain(name) && (labels.is_empty() || labels.split(',').all(label));
+    good.then(|| Some((name.to_owned(), labels.to_owned(), value.parse().ok()?)))?
+}
+
+/// Every line of a scrape is help, a type, or a sample of the family above it; the samples.
+fn samples(text: &str) -> Vec<(String, String, f64)> {
+    let (mut family, mut samples) = (String::new(), Vec::new());
+    for line in text.lines() {
+        if let Some(help) = line.strip_prefix("# HELP ") {
+            help.split_once(' ').unwrap().0.clone_into(&mut family);
+        } else if let Some(kind) = line.strip_prefix("# TYPE ") {
+            let (name, kind) = kind.split_once(' ').unwrap();
+            assert!(name == family && ["gauge", "counter", "histogram"].contains(&kind), "{line}");
+        } else {
+            let sample = sample(line).unwrap_or_else(|| panic!("not a sample: {line}"));
+            assert!(sample.0.starts_with(&family), "{line} is not of {family}");
+            samples.push(sample);
+        }
+    }
+    samples
+}
+
+#[tokio::test]
+async fn metrics_tell_what_the_server_has_and_did() {
+    let flow = flow().await;
+    let app = flow.app("shop").await;
+    let with_command = "web: python3 server.py\nrelease: echo done\n";
+    app.push(Source::answering("one").with("Procfile", with_command)).await.released("v3");
+    app.push(Source::empty().with("notes.txt", "no app")).await.declined("Push rejected");
+    assert_eq!(flow.raw("GET", "/metrics", &[], bytes::Bytes::new()).await.status, 401);
+    let authorization = format!("Bearer {}", flow.token);
+    // As Prometheus asks.
+    let accept = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.4,*/*;q=0.1";
+    let headers = [("authorization", authorization.as_str()), ("accept", accept)];
+    let answer = flow.raw("GET", "/metrics", &headers, bytes::Bytes::new()).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(answer.header("content-type"), "text/plain; version=0.0.4; charset=utf-8");
+    let (text, samples) = (answer.text(), samples(&answer.text()));
+    let value = |name: &str, labels: &str| {
+        let found = samples.iter().find(|sample| sample.0 == name && sample.1 == labels);
+        found.unwrap_or_else(|| panic!("no {name} {labels} in:\n{text}")).2
+    };
+    for (name, labels, want) in [
+        ("flowline_apps", "", 1.0),
+        ("flowline_dynos", "state=\"up\"", 1.0),
+        ("flowline_dynos", "state=\"crashed\"", 0.0),
+        ("flowline_pending_builds", "", 0.0),
+        ("flowline_build_duration_seconds_count", "status=\"succeeded\"", 1.0),
+        ("flowline_build_duration_seconds_bucket", "status=\"failed\",le=\"+Inf\"", 1.0),
+        ("flowline_release_duration_seconds_count", "status=\"succeeded\"", 1.0),
+        ("flowline_release_duration_seconds_count", "status=\"failed\"", 0.0),
+    ] {
+        assert!((value(name, labels) - want).abs() < f64::EPSILON, "{name} {labels}: {}", value(name, labels));
+    }
+    let took_s = value("flowline_build_duration_seconds_sum", "status=\"succeeded\"");
+    assert!(took_s > 0.0 && took_s < 90.0, "{took_s}");
+    assert!(value("flowline_log_lines_total", "") > 5.0);
+    assert!(value("process_resident_memory_bytes", "") > 1e6 && value("process_open_fds", "") > 5.0);
+}
