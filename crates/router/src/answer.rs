@@ -31,8 +31,14 @@ pub(crate) async fn answer(client: Rc<Client>, request: Request<Incoming>) -> Re
     }
     let found = match host::with_host(&parts, |host| worker.table.find(host)) {
         Ok(Some(found)) => found,
-        Ok(None) => return Ok(page::no_such_app()),
-        Err(host::NoHost) => return Ok(page::refused(StatusCode::BAD_REQUEST)),
+        Ok(None) => {
+            worker.count_nobodys();
+            return Ok(page::no_such_app());
+        }
+        Err(host::NoHost) => {
+            worker.count_nobodys();
+            return Ok(page::refused(StatusCode::BAD_REQUEST));
+        }
     };
     let received_at = worker.world.now();
     let (head, verdict) = head::write(&parts, worker, &client.ip, received_at);

@@ -34,8 +34,8 @@ pub(crate) struct Stream {
 pub(crate) struct BrokenOff;
 
 impl Reply {
-    pub(crate) fn page(text: &'static str) -> Self {
-        Self::Whole(Some(Bytes::from_static(text.as_bytes())))
+    pub(crate) fn page(text: Bytes) -> Self {
+        Self::Whole(Some(text))
     }
 
     pub(crate) fn empty() -> Self {

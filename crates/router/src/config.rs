@@ -17,8 +17,10 @@ pub struct RouterConfig {
     pub request_log: bool,
     /// Threads that serve requests; `None`: one per core.
     pub threads: Option<NonZeroUsize>,
+    /// Where Prometheus may ask for figures: a loopback address, or nowhere.
+    pub metrics: Option<SocketAddr>,
     /// Takes over from the router that runs on the folder: its sockets, its table and its settings, whatever stands in
-    /// `listen`, `request_log` and `threads`.
+    /// `listen`, `request_log` and `threads`; `metrics` only where it is given.
     pub upgrade: bool,
     /// How long and how many.
     pub limits: Limits,
@@ -43,6 +45,9 @@ pub struct Limits {
     pub second_look: Duration,
     /// Requests of one app that each thread holds at once (H11).
     pub held_per_app: usize,
+    /// Requests of one app that each thread serves at once, WebSockets included (H22): one app cannot have all the
+    /// router's files and memory.
+    pub open_per_app: u64,
     /// Idle connections that each thread keeps to one dyno.
     pub idle_per_dyno: usize,
     /// An idle connection to a dyno is not used after this: Node.js closes its end after 5 s.
@@ -66,6 +71,7 @@ impl Default for Limits {
             held: Duration::from_secs(75),
             second_look: Duration::from_millis(500),
             held_per_app: 1000,
+            open_per_app: 5000,
             idle_per_dyno: 256,
             dyno_idle: Duration::from_secs(4),
             stop: Duration::from_secs(30),
@@ -85,20 +91,22 @@ impl Limits {
 /// A command line that `flowline router` does not understand.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "flowline router: {0}. It is started by `flowline serve`: router --listen ADDR:PORT --dir DIR [--threads N] [--no-request-log]; or takes over from a running one: router --upgrade --dir DIR"
+    "flowline router: {0}. It is started by `flowline serve`: router --listen ADDR:PORT --dir DIR [--threads N] [--no-request-log] [--metrics ADDR:PORT]; or takes over from a running one: router --upgrade --dir DIR [--metrics ADDR:PORT]"
 )]
 pub struct BadArguments(String);
 
 impl RouterConfig {
     /// Reads what stands after `flowline router`.
     pub fn from_args(args: impl IntoIterator<Item = OsString>) -> Result<Self, BadArguments> {
-        let (mut listen, mut dir, mut threads, mut request_log, mut upgrade) = (None, None, None, true, false);
+        let (mut listen, mut dir, mut threads, mut metrics) = (None, None, None, None);
+        let (mut request_log, mut upgrade) = (true, false);
         let mut args = args.into_iter();
         while let Some(name) = args.next() {
             let mut value = || args.next().ok_or_else(|| BadArguments(format!("{} needs a value", name.display())));
             match name.to_str() {
                 Some("--listen") => listen = Some(parsed(&value()?)?),
                 Some("--threads") => threads = Some(parsed(&value()?)?),
+                Some("--metrics") => metrics = Some(parsed(&value()?)?),
                 Some("--dir") => dir = Some(PathBuf::from(value()?)),
                 Some("--no-request-log") => request_log = false,
                 Some("--upgrade") => upgrade = true,
@@ -113,6 +121,7 @@ impl RouterConfig {
             dir: dir.ok_or_else(|| missing("--dir"))?,
             request_log,
             threads,
+            metrics,
             upgrade,
             limits: Limits::default(),
         })
@@ -125,6 +134,9 @@ impl RouterConfig {
         args.push(self.dir.clone().into());
         if let Some(threads) = self.threads {
             args.extend(["--threads".into(), threads.to_string().into()]);
+        }
+        if let Some(metrics) = self.metrics {
+            args.extend(["--metrics".into(), metrics.to_string().into()]);
         }
         if !self.request_log {
             args.push("--no-request-log".into());
@@ -154,11 +166,12 @@ mod tests {
             dir: "/srv/flow line/run".into(),
             request_log: false,
             threads: NonZeroUsize::new(3),
+            metrics: Some("[::1]:9100".parse().unwrap()),
             upgrade: true,
             limits: Limits::default(),
         };
         let read = RouterConfig::from_args(config.to_args()).unwrap();
-        assert_eq!((read.listen, read.dir), (config.listen, config.dir));
+        assert_eq!((read.listen, read.dir, read.metrics), (config.listen, config.dir, config.metrics));
         assert_eq!((read.request_log, read.threads, read.upgrade), (false, NonZeroUsize::new(3), true));
         let least = ["--upgrade", "--dir", "run"].map(OsString::from);
         assert!(RouterConfig::from_args(least.clone()).unwrap().upgrade);

@@ -3,13 +3,14 @@
 use crate::desk::{self, Desk};
 use crate::error::RouterError;
 use crate::handover::{self, Sockets};
+use crate::metrics;
 use crate::outbox::Outbox;
 use crate::predecessor::Predecessor;
 use crate::process::{self, Thread};
 use crate::worker::Message;
 use model::route::Route;
 use std::cell::RefCell;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -93,10 +94,12 @@ impl Control {
             desk.changed.notify_one();
         }
         let saver = tokio::task::spawn_local(desk::save_changes(Rc::clone(&desk)));
+        let scraped = scraped(&desk, &sockets)?;
         let mut talk = None;
         match accept(&desk, &sockets, request_log, &mut talk).await? {
             Over::Stopped => {
                 stop_all(&desk).await;
+                scraped.abort();
                 // The port is free: another router may take over while this one finishes what is in flight.
                 drop(sockets);
                 let ended = join(&desk, threads).await;
@@ -107,6 +110,7 @@ impl Control {
             }
             Over::HandedOver(successor) => {
                 saver.abort();
+                scraped.abort();
                 leave_all(&desk).await;
                 drop(sockets);
                 let talk = Talk::begin(&desk, successor);
@@ -124,6 +128,17 @@ impl Control {
             }
         }
     }
+}
+
+/// Answers Prometheus, where it may ask.
+fn scraped(desk: &Rc<Desk>, sockets: &Sockets) -> Result<JoinHandle<()>, RouterError> {
+    let listener = sockets.metrics.as_ref().map(TcpListener::try_clone).transpose().map_err(process::cannot_start)?;
+    let desk = Rc::clone(desk);
+    Ok(tokio::task::spawn_local(async move {
+        if let Some(listener) = listener {
+            metrics::serve(desk, listener).await;
+        }
+    }))
 }
 
 async fn accept(

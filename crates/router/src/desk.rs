@@ -1,8 +1,10 @@
 //! Where orders are carried out: on every thread, on the table on disk, and on the router before this one.
 
+use crate::counts::Totals;
 use crate::error::RouterError;
 use crate::outbox::{Outbox, Outgoing};
 use crate::predecessor::Predecessor;
+use crate::receipt::Receipt;
 use crate::saved;
 use crate::table::Change;
 use crate::wire::{self, Command, Frame, Notice, Order, PROTOCOL};
@@ -118,6 +120,21 @@ impl Desk {
         here.into_iter().fold(before, InFlight::plus)
     }
 
+    /// What the requests of an app met here; of what the router before this one holds, only what is open.
+    async fn receipt(&self, app: AppId) -> Receipt {
+        let here = self.tell_all(|| {
+            let (done, wait) = oneshot::channel();
+            (Message::Receipt(app, done), wait)
+        });
+        let mut receipt = here.await.into_iter().fold(Totals::default(), Totals::plus).receipt();
+        if let Some(predecessor) = &self.predecessor {
+            let before = predecessor.receipt(app).await;
+            receipt.in_flight += before.in_flight;
+            receipt.held_now += before.held_now;
+        }
+        receipt
+    }
+
     pub(crate) async fn save(&self) {
         let _saving = self.saving.lock().await;
         let (routes, dir) = (self.routes(), self.dir.clone());
@@ -217,6 +234,11 @@ async fn read(
             Command::Drain { dynos, limit_ms } => {
                 let drain = drain(Rc::clone(&desk), id, dynos, limit_ms, answers.clone());
                 tokio::task::spawn_local(desk.drains.track_future(drain));
+                continue;
+            }
+            Command::Receipt { app } => {
+                // A control plane that left asks again when it is back.
+                let _ = answers.send(Notice::Receipt { id, receipt: desk.receipt(app).await }).await;
                 continue;
             }
         }

@@ -30,6 +30,9 @@ pub(crate) struct Rest {
 
 /// The answer of one of the app's dynos.
 pub(crate) async fn dispatch(exchange: &mut Exchange, mut rest: Rest) -> Result<Answered, Failure> {
+    if exchange.app.counts.open() > exchange.worker.limits.open_per_app {
+        return Err(Failure::ConnectionLimit);
+    }
     let mut search = Search::default();
     loop {
         let line = search.line(exchange).await?;

@@ -17,6 +17,21 @@ pub enum RouterError {
         #[source]
         source: std::io::Error,
     },
+    /// The metrics' port cannot be had.
+    #[error("Cannot listen on {addr} for metrics: {source}. Choose another port (--metrics)")]
+    Metrics {
+        /// Which.
+        addr: SocketAddr,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Others could read the metrics.
+    #[error("The metrics are for this machine only: {addr} is no loopback address. Use 127.0.0.1 or ::1 (--metrics)")]
+    NotLoopback {
+        /// Which.
+        addr: SocketAddr,
+    },
     /// Another router holds the folder.
     #[error("Another router already runs on {}. Use that one, or stop it first", dir.display())]
     AlreadyRuns {

@@ -41,6 +41,7 @@ impl Exchange {
         received_at: Timestamp,
     ) -> Self {
         watch.open();
+        app.counts.opened();
         Self {
             worker: Rc::clone(worker),
             app,
@@ -116,9 +117,14 @@ impl Exchange {
         }
         let now = Instant::now();
         self.watch.pass(Turn::Idle, now);
+        let took = now.duration_since(self.started);
+        let went = self.went(failure, now);
+        self.app.counts.ended(went.status, failure);
+        if went.status != StatusCode::SWITCHING_PROTOCOLS.as_u16() {
+            self.worker.latency.note(took);
+        }
         if let Some(lines) = &self.worker.lines {
-            let at = self.received_at.plus(now.duration_since(self.started));
-            let went = self.went(failure, now);
+            let at = self.received_at.plus(took);
             lines.say(self.app.id, at, |out| log_line::write(out, failure, &self.head, &went));
         }
         self.seat = None;

@@ -25,6 +25,8 @@ pub(crate) enum Failure {
     BootTimeout,
     /// H21
     ConnectRefused,
+    /// H22
+    ConnectionLimit,
     /// H25: the response breaks a limit or a rule; why.
     ResponseRestriction(&'static str),
     /// H26 with 400: the request breaks a rule; why.
@@ -95,6 +97,7 @@ impl Failure {
             Self::ConnectTimeout => error("H19", "Backend connection timeout"),
             Self::BootTimeout => error("H20", "App boot timeout"),
             Self::ConnectRefused => error("H21", "Backend connection refused"),
+            Self::ConnectionLimit => error("H22", "Connection limit reached"),
             Self::ResponseRestriction(what) => Facts { status: 502, ..error("H25", what) },
             Self::BadRequest(cause) => Facts { status: 400, cause: Some(cause), ..error("H26", "Request Error") },
             Self::UnsupportedExpect => {

@@ -44,6 +44,8 @@ pub(crate) struct Sockets {
     pub(crate) orders: UnixListener,
     /// The successor's first word.
     pub(crate) succession: UnixListener,
+    /// Prometheus.
+    pub(crate) metrics: Option<TcpListener>,
     /// Clients, one per thread.
     pub(crate) clients: Vec<TcpListener>,
 }
@@ -55,6 +57,9 @@ pub(crate) struct Offer {
     pub(crate) addr: SocketAddr,
     pub(crate) request_log: bool,
     pub(crate) routes: Vec<Route>,
+    /// Is there a socket for metrics?
+    #[serde(default)]
+    metrics: bool,
     /// How many files come after this.
     files: usize,
 }
@@ -62,14 +67,15 @@ pub(crate) struct Offer {
 impl Sockets {
     fn files(&self) -> Vec<BorrowedFd<'_>> {
         let own = [self.lock.as_fd(), self.orders.as_fd(), self.succession.as_fd()];
-        own.into_iter().chain(self.clients.iter().map(AsFd::as_fd)).collect()
+        own.into_iter().chain(self.metrics.iter().chain(&self.clients).map(AsFd::as_fd)).collect()
     }
 
-    fn of(files: Vec<OwnedFd>) -> Option<Self> {
+    fn of(files: Vec<OwnedFd>, metrics: bool) -> Option<Self> {
         let mut files = files.into_iter();
         let (lock, orders, succession) = (files.next()?.into(), files.next()?.into(), files.next()?.into());
+        let metrics = if metrics { Some(files.next()?.into()) } else { None };
         let clients: Vec<TcpListener> = files.map(TcpListener::from).collect();
-        (!clients.is_empty()).then_some(Self { lock, orders, succession, clients })
+        (!clients.is_empty()).then_some(Self { lock, orders, succession, metrics, clients })
     }
 }
 
@@ -82,7 +88,8 @@ pub(crate) async fn offer(
     routes: Vec<Route>,
 ) -> io::Result<()> {
     let files = sockets.files();
-    let offer = Offer { handover: HANDOVER, addr, request_log, routes, files: files.len() };
+    let offer =
+        Offer { handover: HANDOVER, addr, request_log, routes, metrics: sockets.metrics.is_some(), files: files.len() };
     let offered = async {
         wire::write_json(to, &offer).await?;
         for files in files.chunks(FILES) {
@@ -115,7 +122,7 @@ pub(crate) fn take(dir: &Path) -> Result<(Offer, Sockets, Giver), RouterError> {
     let stream = socket::connect_blocking(dir, socket::SUCCESSION).map_err(no_one)?;
     let failed = |error: io::Error| RouterError::NotHandedOver { why: error.to_string() };
     let (offer, files) = receive(&stream).map_err(failed)?;
-    let sockets = Sockets::of(files).ok_or_else(|| failed(io::ErrorKind::InvalidData.into()))?;
+    let sockets = Sockets::of(files, offer.metrics).ok_or_else(|| failed(io::ErrorKind::InvalidData.into()))?;
     Ok((offer, sockets, Giver(stream)))
 }
 
@@ -176,6 +183,7 @@ mod tests {
             lock: File::create(dir.path().join("lock")).unwrap(),
             orders: socket::bind(dir.path(), socket::ORDERS).unwrap(),
             succession: socket::bind(dir.path(), socket::SUCCESSION).unwrap(),
+            metrics: Some(listener()),
             clients: (0..2 * FILES).map(|_| listener()).collect(),
         };
         let folder = dir.path().to_owned();
@@ -190,7 +198,8 @@ mod tests {
         let (offer, taken, _stream) = taken.await.unwrap();
         assert_eq!((offer.addr, offer.request_log, offer.routes), (addr, false, vec![]));
         assert_eq!(taken.clients.len(), 2 * FILES);
-        for (ours, theirs) in sockets.clients.iter().zip(&taken.clients) {
+        let pairs = sockets.clients.iter().chain(&sockets.metrics).zip(taken.clients.iter().chain(&taken.metrics));
+        for (ours, theirs) in pairs {
             assert_eq!(ours.local_addr().unwrap(), theirs.local_addr().unwrap());
             assert_ne!(ours.as_raw_fd(), theirs.as_raw_fd());
         }

@@ -4,6 +4,7 @@
 
 use crate::config::{Limits, RouterConfig};
 use crate::error::RouterError;
+use crate::receipt::Receipt;
 use crate::wire::Command;
 use model::id::{AppId, DynoId};
 use model::route::Route;
@@ -39,13 +40,21 @@ pub struct LinkConfig {
     pub threads: Option<NonZeroUsize>,
 }
 
-impl LinkConfig {
+/// All that a router is started with.
+#[derive(Debug)]
+struct Setup {
+    link: LinkConfig,
+    metrics: Option<SocketAddr>,
+}
+
+impl Setup {
     fn router(&self, listen: SocketAddr) -> RouterConfig {
         RouterConfig {
             listen,
-            dir: self.dir.clone(),
-            request_log: self.request_log,
-            threads: self.threads,
+            dir: self.link.dir.clone(),
+            request_log: self.link.request_log,
+            threads: self.link.threads,
+            metrics: self.metrics,
             upgrade: false,
             limits: Limits::default(),
         }
@@ -88,7 +97,7 @@ pub struct Drained {
 /// The control plane's hold on the router process. Dropping it leaves the router running.
 #[derive(Debug, Clone)]
 pub struct RouterLink {
-    config: Arc<LinkConfig>,
+    setup: Arc<Setup>,
     addr: SocketAddr,
     orders: mpsc::Sender<Errand>,
     pid: watch::Receiver<u32>,
@@ -98,7 +107,15 @@ pub struct RouterLink {
 #[derive(Debug)]
 struct Errand {
     command: Command,
-    done: oneshot::Sender<Result<Drained, RouterError>>,
+    done: oneshot::Sender<Result<Answer, RouterError>>,
+}
+
+/// What comes back for an order.
+#[derive(Debug)]
+enum Answer {
+    Done,
+    Drained(Drained),
+    Receipt(Receipt),
 }
 
 impl RouterLink {
@@ -108,14 +125,30 @@ impl RouterLink {
     /// # Errors
     /// When no router runs and none can be started: the message has its last words.
     pub async fn ensure(config: LinkConfig) -> Result<(Self, mpsc::Receiver<RouterEvent>), RouterError> {
-        let connected = start::connect_or_start(&config, config.listen).await?;
+        Self::open(Setup { link: config, metrics: None }).await
+    }
+
+    /// The same with figures for Prometheus at this loopback address. A router that runs already gets them with the
+    /// next [`RouterLink::upgrade`].
+    ///
+    /// # Errors
+    /// As [`RouterLink::ensure`]; also when the address is no loopback address or is taken.
+    pub async fn ensure_with_metrics(
+        config: LinkConfig,
+        metrics: SocketAddr,
+    ) -> Result<(Self, mpsc::Receiver<RouterEvent>), RouterError> {
+        Self::open(Setup { link: config, metrics: Some(metrics) }).await
+    }
+
+    async fn open(setup: Setup) -> Result<(Self, mpsc::Receiver<RouterEvent>), RouterError> {
+        let connected = start::connect_or_start(&setup, setup.link.listen).await?;
         let addr = connected.addr;
         let (orders, waiting) = mpsc::channel(ORDERS);
         let (events, taken) = mpsc::channel(EVENTS);
         let (now_pid, pid) = watch::channel(connected.pid);
-        let config = Arc::new(config);
-        tokio::spawn(session::supervise(Arc::clone(&config), connected, waiting, events, now_pid));
-        Ok((Self { config, addr, orders, pid }, taken))
+        let setup = Arc::new(setup);
+        tokio::spawn(session::supervise(Arc::clone(&setup), connected, waiting, events, now_pid));
+        Ok((Self { setup, addr, orders, pid }, taken))
     }
 
     /// Where clients connect.
@@ -137,7 +170,7 @@ impl RouterLink {
     /// # Errors
     /// When the new one cannot take over: its last words. The old one goes on.
     pub async fn upgrade(&self) -> Result<u32, RouterError> {
-        start::upgrade(&self.config, self.addr, self.pid.clone()).await
+        start::upgrade(&self.setup, self.addr, self.pid.clone()).await
     }
 
     /// Makes these the whole table; returns when every thread of the router uses it.
@@ -159,7 +192,18 @@ impl RouterLink {
     /// the table first, or requests keep coming.
     pub async fn drain(&self, dynos: Vec<DynoId>, limit: Duration) -> Result<Drained, RouterError> {
         let limit_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
-        self.order(Command::Drain { dynos, limit_ms }).await
+        match self.order(Command::Drain { dynos, limit_ms }).await? {
+            Answer::Drained(drained) => Ok(drained),
+            other @ (Answer::Done | Answer::Receipt(_)) => Err(unexpected(&other)),
+        }
+    }
+
+    /// How the requests of an app fare; two of them say how they fared in between (see [`Receipt::since`]).
+    pub async fn receipt(&self, app: AppId) -> Result<Receipt, RouterError> {
+        match self.order(Command::Receipt { app }).await? {
+            Answer::Receipt(receipt) => Ok(receipt),
+            other @ (Answer::Done | Answer::Drained(_)) => Err(unexpected(&other)),
+        }
     }
 
     /// Ends the router in order; returns when its port is free and its requests are answered (at most 30 s).
@@ -167,9 +211,13 @@ impl RouterLink {
         self.order(Command::Stop).await.map(drop)
     }
 
-    async fn order(&self, command: Command) -> Result<Drained, RouterError> {
+    async fn order(&self, command: Command) -> Result<Answer, RouterError> {
         let (done, wait) = oneshot::channel();
         self.orders.send(Errand { command, done }).await.map_err(|_| RouterError::Stopped)?;
         wait.await.map_err(|_| RouterError::Stopped)?
     }
+}
+
+fn unexpected(answer: &Answer) -> RouterError {
+    RouterError::Protocol(format!("{answer:?}"))
 }

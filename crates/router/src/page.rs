@@ -2,6 +2,7 @@
 
 use crate::body::Reply;
 use crate::failure::Failure;
+use bytes::Bytes;
 use hyper::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue};
 use hyper::{Response, StatusCode};
 
@@ -46,6 +47,7 @@ pub(crate) fn failed(failure: Failure) -> Response<Reply> {
         | Failure::ConnectTimeout
         | Failure::BootTimeout
         | Failure::ConnectRefused
+        | Failure::ConnectionLimit
         | Failure::ResponseRestriction(_)
         | Failure::ClientInterrupted
         | Failure::ClientIdle
@@ -78,7 +80,7 @@ pub(crate) fn refused(status: StatusCode) -> Response<Reply> {
 }
 
 fn response(status: StatusCode, text: &'static str) -> Response<Reply> {
-    let mut response = Response::new(Reply::page(text));
+    let mut response = Response::new(Reply::page(Bytes::from_static(text.as_bytes())));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));

@@ -4,8 +4,10 @@
 //! what is in flight on it counts when dynos are drained. Its log lines go into this process's outbox.
 
 use crate::outbox::{Batch, Outbox};
+use crate::receipt::Receipt;
 use crate::wire::{self, Command, Frame, Notice, Order};
 use crate::worker::InFlight;
+use model::id::AppId;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,11 +18,11 @@ use tokio::sync::{mpsc, oneshot};
 /// Orders that wait to be written, and frames that are read ahead.
 const QUEUE: usize = 64;
 
-/// A change of the table is not held up longer than this by an old process that hangs.
-const CHANGE_LIMIT: Duration = Duration::from_secs(2);
+/// Nobody waits longer than this for an old process that hangs, but for a drain's own limit.
+const ANSWER_LIMIT: Duration = Duration::from_secs(2);
 
 /// An order, and who waits for its end.
-type Errand = (Command, oneshot::Sender<InFlight>);
+type Errand = (Command, oneshot::Sender<Notice>);
 
 /// The old process. Must be made and used inside a `LocalSet`.
 pub(crate) struct Predecessor(mpsc::Sender<Errand>);
@@ -34,18 +36,32 @@ impl Predecessor {
 
     /// Passes a change on; returns when it is made there.
     pub(crate) async fn change(&self, command: Command) {
-        if tokio::time::timeout(CHANGE_LIMIT, self.drain(command)).await.is_err() {
+        if tokio::time::timeout(ANSWER_LIMIT, self.order(command)).await.is_err() {
             tracing::warn!("The router before this one did not take an order in time");
         }
     }
 
     /// Passes a drain on; nothing is in flight on a process that is gone.
     pub(crate) async fn drain(&self, command: Command) -> InFlight {
-        let (done, wait) = oneshot::channel();
-        match self.0.send((command, done)).await {
-            Ok(()) => wait.await.unwrap_or_default(),
-            Err(_) => InFlight::default(),
+        match self.order(command).await {
+            Some(Notice::Drained { at_start, left, .. }) => InFlight { at_start, left },
+            Some(_) | None => InFlight::default(),
         }
+    }
+
+    /// What the requests of an app meet there.
+    pub(crate) async fn receipt(&self, app: AppId) -> Receipt {
+        match tokio::time::timeout(ANSWER_LIMIT, self.order(Command::Receipt { app })).await {
+            Ok(Some(Notice::Receipt { receipt, .. })) => receipt,
+            Ok(_) | Err(_) => Receipt::default(),
+        }
+    }
+
+    /// The answer to an order; `None`: it is gone.
+    async fn order(&self, command: Command) -> Option<Notice> {
+        let (done, wait) = oneshot::channel();
+        self.0.send((command, done)).await.ok()?;
+        wait.await.ok()
     }
 
     /// Tells it to end soon.
@@ -93,16 +109,17 @@ async fn talk(stream: UnixStream, mut orders: mpsc::Receiver<Errand>, outbox: Ar
     tracing::info!("The router before this one has ended");
 }
 
-fn take(notice: Notice, open: &mut HashMap<u64, oneshot::Sender<InFlight>>, outbox: &Outbox) {
-    let (id, in_flight) = match notice {
-        Notice::Done { id } | Notice::Refused { id, .. } => (id, InFlight::default()),
-        Notice::Drained { id, at_start, left } => (id, InFlight { at_start, left }),
-        Notice::Dropped { count } => return outbox.lost(count),
+fn take(notice: Notice, open: &mut HashMap<u64, oneshot::Sender<Notice>>, outbox: &Outbox) {
+    let id = match &notice {
+        Notice::Done { id } | Notice::Refused { id, .. } | Notice::Drained { id, .. } | Notice::Receipt { id, .. } => {
+            *id
+        }
+        Notice::Dropped { count } => return outbox.lost(*count),
         Notice::Hello { .. } | Notice::Moved => return,
     };
     if let Some(done) = open.remove(&id) {
         // Whoever asked may have left.
-        let _ = done.send(in_flight);
+        let _ = done.send(notice);
     }
 }
 

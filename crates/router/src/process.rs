@@ -7,7 +7,7 @@ use crate::handover::{self, Giver, Offer, Sockets};
 use crate::listen::listen;
 use crate::outbox::Outbox;
 use crate::worker::{self, Message, Shared};
-use crate::{saved, socket};
+use crate::{metrics, saved, socket};
 use model::route::Route;
 use model::world::World;
 use std::fs::File;
@@ -106,13 +106,18 @@ impl Begun {
         let bind =
             |name| socket::bind(&config.dir, name).map_err(RouterError::file("listen on", config.dir.join(name)));
         let (orders, succession) = (bind(socket::ORDERS)?, bind(socket::SUCCESSION)?);
-        let sockets = Sockets { lock, orders, succession, clients };
+        let metrics = config.metrics.map(metrics::listen).transpose()?;
+        let sockets = Sockets { lock, orders, succession, metrics, clients };
         let routes = saved::load(&config.dir);
         Ok(Self { addr, request_log: config.request_log, routes, sockets, giver: None })
     }
 
     fn taken_over(config: &RouterConfig) -> Result<Self, RouterError> {
-        let (offer, sockets, giver) = handover::take(&config.dir)?;
+        let (offer, mut sockets, giver) = handover::take(&config.dir)?;
+        let inherited = sockets.metrics.as_ref().and_then(|metrics| metrics.local_addr().ok());
+        if let Some(wanted) = config.metrics.filter(|wanted| Some(*wanted) != inherited) {
+            sockets.metrics = Some(metrics::listen(wanted)?);
+        }
         let Offer { addr, request_log, routes, .. } = offer;
         Ok(Self { addr, request_log, routes, sockets, giver: Some(giver) })
     }

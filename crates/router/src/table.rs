@@ -1,10 +1,11 @@
 //! A thread's own copy of the route table.
 
+use crate::counts::{Counts, Totals};
 use crate::pool::Backend;
 use model::id::{AppId, DynoId};
 use model::route::{Route, Web};
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
 use tokio::sync::Notify;
 
@@ -39,6 +40,8 @@ pub(crate) struct App {
     meets: RefCell<Meets>,
     changed: Notify,
     held: Cell<usize>,
+    name: RefCell<Box<str>>,
+    pub(crate) counts: Counts,
 }
 
 impl App {
@@ -49,6 +52,10 @@ impl App {
     /// Resolves at the next change of what requests meet.
     pub(crate) fn changed(&self) -> tokio::sync::futures::Notified<'_> {
         self.changed.notified()
+    }
+
+    pub(crate) fn totals(&self) -> Totals {
+        self.counts.totals(self.held.get())
     }
 
     fn turn_to(&self, meets: Meets) {
@@ -66,6 +73,7 @@ impl Held {
         let held = app.held.get();
         (held < limit).then(|| {
             app.held.set(held + 1);
+            app.counts.held();
             Self(Rc::clone(app))
         })
     }
@@ -123,8 +131,11 @@ impl Table {
                 meets: RefCell::new(Meets::Gone),
                 changed: Notify::new(),
                 held: Cell::new(0),
+                name: RefCell::default(),
+                counts: Counts::default(),
             })
         }));
+        *app.name.borrow_mut() = route.name.as_str().into();
         self.name(&app, &route.hosts);
         app.turn_to(meets);
     }
@@ -181,6 +192,17 @@ impl Table {
             backend.retire();
             backend.in_flight() > 0
         });
+    }
+
+    /// What the requests of one app met; nothing for one that is not here.
+    pub(crate) fn totals(&self, app: AppId) -> Totals {
+        self.apps.borrow().get(&app).map(|app| app.totals()).unwrap_or_default()
+    }
+
+    /// What the requests of every app met, with the apps' names.
+    pub(crate) fn all_totals(&self) -> BTreeMap<AppId, (Box<str>, Totals)> {
+        let apps = self.apps.borrow();
+        apps.values().map(|app| (app.id, (app.name.borrow().clone(), app.totals()))).collect()
     }
 
     /// Those of these dynos that this thread still knows.

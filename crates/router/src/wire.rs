@@ -3,6 +3,7 @@
 //! A frame is its length (4 bytes, big-endian, of what follows), a kind byte and the payload: JSON, or log lines.
 
 use crate::error::RouterError;
+use crate::receipt::Receipt;
 use model::id::{AppId, DynoId};
 use model::route::Route;
 use serde::de::DeserializeOwned;
@@ -34,6 +35,7 @@ pub(crate) enum Command {
     Set { route: Route },
     Remove { app: AppId },
     Drain { dynos: Vec<DynoId>, limit_ms: u64 },
+    Receipt { app: AppId },
     Stop,
 }
 
@@ -47,6 +49,8 @@ pub(crate) enum Notice {
     Done { id: u64 },
     /// That drain is over.
     Drained { id: u64, at_start: usize, left: usize },
+    /// That receipt.
+    Receipt { id: u64, receipt: Receipt },
     /// That order cannot be carried out.
     Refused { id: u64, why: String },
     /// That many log lines are lost.

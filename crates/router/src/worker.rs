@@ -3,10 +3,11 @@
 use crate::chance::Chance;
 use crate::config::Limits;
 use crate::connection;
+use crate::counts::{Latency, Tally, Totals};
 use crate::outbox::{Lines, Outbox};
 use crate::table::{Change, Table};
 use crate::watch::Watch;
-use model::id::DynoId;
+use model::id::{AppId, DynoId};
 use model::route::Route;
 use model::world::World;
 use std::cell::{Cell, RefCell};
@@ -34,6 +35,10 @@ pub(crate) enum Message {
     Apply(Arc<Change>, oneshot::Sender<()>),
     /// Answered when nothing is in flight on these dynos, or at the limit.
     Drain(Arc<[DynoId]>, Duration, oneshot::Sender<InFlight>),
+    /// What the requests of this app met on this thread.
+    Receipt(AppId, oneshot::Sender<Totals>),
+    /// What the requests of all apps met on this thread.
+    Tally(oneshot::Sender<Tally>),
     /// A successor serves: accept nothing more (answered when the socket is closed here), answer on each connection once
     /// more, end when there is none left or at the limit.
     Leave(oneshot::Sender<()>),
@@ -74,6 +79,8 @@ pub(crate) struct Worker {
     pub(crate) chance: Chance,
     /// Header lines that every request gets.
     pub(crate) fixed_headers: Vec<u8>,
+    pub(crate) latency: Latency,
+    nobodys: Cell<u64>,
     leaving: Cell<bool>,
     clients: RefCell<HashMap<u64, Weak<Watch>>>,
     next_client: Cell<u64>,
@@ -106,6 +113,8 @@ impl Worker {
             lines: shared.outbox.as_ref().map(|outbox| Lines::new(Arc::clone(outbox))),
             chance: Chance::new(&*shared.world),
             fixed_headers: format!("x-forwarded-proto: http\r\nx-forwarded-port: {}\r\n", shared.port).into_bytes(),
+            latency: Latency::default(),
+            nobodys: Cell::new(0),
             leaving: Cell::new(false),
             clients: RefCell::default(),
             next_client: Cell::new(0),
@@ -119,6 +128,16 @@ impl Worker {
         self.next_client.set(number + 1);
         self.clients.borrow_mut().insert(number, Rc::downgrade(watch));
         Known { worker: Rc::clone(self), number }
+    }
+
+    fn tally(&self) -> Tally {
+        let (apps, connections) = (self.table.all_totals(), self.clients.borrow().len() as u64);
+        Tally { apps, connections, nobodys: self.nobodys.get(), ..Tally::default() }.with(&self.latency)
+    }
+
+    /// A request of which it is not to be known whose it is.
+    pub(crate) fn count_nobodys(&self) {
+        self.nobodys.set(self.nobodys.get() + 1);
     }
 
     /// Another process serves: every response is the last one on its connection.
@@ -232,6 +251,12 @@ async fn serve(
                 tokio::task::spawn_local(async move {
                     let _ = done.send(worker.drain(&dynos, limit).await);
                 });
+            }
+            Some(Message::Receipt(app, done)) => {
+                let _ = done.send(worker.table.totals(app));
+            }
+            Some(Message::Tally(done)) => {
+                let _ = done.send(worker.tally());
             }
             Some(Message::Leave(closed)) => {
                 close(accepting.take()).await;

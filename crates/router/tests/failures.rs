@@ -5,6 +5,7 @@ mod common;
 use common::*;
 use model::route::Web;
 use router::Limits;
+use router::link::RouterEvent;
 use std::time::Duration;
 use tokio::net::TcpListener;
 
@@ -304,4 +305,27 @@ async fn route_23_idle_clients_are_let_go() {
     let mut slow = flow.client().await;
     slow.send("GET / HTTP/1.1\r\nHost: shop").await;
     slow.rest().await;
+}
+
+#[tokio::test]
+async fn h22_one_app_does_not_get_everything() {
+    let mut flow = Flow::with(Limits { open_per_app: 2, ..limits() }).await;
+    let upstream = Upstream::start(|mut client, _| async move {
+        client.rest().await;
+    })
+    .await;
+    flow.shop(up(&[upstream.addr])).await;
+    let mut waiting = Vec::new();
+    // Each of two threads takes two; the fifth is too much for either.
+    let refused = loop {
+        let mut client = flow.client().await;
+        client.send("GET / HTTP/1.1\r\nHost: shop.localhost\r\n\r\n").await;
+        waiting.push(client);
+        if let Ok(Some(RouterEvent::Log { text, .. })) = tokio::time::timeout(SHORT, flow.events.recv()).await {
+            break text;
+        }
+        assert!(waiting.len() < 20);
+    };
+    assert!(refused.starts_with("at=error code=H22 desc=\"Connection limit reached\""), "{refused}");
+    assert_eq!(value(&refused, "status"), "503");
 }

@@ -1,7 +1,7 @@
 //! The life of a link: one session per router process, the table carried over from one to the next.
 
 use super::start::{Connected, connect_or_start};
-use super::{Drained, Errand, LinkConfig, RouterEvent};
+use super::{Answer, Drained, Errand, RouterEvent, Setup};
 use crate::error::RouterError;
 use crate::outbox;
 use crate::wire::{self, Command, Frame, Notice, Order};
@@ -43,7 +43,7 @@ enum Ended {
 
 /// Keeps a router running and supplied until the link is dropped or stopped.
 pub(super) async fn supervise(
-    config: Arc<LinkConfig>,
+    setup: Arc<Setup>,
     mut connected: Connected,
     mut orders: mpsc::Receiver<Errand>,
     events: mpsc::Sender<RouterEvent>,
@@ -60,7 +60,7 @@ pub(super) async fn supervise(
             Ended::Moved => tracing::info!("The router hands over to another process"),
         }
         connected = loop {
-            match connect_or_start(&config, listen).await {
+            match connect_or_start(&setup, listen).await {
                 Ok(connected) => break connected,
                 Err(error) => tracing::error!(%error, "There is no router; trying again"),
             }
@@ -137,7 +137,7 @@ impl Link {
                     table.remove(app);
                 }
             }
-            Command::Drain { .. } => {}
+            Command::Drain { .. } | Command::Receipt { .. } => {}
             Command::Stop => self.stopping = true,
         }
         self.last_id += 1;
@@ -151,10 +151,11 @@ impl Link {
             Frame::Json(Notice::Hello { .. } | Notice::Moved) => {}
             // A stop is done when the router is gone, not when it has heard of it.
             Frame::Json(Notice::Done { id }) if self.is_stop(id) => {}
-            Frame::Json(Notice::Done { id }) => self.done(id, Ok(Drained::default())),
+            Frame::Json(Notice::Done { id }) => self.done(id, Ok(Answer::Done)),
             Frame::Json(Notice::Drained { id, at_start, left }) => {
-                self.done(id, Ok(Drained { in_flight_at_start: at_start, left }));
+                self.done(id, Ok(Answer::Drained(Drained { in_flight_at_start: at_start, left })));
             }
+            Frame::Json(Notice::Receipt { id, receipt }) => self.done(id, Ok(Answer::Receipt(receipt))),
             Frame::Json(Notice::Refused { id, why }) => self.done(id, Err(RouterError::Refused(why))),
             Frame::Json(Notice::Dropped { count }) => self.lost += count,
             Frame::Lines(lines) => match outbox::read(&lines) {
@@ -173,11 +174,11 @@ impl Link {
     fn stopped(&mut self) {
         for (_, errand) in self.open.drain() {
             // Whoever asked may have left.
-            let _ = errand.done.send(Ok(Drained::default()));
+            let _ = errand.done.send(Ok(Answer::Done));
         }
     }
 
-    fn done(&mut self, id: u64, result: Result<Drained, RouterError>) {
+    fn done(&mut self, id: u64, result: Result<Answer, RouterError>) {
         if let Some(errand) = self.open.remove(&id) {
             // Whoever asked may have left.
             let _ = errand.done.send(result);

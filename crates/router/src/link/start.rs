@@ -1,6 +1,6 @@
 //! Finding the router that runs, or starting one.
 
-use super::LinkConfig;
+use super::Setup;
 use crate::config::RouterConfig;
 use crate::error::RouterError;
 use crate::socket;
@@ -45,8 +45,8 @@ pub(super) struct Connected {
 }
 
 /// A connection to the router of this folder, on `listen` unless its port is 0.
-pub(super) async fn connect_or_start(config: &LinkConfig, listen: SocketAddr) -> Result<Connected, RouterError> {
-    match connect(config).await {
+pub(super) async fn connect_or_start(setup: &Setup, listen: SocketAddr) -> Result<Connected, RouterError> {
+    match connect(setup).await {
         Ok(Some(living)) if listen.port() == 0 || living.addr == listen => return Ok(living),
         Ok(Some(other)) => {
             tracing::info!(router.addr = %other.addr, "The router serves another address; replacing it");
@@ -55,12 +55,12 @@ pub(super) async fn connect_or_start(config: &LinkConfig, listen: SocketAddr) ->
         Ok(None) => {}
         Err(error) => tracing::warn!(%error, "The router that runs cannot be used; replacing it"),
     }
-    start(config, listen).await
+    start(setup, listen).await
 }
 
 /// `None`: nobody listens.
-async fn connect(config: &LinkConfig) -> Result<Option<Connected>, RouterError> {
-    let Ok(stream) = socket::connect(&config.dir, socket::ORDERS).await else { return Ok(None) };
+async fn connect(setup: &Setup) -> Result<Option<Connected>, RouterError> {
+    let Ok(stream) = socket::connect(&setup.link.dir, socket::ORDERS).await else { return Ok(None) };
     let (mut from, to) = stream.into_split();
     match timeout(HELLO_LIMIT, wire::read::<Notice>(&mut from)).await {
         Ok(Ok(Some(Frame::Json(Notice::Hello { protocol: PROTOCOL, addr, pid })))) => {
@@ -87,17 +87,17 @@ async fn leave(mut from: OwnedReadHalf, mut to: OwnedWriteHalf) {
     let _ = timeout(LEAVE_LIMIT, gone).await;
 }
 
-async fn start(config: &LinkConfig, listen: SocketAddr) -> Result<Connected, RouterError> {
-    let mut child = spawn(config, config.router(listen))?;
+async fn start(setup: &Setup, listen: SocketAddr) -> Result<Connected, RouterError> {
+    let mut child = spawn(setup, setup.router(listen))?;
     let until = Instant::now() + HELLO_LIMIT;
     loop {
-        if let Some(connected) = connect(config).await? {
+        if let Some(connected) = connect(setup).await? {
             // Takes the exit status whenever it comes; the child runs on when this process ends.
             tokio::spawn(async move { child.wait().await });
             return Ok(connected);
         }
         if let Ok(Some(_)) = child.try_wait() {
-            return Err(RouterError::DidNotStart { why: last_words(config) });
+            return Err(RouterError::DidNotStart { why: last_words(setup) });
         }
         if Instant::now() > until {
             // It must not come up later, beside the next attempt.
@@ -110,11 +110,11 @@ async fn start(config: &LinkConfig, listen: SocketAddr) -> Result<Connected, Rou
 
 /// Starts a successor of the router that runs; returns when `pid` says that the link talks to it.
 pub(super) async fn upgrade(
-    config: &LinkConfig,
+    setup: &Setup,
     listen: SocketAddr,
     mut pid: watch::Receiver<u32>,
 ) -> Result<u32, RouterError> {
-    let mut child = spawn(config, RouterConfig { upgrade: true, ..config.router(listen) })?;
+    let mut child = spawn(setup, RouterConfig { upgrade: true, ..setup.router(listen) })?;
     let new = child.id();
     let taken_over = tokio::select! {
         taken = timeout(UPGRADE_LIMIT, pid.wait_for(|pid| Some(*pid) == new)) => matches!(taken, Ok(Ok(_))),
@@ -129,26 +129,26 @@ pub(super) async fn upgrade(
         Some(_) | None => {
             // It must not take over later.
             let _ = child.kill().await;
-            Err(RouterError::NotHandedOver { why: last_words(config) })
+            Err(RouterError::NotHandedOver { why: last_words(setup) })
         }
     }
 }
 
-fn spawn(config: &LinkConfig, router: RouterConfig) -> Result<Child, RouterError> {
-    let log = log(config)?;
-    let mut program = Program::new(&config.exe);
+fn spawn(setup: &Setup, router: RouterConfig) -> Result<Child, RouterError> {
+    let log = log(setup)?;
+    let mut program = Program::new(&setup.link.exe);
     // Its own log: a pipe or terminal of ours would be held open long after our end.
     program.arg("router").args(router.to_args());
     program.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).kill_on_drop(false);
-    program.spawn().map_err(RouterError::file("start", &config.exe))
+    program.spawn().map_err(RouterError::file("start", &setup.link.exe))
 }
 
-fn log_path(config: &LinkConfig) -> PathBuf {
-    config.dir.join(LOG_NAME)
+fn log_path(setup: &Setup) -> PathBuf {
+    setup.link.dir.join(LOG_NAME)
 }
 
-fn log(config: &LinkConfig) -> Result<File, RouterError> {
-    let path = log_path(config);
+fn log(setup: &Setup) -> Result<File, RouterError> {
+    let path = log_path(setup);
     let old = std::fs::metadata(&path).map_or(0, |old| old.len());
     let mut open = OpenOptions::new();
     open.create(true).append(true);
@@ -159,8 +159,8 @@ fn log(config: &LinkConfig) -> Result<File, RouterError> {
     Ok(file)
 }
 
-fn last_words(config: &LinkConfig) -> String {
-    let log = std::fs::read(log_path(config)).unwrap_or_default();
+fn last_words(setup: &Setup) -> String {
+    let log = std::fs::read(log_path(setup)).unwrap_or_default();
     let end = String::from_utf8_lossy(&log[log.len().saturating_sub(LAST_WORDS_BYTES)..]).into_owned();
     let last = end.lines().rev().find(|line| !line.trim().is_empty());
     last.map_or_else(|| "it ended without a word".to_owned(), ToOwned::to_owned)

@@ -81,6 +81,7 @@ pub fn config(dir: &TempDir, limits: Limits) -> RouterConfig {
         dir: dir.path().to_owned(),
         request_log: true,
         threads: NonZeroUsize::new(2),
+        metrics: None,
         upgrade: false,
         limits,
     }
