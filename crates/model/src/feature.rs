@@ -14,10 +14,6 @@ use uuid::Uuid;
 pub enum Feature {
     /// Dynos learn who they are from their environment (DYNO-25).
     DynoMetadata,
-    /// Dynos' load and memory in the log (DYNO-42).
-    RuntimeMetrics,
-    /// A visitor stays with one dyno (ROUTE-16).
-    SessionAffinity,
 }
 
 /// A feature as an app has it.
@@ -40,15 +36,13 @@ pub struct NoSuchFeature;
 
 impl Feature {
     /// All of them, by name.
-    pub const ALL: [Self; 3] = [Self::SessionAffinity, Self::RuntimeMetrics, Self::DynoMetadata];
+    pub const ALL: [Self; 1] = [Self::DynoMetadata];
 
     /// Its name, as the Platform API has it.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             Self::DynoMetadata => "runtime-dyno-metadata",
-            Self::RuntimeMetrics => "log-runtime-metrics",
-            Self::SessionAffinity => "http-session-affinity",
         }
     }
 
@@ -57,8 +51,6 @@ impl Feature {
     pub fn id(self) -> Uuid {
         let last = match self {
             Self::DynoMetadata => 1,
-            Self::RuntimeMetrics => 2,
-            Self::SessionAffinity => 3,
         };
         Uuid::from_u128(0x464c_4f57_4c49_4e45_8000_6665_6174_0000 | last)
     }
@@ -70,8 +62,6 @@ impl Feature {
             Self::DynoMetadata => {
                 "Puts app, dyno, release and slug into the environment of dynos that start from now on"
             }
-            Self::RuntimeMetrics => "Writes the load and the memory of every dyno into the log every 20 seconds",
-            Self::SessionAffinity => "Keeps a visitor with the web dyno that answered first, by a cookie",
         }
     }
 
@@ -79,8 +69,7 @@ impl Feature {
     #[must_use]
     pub fn is_general(self) -> bool {
         match self {
-            Self::SessionAffinity => true,
-            Self::DynoMetadata | Self::RuntimeMetrics => false,
+            Self::DynoMetadata => false,
         }
     }
 

@@ -47,6 +47,7 @@ impl Shop {
             ("{release}", if route.access == Access::Signed { &self.release } else { "4" }),
             ("{type}", "web"),
             ("{dyno}", "web.1"),
+            ("{feature}", "runtime-dyno-metadata"),
             ("{source}", source),
             ("{session}", session),
             ("{secret}", WRONG),

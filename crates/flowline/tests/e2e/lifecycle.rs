@@ -42,22 +42,22 @@ async fn features_are_listed_found_by_id_and_kept() {
     let app = flow.app("shop").await;
     let all = app.read("/features").await;
     let names: Vec<_> = all.as_array().unwrap().iter().map(|feature| feature["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["http-session-affinity", "log-runtime-metrics", "runtime-dyno-metadata"]);
-    let by_id = format!("/features/{}", all[1]["id"].as_str().unwrap());
+    assert_eq!(names, ["runtime-dyno-metadata"]);
+    let by_id = format!("/features/{}", all[0]["id"].as_str().unwrap());
     app.call("PATCH", &by_id, Some(&json!({ "enabled": true }))).await;
     for (path, body, status) in [
         ("/features/preboot", json!({ "enabled": true }), 404),
-        ("/features/log-runtime-metrics", json!({}), 422),
-        ("/features/log-runtime-metrics", json!({ "enabled": "yes" }), 422),
+        ("/features/runtime-dyno-metadata", json!({}), 422),
+        ("/features/runtime-dyno-metadata", json!({ "enabled": "yes" }), 422),
     ] {
         assert_eq!(app.call("PATCH", path, Some(&body)).await.status, status, "{path} {body}");
     }
     // `labs:enable -a` asks for the account's feature first, and goes on to the app's when there is none.
-    assert_eq!(flow.get("/account/features/log-runtime-metrics").await.status, 404);
+    assert_eq!(flow.get("/account/features/runtime-dyno-metadata").await.status, 404);
     assert_eq!(flow.get("/account/features").await.json(), json!([]));
     flow.end_serve(Signal::KILL).await;
     flow.start_serve().await;
-    assert_eq!(flow.known_app("shop").read("/features/log-runtime-metrics").await["enabled"], true);
+    assert_eq!(flow.known_app("shop").read("/features/runtime-dyno-metadata").await["enabled"], true);
 }
 
 #[tokio::test]
