@@ -115,16 +115,3 @@ async fn bld_4_uploads_over_the_limit_are_refused_before_they_are_sent() {
     emptied(&flow, &before).await;
     assert_eq!(flow.upload(&source, Bytes::from_static(b"fits")).await.status, 200);
 }
-
-#[tokio::test]
-async fn scratch_timing() {
-    let mut flow = flow().await;
-    let app = flow.app("shop").await;
-    app.push(Source::answering("one")).await.released("v3");
-    let n = app.run(&std::env::var("SCRATCH").unwrap()).await;
-    app.log_says(&format!("heroku[{n}]: Process exited")).await;
-    let t = std::time::Instant::now();
-    flow.end_serve(rustix::process::Signal::INT).await;
-    eprintln!("end {:?}", t.elapsed());
-    eprintln!("{}", std::fs::read_to_string(flow.dir().join("serve.log")).unwrap());
-}
