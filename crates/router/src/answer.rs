@@ -7,8 +7,9 @@ use crate::failure::Failure;
 use crate::response::Answer;
 use crate::watch::Watch;
 use crate::worker::Worker;
-use crate::{head, host, page, tunnel};
+use crate::{affinity, head, host, page, tunnel};
 use hyper::body::{Body, Incoming};
+use hyper::header::SET_COOKIE;
 use hyper::upgrade::OnUpgrade;
 use hyper::{Method, Request, Response, StatusCode};
 use std::convert::Infallible;
@@ -44,6 +45,9 @@ pub(crate) async fn answer(client: Rc<Client>, request: Request<Incoming>) -> Re
     let (head, verdict) = head::write(&parts, worker, &client.ip, received_at);
     let upgrade = parts.extensions.remove::<OnUpgrade>().filter(|_| head.upgrade);
     let mut exchange = Exchange::open(worker, &client.watch, found, head, received_at);
+    if exchange.app.has_affinity() {
+        exchange.affinity = affinity::wished(&parts.headers);
+    }
     parts.headers.clear();
     let rest = Rest { body: (!body.is_end_stream()).then_some(body), headers: parts.headers };
     let answered = match verdict {
@@ -62,11 +66,14 @@ pub(crate) async fn answer(client: Rc<Client>, request: Request<Incoming>) -> Re
 
 fn fail(mut exchange: Exchange, failure: Failure) -> Response<Reply> {
     exchange.fail(failure);
-    page::failed(failure)
+    page::failed(failure, exchange.app.page(failure))
 }
 
 fn pass_back(mut exchange: Exchange, answered: Answered, upgrade: Option<OnUpgrade>) -> Response<Reply> {
-    let Answered { answer, line } = answered;
+    let Answered { mut answer, line } = answered;
+    if let Some(cookie) = exchange.new_cookie() {
+        answer.response.headers_mut().append(SET_COOKIE, cookie);
+    }
     let status = answer.response.status();
     exchange.answered(status, answer.head_bytes);
     match (status, upgrade) {

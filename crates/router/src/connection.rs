@@ -18,6 +18,9 @@ use tokio::time::{Instant, sleep_until};
 /// What one client connection may buffer of a request's head, and of a response that it takes slowly.
 const BUFFER_LIMIT_BYTES: usize = 128 * 1024;
 
+/// ROUTE-30
+const HEADER_LIMIT: usize = 1000;
+
 /// What the timer found when it fired.
 enum Found {
     /// Look again then.
@@ -38,7 +41,10 @@ pub(crate) async fn serve(worker: Rc<Worker>, watch: Rc<Watch>, stream: TcpStrea
     let ip = peer.ip().to_canonical().to_string().into_bytes();
     let client = Rc::new(Client { worker: Rc::clone(&worker), watch: Rc::clone(&watch), ip });
     let service = service_fn(|request| answer(Rc::clone(&client), request));
-    let http = Builder::new().max_buf_size(BUFFER_LIMIT_BYTES).serve_connection(TokioIo::new(stream), service);
+    let http = Builder::new()
+        .max_buf_size(BUFFER_LIMIT_BYTES)
+        .max_headers(HEADER_LIMIT)
+        .serve_connection(TokioIo::new(stream), service);
     let mut http = pin!(http.with_upgrades());
     let limits = &worker.limits;
     let mut timer = pin!(sleep_until(now + limits.shortest()));

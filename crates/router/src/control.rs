@@ -1,14 +1,15 @@
 //! The control thread: who may give orders, who takes over, and the end.
 
+use crate::affinity;
 use crate::desk::{self, Desk};
+use crate::entry::Entry;
 use crate::error::RouterError;
-use crate::handover::{self, Sockets};
+use crate::handover::{self, Offer, Sockets};
 use crate::metrics;
 use crate::outbox::Outbox;
 use crate::predecessor::Predecessor;
 use crate::process::{self, Thread};
 use crate::worker::Message;
-use model::route::Route;
 use std::cell::RefCell;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net;
@@ -30,7 +31,8 @@ pub(crate) struct Control {
     pub(crate) dir: PathBuf,
     pub(crate) addr: SocketAddr,
     pub(crate) request_log: bool,
-    pub(crate) routes: Vec<Route>,
+    pub(crate) affinity: affinity::Key,
+    pub(crate) routes: Vec<Entry>,
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) stop: Arc<Notify>,
     pub(crate) sockets: Sockets,
@@ -71,7 +73,7 @@ enum Over {
 impl Control {
     /// Serves the control socket until the router is told to stop, or until another one took over.
     pub(crate) async fn run(self, threads: Vec<Thread>) -> Result<(), RouterError> {
-        let Self { dir, addr, request_log, routes, outbox, stop, sockets, predecessor } = self;
+        let Self { dir, addr, request_log, affinity, routes, outbox, stop, sockets, predecessor } = self;
         let took_over = predecessor.is_some();
         let predecessor = match predecessor {
             Some(stream) => Some(UnixStream::from_std(stream).map_err(process::cannot_start)?),
@@ -80,7 +82,7 @@ impl Control {
         let desk = Rc::new(Desk {
             dir,
             addr,
-            routes: RefCell::new(routes.into_iter().map(|route| (route.app, route)).collect()),
+            routes: RefCell::new(routes.into_iter().map(|entry| (entry.route.app, entry)).collect()),
             predecessor: predecessor.map(|stream| Predecessor::new(stream, Arc::clone(&outbox))),
             outbox,
             stop,
@@ -96,7 +98,8 @@ impl Control {
         let saver = tokio::task::spawn_local(desk::save_changes(Rc::clone(&desk)));
         let scraped = scraped(&desk, &sockets)?;
         let mut talk = None;
-        match accept(&desk, &sockets, request_log, &mut talk).await? {
+        let offer = |routes| Offer::new(addr, request_log, affinity, routes);
+        match accept(&desk, &sockets, offer, &mut talk).await? {
             Over::Stopped => {
                 stop_all(&desk).await;
                 scraped.abort();
@@ -144,7 +147,7 @@ fn scraped(desk: &Rc<Desk>, sockets: &Sockets) -> Result<JoinHandle<()>, RouterE
 async fn accept(
     desk: &Rc<Desk>,
     sockets: &Sockets,
-    request_log: bool,
+    offer: impl Fn(Vec<Entry>) -> Offer,
     talk: &mut Option<Talk>,
 ) -> Result<Over, RouterError> {
     let listener = |socket: &net::UnixListener| socket.try_clone().and_then(UnixListener::from_std);
@@ -166,7 +169,7 @@ async fn accept(
                     talk.end().await;
                 }
                 let _unsaved = desk.saving.lock().await;
-                match handover::offer(&mut stream, sockets, desk.addr, request_log, desk.routes()).await {
+                match handover::offer(&mut stream, sockets, offer(desk.routes())).await {
                     Ok(()) => return Ok(Over::HandedOver(stream)),
                     Err(error) => tracing::error!(%error, "A successor did not take over; this router goes on"),
                 }

@@ -1,6 +1,7 @@
 //! Where orders are carried out: on every thread, on the table on disk, and on the router before this one.
 
 use crate::counts::Totals;
+use crate::entry::Entry;
 use crate::error::RouterError;
 use crate::outbox::{Outbox, Outgoing};
 use crate::predecessor::Predecessor;
@@ -10,7 +11,6 @@ use crate::table::Change;
 use crate::wire::{self, Command, Frame, Notice, Order, PROTOCOL};
 use crate::worker::{InFlight, Message};
 use model::id::{AppId, DynoId};
-use model::route::Route;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -31,7 +31,7 @@ const ANSWERS: usize = 64;
 pub(crate) struct Desk {
     pub(crate) dir: PathBuf,
     pub(crate) addr: SocketAddr,
-    pub(crate) routes: RefCell<BTreeMap<AppId, Route>>,
+    pub(crate) routes: RefCell<BTreeMap<AppId, Entry>>,
     pub(crate) outbox: Arc<Outbox>,
     /// Ends the router.
     pub(crate) stop: Arc<Notify>,
@@ -49,13 +49,13 @@ impl Desk {
     fn note(&self, change: &Change) {
         let mut routes = self.routes.borrow_mut();
         match change {
-            Change::Sync(all) => *routes = all.iter().map(|route| (route.app, route.clone())).collect(),
-            Change::Set(route) => drop(routes.insert(route.app, route.clone())),
+            Change::Sync(all) => *routes = all.iter().map(|entry| (entry.route.app, entry.clone())).collect(),
+            Change::Set(route) => drop(routes.insert(route.route.app, route.clone())),
             Change::Remove(app) => drop(routes.remove(app)),
         }
     }
 
-    pub(crate) fn routes(&self) -> Vec<Route> {
+    pub(crate) fn routes(&self) -> Vec<Entry> {
         self.routes.borrow().values().cloned().collect()
     }
 

@@ -1,5 +1,6 @@
 //! From an app to a dyno's answer: hold, choose, connect, send, and what to do when that fails (section 9.2).
 
+use crate::affinity::Affinity;
 use crate::exchange::Exchange;
 use crate::failure::Failure;
 use crate::line::{Line, NoAnswer};
@@ -107,7 +108,8 @@ impl Search {
             let changed = app.changed();
             match app.meets() {
                 Meets::Up(backends) => return Ok(backends),
-                Meets::NoWeb | Meets::Gone => return Err(Failure::NoWebProcesses),
+                Meets::Gone => return Err(Failure::AppGone),
+                Meets::NoWeb => return Err(Failure::NoWebProcesses),
                 Meets::Crashed => return Err(Failure::AppCrashed),
                 Meets::Maintenance => return Err(Failure::Maintenance),
                 Meets::Blank => return Err(Failure::BlankApp),
@@ -124,6 +126,13 @@ impl Search {
     /// One that was not tried yet; those in quarantine only when there is no other and none was tried.
     fn choose(&self, backends: &[Rc<Backend>], exchange: &Exchange) -> Option<Rc<Backend>> {
         let chance = &exchange.worker.chance;
+        if let Affinity::To(tag) = exchange.affinity
+            && let Some(backend) = backends.iter().find(|backend| exchange.worker.affinity.tag(backend.dyno) == tag)
+            && !self.tried.iter().any(|tried| Rc::ptr_eq(tried, backend))
+            && !backend.is_quarantined(Instant::now())
+        {
+            return Some(Rc::clone(backend));
+        }
         // The usual case without a look at each: the first draw will do.
         let drawn = backends.get(chance.below(backends.len()))?;
         let now = Instant::now();

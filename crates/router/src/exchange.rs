@@ -1,5 +1,6 @@
 //! One request and its response: who asked, which dyno answers, how it ended. Ends exactly once, with one log line.
 
+use crate::affinity::{self, Affinity};
 use crate::failure::Failure;
 use crate::head::Head;
 use crate::line::Line;
@@ -9,6 +10,7 @@ use crate::table::App;
 use crate::watch::{Turn, Watch};
 use crate::worker::Worker;
 use hyper::StatusCode;
+use hyper::header::HeaderValue;
 use model::time::Timestamp;
 use std::rc::Rc;
 use std::time::Duration;
@@ -19,6 +21,8 @@ pub(crate) struct Exchange {
     pub(crate) worker: Rc<Worker>,
     pub(crate) app: Rc<App>,
     pub(crate) head: Head,
+    /// Where the visitor's session is.
+    pub(crate) affinity: Affinity,
     watch: Rc<Watch>,
     host: Rc<str>,
     received_at: Timestamp,
@@ -46,6 +50,7 @@ impl Exchange {
             worker: Rc::clone(worker),
             app,
             head,
+            affinity: Affinity::Off,
             watch: Rc::clone(watch),
             host,
             received_at,
@@ -71,6 +76,17 @@ impl Exchange {
     pub(crate) fn sit_down(&mut self, seat: Seat) {
         self.seat = Some(seat);
         (self.connect, self.connected) = (None, None);
+    }
+
+    /// The cookie by which the visitor's next requests find this dyno again, where there is need of one.
+    pub(crate) fn new_cookie(&self) -> Option<HeaderValue> {
+        let Seat(backend) = self.seat.as_ref()?;
+        let tag = || self.worker.affinity.tag(backend.dyno);
+        match self.affinity {
+            Affinity::Off => None,
+            Affinity::New => affinity::cookie(tag()),
+            Affinity::To(wished) => Some(tag()).filter(|tag| *tag != wished).and_then(affinity::cookie),
+        }
     }
 
     /// A connection to the dyno stands, after this long; the request goes out now.
@@ -123,7 +139,9 @@ impl Exchange {
         if went.status != StatusCode::SWITCHING_PROTOCOLS.as_u16() {
             self.worker.latency.note(took);
         }
-        if let Some(lines) = &self.worker.lines {
+        if failure != Some(Failure::AppGone)
+            && let Some(lines) = &self.worker.lines
+        {
             let at = self.received_at.plus(took);
             lines.say(self.app.id, at, |out| log_line::write(out, failure, &self.head, &went));
         }

@@ -43,6 +43,23 @@ pub(crate) enum Failure {
     Maintenance,
     /// H81
     BlankApp,
+    /// The app was removed while the request waited: 404, and no log to write to.
+    AppGone,
+}
+
+/// Whose business a failure is: each kind has its page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// The app's.
+    Application,
+    /// The owner wants it so.
+    Maintenance,
+    /// There is no code yet.
+    Blank,
+    /// There is no app.
+    NoApp,
+    /// The client broke a rule.
+    Request,
 }
 
 /// How bad a failure is: `at=` of the log line (ROUTE-51).
@@ -83,6 +100,31 @@ pub(crate) struct Facts {
 }
 
 impl Failure {
+    pub(crate) fn kind(self) -> Kind {
+        match self {
+            Self::Maintenance => Kind::Maintenance,
+            Self::BlankApp => Kind::Blank,
+            Self::AppGone => Kind::NoApp,
+            Self::BadRequest(_) | Self::UnsupportedExpect => Kind::Request,
+            Self::AppCrashed
+            | Self::BacklogTooDeep
+            | Self::RequestTimeout
+            | Self::ClosedWithoutResponse
+            | Self::NoWebProcesses
+            | Self::IdleConnection
+            | Self::PoorlyFormattedResponse
+            | Self::ServerInterrupted
+            | Self::ConnectTimeout
+            | Self::BootTimeout
+            | Self::ConnectRefused
+            | Self::ConnectionLimit
+            | Self::ResponseRestriction(_)
+            | Self::ClientInterrupted
+            | Self::ClientIdle
+            | Self::AllQuarantined => Kind::Application,
+        }
+    }
+
     /// Section 9.7 of the behaviour rules.
     pub(crate) fn facts(self) -> Facts {
         match self {
@@ -108,6 +150,7 @@ impl Failure {
             Self::ClientIdle => client("H28", "Client Connection Idle"),
             Self::AllQuarantined => error("H34", "All up dynos are quarantined"),
             Self::Maintenance => Facts { grade: Grade::Info, ..error("H80", "Maintenance mode") },
+            Self::AppGone => Facts { grade: Grade::Info, status: 404, ..error("", "No such app") },
             Self::BlankApp => Facts { grade: Grade::Info, status: 502, ..error("H81", "Blank app") },
         }
     }

@@ -5,9 +5,9 @@
 //! would not have it. It serves at once and says so; then the old one accepts nothing more. From there on both speak
 //! the control protocol, with the successor in the control plane's part (see `predecessor.rs`).
 
+use crate::entry::Entry;
 use crate::error::RouterError;
-use crate::{socket, wire};
-use model::route::Route;
+use crate::{affinity, socket, wire};
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
     recvmsg, sendmsg,
@@ -51,17 +51,27 @@ pub(crate) struct Sockets {
 }
 
 /// What the old router tells its successor.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Offer {
     handover: u32,
     pub(crate) addr: SocketAddr,
     pub(crate) request_log: bool,
-    pub(crate) routes: Vec<Route>,
+    pub(crate) routes: Vec<Entry>,
+    /// Visitors keep their dynos.
+    #[serde(default)]
+    pub(crate) affinity: Option<affinity::Key>,
     /// Is there a socket for metrics?
     #[serde(default)]
     metrics: bool,
     /// How many files come after this.
     files: usize,
+}
+
+impl Offer {
+    pub(crate) fn new(addr: SocketAddr, request_log: bool, affinity: affinity::Key, routes: Vec<Entry>) -> Self {
+        let affinity = Some(affinity);
+        Self { handover: HANDOVER, addr, request_log, routes, affinity, metrics: false, files: 0 }
+    }
 }
 
 impl Sockets {
@@ -80,16 +90,9 @@ impl Sockets {
 }
 
 /// Offers everything to a successor; returns when it serves.
-pub(crate) async fn offer(
-    to: &mut tokio::net::UnixStream,
-    sockets: &Sockets,
-    addr: SocketAddr,
-    request_log: bool,
-    routes: Vec<Route>,
-) -> io::Result<()> {
+pub(crate) async fn offer(to: &mut tokio::net::UnixStream, sockets: &Sockets, offer: Offer) -> io::Result<()> {
     let files = sockets.files();
-    let offer =
-        Offer { handover: HANDOVER, addr, request_log, routes, metrics: sockets.metrics.is_some(), files: files.len() };
+    let offer = Offer { metrics: sockets.metrics.is_some(), files: files.len(), ..offer };
     let offered = async {
         wire::write_json(to, &offer).await?;
         for files in files.chunks(FILES) {
@@ -175,6 +178,18 @@ mod tests {
     use super::*;
     use std::os::fd::AsRawFd;
 
+    struct Dice;
+
+    impl model::world::World for Dice {
+        fn now(&self) -> model::time::Timestamp {
+            model::time::Timestamp(0)
+        }
+
+        fn random(&self, bytes: &mut [u8]) {
+            bytes.fill(7);
+        }
+    }
+
     #[tokio::test]
     async fn more_files_than_a_message_carries_arrive() {
         let dir = tempfile::tempdir().unwrap();
@@ -194,9 +209,11 @@ mod tests {
         let succession = tokio::net::UnixListener::from_std(sockets.succession.try_clone().unwrap()).unwrap();
         let (mut stream, _) = succession.accept().await.unwrap();
         let addr = "127.0.0.1:80".parse().unwrap();
-        offer(&mut stream, &sockets, addr, false, vec![]).await.unwrap();
+        let key = affinity::Key::new(&Dice);
+        offer(&mut stream, &sockets, Offer::new(addr, false, key, vec![])).await.unwrap();
         let (offer, taken, _stream) = taken.await.unwrap();
         assert_eq!((offer.addr, offer.request_log, offer.routes), (addr, false, vec![]));
+        assert_eq!(offer.affinity, Some(key));
         assert_eq!(taken.clients.len(), 2 * FILES);
         let pairs = sockets.clients.iter().chain(&sockets.metrics).zip(taken.clients.iter().chain(&taken.metrics));
         for (ours, theirs) in pairs {

@@ -4,6 +4,7 @@
 //! the table and its own connections to dynos, so that no request waits for another thread. The control plane reaches
 //! it over a Unix socket through [`link`]; without a control plane it goes on with the table that it has.
 
+mod affinity;
 mod answer;
 mod body;
 mod chance;
@@ -14,9 +15,11 @@ mod counts;
 mod decode;
 mod desk;
 mod dispatch;
+mod entry;
 mod error;
 mod exchange;
 mod failure;
+mod frame;
 mod handover;
 mod head;
 mod host;
@@ -42,6 +45,7 @@ mod wire;
 mod worker;
 
 pub use config::{BadArguments, Limits, RouterConfig};
+pub use entry::Entry;
 pub use error::RouterError;
 pub use process::{Router, run};
 pub use receipt::{Fared, Receipt};

@@ -3,11 +3,11 @@
 //! The link keeps its own copy of the table. Whenever the router is another one than before, it gets all of it again.
 
 use crate::config::{Limits, RouterConfig};
+use crate::entry::Entry;
 use crate::error::RouterError;
 use crate::receipt::Receipt;
 use crate::wire::Command;
 use model::id::{AppId, DynoId};
-use model::route::Route;
 use model::time::Timestamp;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -174,12 +174,14 @@ impl RouterLink {
     }
 
     /// Makes these the whole table; returns when every thread of the router uses it.
-    pub async fn sync(&self, routes: Vec<Route>) -> Result<(), RouterError> {
+    pub async fn sync(&self, routes: Vec<impl Into<Entry>>) -> Result<(), RouterError> {
+        let routes = routes.into_iter().map(Into::into).collect();
         self.order(Command::Sync { routes }).await.map(drop)
     }
 
     /// Adds or replaces one app; returns when every thread of the router uses it.
-    pub async fn set(&self, route: Route) -> Result<(), RouterError> {
+    pub async fn set(&self, route: impl Into<Entry>) -> Result<(), RouterError> {
+        let route = route.into();
         self.order(Command::Set { route }).await.map(drop)
     }
 

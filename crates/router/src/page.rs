@@ -1,7 +1,7 @@
-//! The router's own answers: small, static, and silent about what stands behind (ROUTE-60).
+//! The router's own answers: small, and silent about what stands behind (ROUTE-60).
 
 use crate::body::Reply;
-use crate::failure::Failure;
+use crate::failure::{Failure, Kind};
 use bytes::Bytes;
 use hyper::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue};
 use hyper::{Response, StatusCode};
@@ -30,33 +30,20 @@ const BLANK: &str = page!("There is nothing here yet", "This application has no 
 const NO_SUCH_APP: &str = page!("No such app", "There is no application at this address.");
 const BAD_REQUEST: &str = page!("Bad request", "The request breaks a rule of HTTP and was not passed on.");
 
-/// The page for a request that failed.
-pub(crate) fn failed(failure: Failure) -> Response<Reply> {
-    let text = match failure {
-        Failure::Maintenance => MAINTENANCE,
-        Failure::BlankApp => BLANK,
-        Failure::BadRequest(_) | Failure::UnsupportedExpect => BAD_REQUEST,
-        Failure::AppCrashed
-        | Failure::BacklogTooDeep
-        | Failure::RequestTimeout
-        | Failure::ClosedWithoutResponse
-        | Failure::NoWebProcesses
-        | Failure::IdleConnection
-        | Failure::PoorlyFormattedResponse
-        | Failure::ServerInterrupted
-        | Failure::ConnectTimeout
-        | Failure::BootTimeout
-        | Failure::ConnectRefused
-        | Failure::ConnectionLimit
-        | Failure::ResponseRestriction(_)
-        | Failure::ClientInterrupted
-        | Failure::ClientIdle
-        | Failure::AllQuarantined => APPLICATION_ERROR,
+/// The page for a request that failed: the owner's, where there is one for it.
+pub(crate) fn failed(failure: Failure, own: Option<Bytes>) -> Response<Reply> {
+    let kind = failure.kind();
+    let text = match kind {
+        Kind::Application => APPLICATION_ERROR,
+        Kind::Maintenance => MAINTENANCE,
+        Kind::Blank => BLANK,
+        Kind::NoApp => NO_SUCH_APP,
+        Kind::Request => BAD_REQUEST,
     };
-    let mut response =
-        response(StatusCode::from_u16(failure.facts().status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE), text);
+    let status = StatusCode::from_u16(failure.facts().status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
+    let mut response = response(status, own.unwrap_or(Bytes::from_static(text.as_bytes())));
     // What follows on a connection whose client breaks the rules cannot be trusted.
-    if let Failure::BadRequest(_) | Failure::UnsupportedExpect = failure {
+    if kind == Kind::Request {
         end_after(&mut response);
     }
     response
@@ -69,18 +56,18 @@ pub(crate) fn end_after(response: &mut Response<Reply>) {
 
 /// 404: no app has this host name (ROUTE-3).
 pub(crate) fn no_such_app() -> Response<Reply> {
-    response(StatusCode::NOT_FOUND, NO_SUCH_APP)
+    response(StatusCode::NOT_FOUND, Bytes::from_static(NO_SUCH_APP.as_bytes()))
 }
 
 /// A request refused before it was known whose it is.
 pub(crate) fn refused(status: StatusCode) -> Response<Reply> {
-    let mut response = response(status, BAD_REQUEST);
+    let mut response = response(status, Bytes::from_static(BAD_REQUEST.as_bytes()));
     end_after(&mut response);
     response
 }
 
-fn response(status: StatusCode, text: &'static str) -> Response<Reply> {
-    let mut response = Response::new(Reply::page(Bytes::from_static(text.as_bytes())));
+fn response(status: StatusCode, text: Bytes) -> Response<Reply> {
+    let mut response = Response::new(Reply::page(text));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));

@@ -2,13 +2,13 @@
 
 use crate::config::RouterConfig;
 use crate::control::Control;
+use crate::entry::Entry;
 use crate::error::RouterError;
 use crate::handover::{self, Giver, Offer, Sockets};
 use crate::listen::listen;
 use crate::outbox::Outbox;
 use crate::worker::{self, Message, Shared};
-use crate::{metrics, saved, socket};
-use model::route::Route;
+use crate::{affinity, metrics, saved, socket};
 use model::world::World;
 use std::fs::File;
 use std::net::{SocketAddr, TcpListener};
@@ -38,14 +38,16 @@ pub struct Router {
 impl Router {
     /// Starts a router; it serves at once: the saved table, or the table of the router that it takes over from.
     pub fn start(config: &RouterConfig, world: Arc<dyn World>) -> Result<Self, RouterError> {
-        let Begun { addr, request_log, routes, sockets, giver } =
+        let Begun { addr, request_log, routes, affinity, sockets, giver } =
             if config.upgrade { Begun::taken_over(config)? } else { Begun::anew(config)? };
         let outbox = Outbox::new(config.limits.log_backlog_bytes);
+        let affinity = affinity.unwrap_or_else(|| affinity::Key::new(&*world));
         let shared = Arc::new(Shared {
             limits: config.limits.clone(),
             world,
             outbox: request_log.then(|| Arc::clone(&outbox)),
             port: addr.port(),
+            affinity,
             saved: routes.clone(),
         });
         let count = sockets.clients.len();
@@ -55,7 +57,8 @@ impl Router {
         let predecessor = giver.map(Giver::serving).transpose()?;
         let stop = Arc::new(Notify::new());
         let dir = config.dir.clone();
-        let control = Control { dir, addr, request_log, routes, outbox, stop: Arc::clone(&stop), sockets, predecessor };
+        let control =
+            Control { dir, addr, request_log, affinity, routes, outbox, stop: Arc::clone(&stop), sockets, predecessor };
         let thread = std::thread::Builder::new().name("router-control".into());
         let ended = Arc::new(Notify::new());
         let at_end = Arc::clone(&ended);
@@ -93,7 +96,8 @@ impl Router {
 struct Begun {
     addr: SocketAddr,
     request_log: bool,
-    routes: Vec<Route>,
+    routes: Vec<Entry>,
+    affinity: Option<affinity::Key>,
     sockets: Sockets,
     giver: Option<Giver>,
 }
@@ -109,7 +113,7 @@ impl Begun {
         let metrics = config.metrics.map(metrics::listen).transpose()?;
         let sockets = Sockets { lock, orders, succession, metrics, clients };
         let routes = saved::load(&config.dir);
-        Ok(Self { addr, request_log: config.request_log, routes, sockets, giver: None })
+        Ok(Self { addr, request_log: config.request_log, routes, affinity: None, sockets, giver: None })
     }
 
     fn taken_over(config: &RouterConfig) -> Result<Self, RouterError> {
@@ -118,8 +122,8 @@ impl Begun {
         if let Some(wanted) = config.metrics.filter(|wanted| Some(*wanted) != inherited) {
             sockets.metrics = Some(metrics::listen(wanted)?);
         }
-        let Offer { addr, request_log, routes, .. } = offer;
-        Ok(Self { addr, request_log, routes, sockets, giver: Some(giver) })
+        let Offer { addr, request_log, routes, affinity, .. } = offer;
+        Ok(Self { addr, request_log, routes, affinity, sockets, giver: Some(giver) })
     }
 }
 

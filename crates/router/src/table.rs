@@ -1,9 +1,13 @@
 //! A thread's own copy of the route table.
 
 use crate::counts::{Counts, Totals};
+use crate::entry::Entry;
+use crate::failure::{Failure, Kind};
+use crate::frame;
 use crate::pool::Backend;
+use bytes::Bytes;
 use model::id::{AppId, DynoId};
-use model::route::{Route, Web};
+use model::route::Web;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
@@ -13,9 +17,9 @@ use tokio::sync::Notify;
 #[derive(Debug, Clone)]
 pub(crate) enum Change {
     /// The whole table.
-    Sync(Vec<Route>),
+    Sync(Vec<Entry>),
     /// One app, new or changed.
-    Set(Route),
+    Set(Entry),
     /// One app less.
     Remove(AppId),
 }
@@ -41,6 +45,9 @@ pub(crate) struct App {
     changed: Notify,
     held: Cell<usize>,
     name: RefCell<Box<str>>,
+    affinity: Cell<bool>,
+    error_page: RefCell<Option<Bytes>>,
+    maintenance_page: RefCell<Option<Bytes>>,
     pub(crate) counts: Counts,
 }
 
@@ -54,7 +61,21 @@ impl App {
         self.changed.notified()
     }
 
-    pub(crate) fn totals(&self) -> Totals {
+    /// Do a visitor's requests go to one dyno?
+    pub(crate) fn has_affinity(&self) -> bool {
+        self.affinity.get()
+    }
+
+    /// The page that the app's owner wants for this failure (ROUTE-62), where there is one.
+    pub(crate) fn page(&self, failure: Failure) -> Option<Bytes> {
+        match failure.kind() {
+            Kind::Maintenance => self.maintenance_page.borrow().clone(),
+            Kind::Application => self.error_page.borrow().clone(),
+            Kind::Blank | Kind::Request | Kind::NoApp => None,
+        }
+    }
+
+    fn totals(&self) -> Totals {
         self.counts.totals(self.held.get())
     }
 
@@ -103,18 +124,19 @@ impl Table {
     pub(crate) fn apply(&self, change: &Change) {
         match change {
             Change::Sync(routes) => {
-                let wanted: HashSet<AppId> = routes.iter().map(|route| route.app).collect();
+                let wanted: HashSet<AppId> = routes.iter().map(|entry| entry.route.app).collect();
                 let gone: Vec<AppId> = self.apps.borrow().keys().filter(|id| !wanted.contains(id)).copied().collect();
                 gone.into_iter().for_each(|id| self.remove(id));
-                routes.iter().for_each(|route| self.set(route));
+                routes.iter().for_each(|entry| self.set(entry));
             }
-            Change::Set(route) => self.set(route),
+            Change::Set(entry) => self.set(entry),
             Change::Remove(id) => self.remove(*id),
         }
         self.retire_unused();
     }
 
-    fn set(&self, route: &Route) {
+    fn set(&self, entry: &Entry) {
+        let route = &entry.route;
         let meets = match &route.web {
             Web::Blank => Meets::Blank,
             Web::Maintenance => Meets::Maintenance,
@@ -132,10 +154,17 @@ impl Table {
                 changed: Notify::new(),
                 held: Cell::new(0),
                 name: RefCell::default(),
+                affinity: Cell::new(false),
+                error_page: RefCell::default(),
+                maintenance_page: RefCell::default(),
                 counts: Counts::default(),
             })
         }));
         *app.name.borrow_mut() = route.name.as_str().into();
+        app.affinity.set(entry.session_affinity);
+        let framed = |title, url: &Option<String>| url.as_deref().and_then(|url| frame::page(title, url));
+        app.error_page.replace(framed("Application error", &entry.error_page));
+        app.maintenance_page.replace(framed("Offline for maintenance", &entry.maintenance_page));
         self.name(&app, &route.hosts);
         app.turn_to(meets);
     }

@@ -2,10 +2,10 @@
 //!
 //! A frame is its length (4 bytes, big-endian, of what follows), a kind byte and the payload: JSON, or log lines.
 
+use crate::entry::Entry;
 use crate::error::RouterError;
 use crate::receipt::Receipt;
 use model::id::{AppId, DynoId};
-use model::route::Route;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -31,8 +31,8 @@ pub(crate) struct Order {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Command {
-    Sync { routes: Vec<Route> },
-    Set { route: Route },
+    Sync { routes: Vec<Entry> },
+    Set { route: Entry },
     Remove { app: AppId },
     Drain { dynos: Vec<DynoId>, limit_ms: u64 },
     Receipt { app: AppId },

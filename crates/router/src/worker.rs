@@ -1,14 +1,15 @@
 //! One thread of the router: its listener, its clients, its copy of the table, its connections to dynos.
 
+use crate::affinity;
 use crate::chance::Chance;
 use crate::config::Limits;
 use crate::connection;
 use crate::counts::{Latency, Tally, Totals};
+use crate::entry::Entry;
 use crate::outbox::{Lines, Outbox};
 use crate::table::{Change, Table};
 use crate::watch::Watch;
 use model::id::{AppId, DynoId};
-use model::route::Route;
 use model::world::World;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -66,8 +67,10 @@ pub(crate) struct Shared {
     /// `None`: no log lines.
     pub(crate) outbox: Option<Arc<Outbox>>,
     pub(crate) port: u16,
+    /// By which visitors' cookies are read.
+    pub(crate) affinity: affinity::Key,
     /// The table to begin with.
-    pub(crate) saved: Vec<Route>,
+    pub(crate) saved: Vec<Entry>,
 }
 
 /// What one thread has.
@@ -77,6 +80,7 @@ pub(crate) struct Worker {
     pub(crate) world: Arc<dyn World>,
     pub(crate) lines: Option<Lines>,
     pub(crate) chance: Chance,
+    pub(crate) affinity: affinity::Key,
     /// Header lines that every request gets.
     pub(crate) fixed_headers: Vec<u8>,
     pub(crate) latency: Latency,
@@ -112,6 +116,7 @@ impl Worker {
             world: Arc::clone(&shared.world),
             lines: shared.outbox.as_ref().map(|outbox| Lines::new(Arc::clone(outbox))),
             chance: Chance::new(&*shared.world),
+            affinity: shared.affinity,
             fixed_headers: format!("x-forwarded-proto: http\r\nx-forwarded-port: {}\r\n", shared.port).into_bytes(),
             latency: Latency::default(),
             nobodys: Cell::new(0),

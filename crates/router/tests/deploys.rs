@@ -49,13 +49,18 @@ async fn route_15_requests_are_held_while_dynos_start() {
 
 #[tokio::test]
 async fn an_app_removed_meanwhile_is_no_app() {
-    let flow = Flow::start().await;
+    let mut flow = Flow::start().await;
     flow.shop(Web::Starting).await;
     let mut client = flow.client().await;
     client.send("GET / HTTP/1.1\r\nHost: shop.localhost\r\n\r\n").await;
+    while flow.link.receipt(app_id()).await.unwrap().held_now == 0 {
+        tokio::task::yield_now().await;
+    }
     flow.link.remove(app_id()).await.unwrap();
-    assert!(client.response().await.status >= 404);
+    let response = client.response().await;
+    assert!(response.status == 404 && response.text().contains("No such app"), "{}", response.head);
     assert_eq!(flow.get("/").await.status, 404);
+    flow.no_log();
 }
 
 #[tokio::test]

@@ -22,7 +22,7 @@ async fn a_killed_router_is_replaced_and_gets_its_table_again() {
     let dir = tempfile::tempdir().unwrap();
     let (link, mut events) = RouterLink::ensure(process_config(&dir)).await.unwrap();
     let upstream = Upstream::hello("hello").await;
-    link.sync(vec![]).await.unwrap();
+    link.sync(Vec::<model::route::Route>::new()).await.unwrap();
     link.set(shop(up(&[upstream.addr]))).await.unwrap();
     assert_eq!(Client::connect(link.addr()).await.get("/").await.text(), "hello");
     assert!(matches!(event(&mut events).await, RouterEvent::Log { .. }));
@@ -88,7 +88,7 @@ async fn a_new_control_plane_finds_the_living_router_and_its_lines() {
         assert_eq!(value(&text, "path"), path);
         assert!(at >= NOW);
     }
-    link.sync(vec![]).await.unwrap();
+    link.sync(Vec::<model::route::Route>::new()).await.unwrap();
     assert_eq!(Client::connect(addr).await.get("/").await.status, 404);
     link.stop().await.unwrap();
     tokio::task::spawn_blocking(move || router.unwrap().wait().unwrap()).await.unwrap();

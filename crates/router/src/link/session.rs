@@ -2,11 +2,11 @@
 
 use super::start::{Connected, connect_or_start};
 use super::{Answer, Drained, Errand, RouterEvent, Setup};
+use crate::entry::Entry;
 use crate::error::RouterError;
 use crate::outbox;
 use crate::wire::{self, Command, Frame, Notice, Order};
 use model::id::AppId;
-use model::route::Route;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +23,7 @@ const FRAMES: usize = 16;
 /// What outlives a session.
 struct Link {
     /// `None` until the control plane said what the whole table is.
-    table: Option<BTreeMap<AppId, Route>>,
+    table: Option<BTreeMap<AppId, Entry>>,
     open: HashMap<u64, Errand>,
     last_id: u64,
     stopping: bool,
@@ -125,11 +125,11 @@ impl Link {
     async fn send(&mut self, to: &mut OwnedWriteHalf, errand: Errand) -> std::io::Result<()> {
         match &errand.command {
             Command::Sync { routes } => {
-                self.table = Some(routes.iter().map(|route| (route.app, route.clone())).collect());
+                self.table = Some(routes.iter().map(|entry| (entry.route.app, entry.clone())).collect());
             }
             Command::Set { route } => {
                 if let Some(table) = &mut self.table {
-                    table.insert(route.app, route.clone());
+                    table.insert(route.route.app, route.clone());
                 }
             }
             Command::Remove { app } => {
