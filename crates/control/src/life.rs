@@ -33,7 +33,9 @@ pub(crate) fn begin_with(control: &Control, dyno: Dyno, extra: BTreeMap<String, 
             .await;
         match sandbox::start_with(&control, &dyno, &extra, life).await {
             Ok(running) => {
-                control.registry.started(dyno.id, running.addr, running.control());
+                if control.registry.started(dyno.id, running.addr, running.control()) {
+                    stop(&control, &dyno);
+                }
                 see_through(&control, dyno, running, life).await;
             }
             Err(error) => {
@@ -127,8 +129,7 @@ async fn boot(control: &Control, dyno: &Dyno, addr: Option<SocketAddr>) -> bool 
 
 /// Takes a dyno off the routes' mind: it finishes what it holds, then gets SIGTERM, then SIGKILL (DYNO-30).
 pub(crate) fn stop(control: &Control, dyno: &Dyno) {
-    control.registry.set_state(dyno.id, DynoState::Stopping, control.now());
-    let Some(handle) = control.registry.control(dyno.id) else { return };
+    let Some(handle) = control.registry.end(dyno.id, control.now()) else { return };
     let (control, dyno) = (control.clone(), dyno.clone());
     tokio::spawn(async move {
         if dyno.addr.is_some() {

@@ -27,6 +27,8 @@ struct Known {
 struct Entry {
     dyno: Dyno,
     control: Option<DynoControl>,
+    /// Somebody has taken it on to end the process.
+    ending: bool,
 }
 
 /// What the router serves for an app.
@@ -61,7 +63,7 @@ impl Registry {
     }
 
     pub(crate) fn insert(&self, dyno: Dyno, control: Option<DynoControl>) {
-        self.known().dynos.insert(dyno.id, Entry { dyno, control });
+        self.known().dynos.insert(dyno.id, Entry { dyno, control, ending: false });
         self.changed();
     }
 
@@ -100,13 +102,35 @@ impl Registry {
         self.known().dynos.get(&id).and_then(|entry| entry.control.clone())
     }
 
-    /// The process is there.
-    pub(crate) fn started(&self, id: DynoId, addr: Option<SocketAddr>, control: DynoControl) {
-        if let Some(entry) = self.known().dynos.get_mut(&id) {
+    /// The dyno is to end. Its process, for the first who asks once there is one; before that, [`Self::started`] tells.
+    pub(crate) fn end(&self, id: DynoId, now: Timestamp) -> Option<DynoControl> {
+        let control = self.known().dynos.get_mut(&id).and_then(|entry| {
+            entry.dyno.state = DynoState::Stopping;
+            entry.dyno.since = now;
+            let control = entry.control.clone().filter(|_| !entry.ending);
+            entry.ending |= control.is_some();
+            control
+        });
+        self.changed();
+        control
+    }
+
+    /// Is there a process, or one that is being started?
+    pub(crate) fn is_busy(&self) -> bool {
+        let known = self.known();
+        let busy = |entry: &Entry| entry.control.is_some() || !matches!(entry.dyno.state, DynoState::Crashed { .. });
+        known.dynos.values().any(busy)
+    }
+
+    /// The process is there. `true`: somebody wanted its end meanwhile.
+    pub(crate) fn started(&self, id: DynoId, addr: Option<SocketAddr>, control: DynoControl) -> bool {
+        let unwanted = self.known().dynos.get_mut(&id).is_none_or(|entry| {
             entry.dyno.addr = addr;
             entry.control = Some(control);
-        }
+            entry.dyno.state == DynoState::Stopping
+        });
         self.changed();
+        unwanted
     }
 
     /// Another state; the one before, or `None` when the dyno is not known (any more).

@@ -10,14 +10,15 @@ use model::world::World;
 use object_store::local::LocalFileSystem;
 use router::link::{LinkConfig, RouterEvent, RouterLink};
 use runtime::{Adopted, Runtime, RuntimeConfig};
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use store::{Store, StoreError};
 use tokio::sync::{RwLock, Semaphore, mpsc};
 
-/// At the end, the last lines of all dynos are written within this time.
-const LAST_LINES: Duration = Duration::from_secs(5);
+/// At the end all dynos stop and their last lines are written within this time: what a dyno may take, and some seconds.
+const STOP_LIMIT: Duration = Duration::from_secs(STOP_GRACE_S + 5);
 
 /// Why the control plane does not start.
 #[derive(Debug, thiserror::Error)]
@@ -223,20 +224,10 @@ async fn settle(control: &Control, resumed: &[ReleaseId]) -> Result<(), StoreErr
 
 /// Ends the control plane. `everything`: dynos and the router end too; else they go on without it.
 pub async fn stop(control: &Control, everything: bool) {
-    control.supervisor.end();
+    control.supervisor.end().await;
     if everything {
-        let running = control.registry.running();
-        for (dyno, _) in &running {
-            // Wanted ends are no crashes.
-            control.registry.set_state(dyno.id, DynoState::Stopping, control.now());
-        }
-        tracing::info!(dynos = running.len(), "Stopping all dynos");
-        let stops = running.iter().map(|(_, handle)| handle.stop(Duration::from_secs(STOP_GRACE_S)));
-        futures_util::future::join_all(stops).await;
-        // The end of each is written to its app's log before the logs are closed.
-        let mut changes = control.registry.changes();
-        let gone = async { while !control.registry.running().is_empty() && changes.changed().await.is_ok() {} };
-        if tokio::time::timeout(LAST_LINES, gone).await.is_err() {
+        tracing::info!(dynos = control.registry.running().len(), "Stopping all dynos");
+        if tokio::time::timeout(STOP_LIMIT, stop_dynos(control)).await.is_err() {
             tracing::warn!("Some dynos' last lines were not written");
         }
         if let Err(error) = control.router.stop().await {
@@ -245,4 +236,23 @@ pub async fn stop(control: &Control, everything: bool) {
     }
     control.logs.flush().await;
     control.store.close().await;
+}
+
+/// Ends every dyno, also those that are only just being started; returns when the end of each is in its app's log.
+async fn stop_dynos(control: &Control) {
+    let mut changes = control.registry.changes();
+    let mut asked = HashSet::new();
+    while control.registry.is_busy() {
+        changes.borrow_and_update();
+        for (dyno, handle) in control.registry.running() {
+            if asked.insert(dyno.id) {
+                // Wanted ends are no crashes.
+                control.registry.set_state(dyno.id, DynoState::Stopping, control.now());
+                tokio::spawn(async move { handle.stop(Duration::from_secs(STOP_GRACE_S)).await });
+            }
+        }
+        if changes.changed().await.is_err() {
+            return;
+        }
+    }
 }

@@ -53,9 +53,19 @@ impl Supervisor {
         tokio::spawn(async move { look_after(&control, app, &beat).await });
     }
 
-    /// Looks after no app any more; what runs goes on.
-    pub(crate) fn end(&self) {
+    /// Looks after no app any more; what runs goes on. When this returns no loop starts a dyno any more.
+    pub(crate) async fn end(&self) {
         self.ending.cancel();
+        let beats: Vec<Arc<Beat>> = self.loops().values().cloned().collect();
+        let over = async {
+            for beat in beats {
+                // An error is the loop's end too.
+                let _over = beat.done.subscribe().wait_for(|done| *done == u64::MAX).await.is_err();
+            }
+        };
+        if tokio::time::timeout(SEEN_LIMIT, over).await.is_err() {
+            tracing::warn!("Some apps are still being looked at after {SEEN_LIMIT:?}");
+        }
     }
 
     /// Looks at an app soon.
