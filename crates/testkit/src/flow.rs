@@ -236,18 +236,29 @@ impl Drop for Flow {
 }
 
 impl Flow {
-    /// Processes of this data folder that outlived their server: only they have its path in their arguments.
+    /// Ends the processes of this data folder that outlived their server.
     fn end_leftovers(&self) {
-        let path = self.dir.path().canonicalize().unwrap_or_else(|_| self.dir.path().to_owned());
-        let Ok(processes) = std::fs::read_dir("/proc") else { return };
-        for process in processes.flatten() {
-            let Ok(words) = std::fs::read(process.path().join("cmdline")) else { continue };
-            let ours = String::from_utf8_lossy(&words).contains(path.to_string_lossy().as_ref());
-            let pid = process.file_name().to_str().and_then(|name| name.parse().ok()).and_then(Pid::from_raw);
-            if let (true, Some(pid)) = (ours, pid) {
-                let _gone = kill_process(pid, Signal::KILL).is_err();
-            }
+        for pid in self.processes() {
+            let _gone = kill_process(pid, Signal::KILL).is_err();
         }
+    }
+
+    /// The processes that run for this data folder: only they have its path in their arguments.
+    #[must_use]
+    pub fn processes(&self) -> Vec<Pid> {
+        let path = self.dir.path().canonicalize().unwrap_or_else(|_| self.dir.path().to_owned());
+        let ours = |process: &std::fs::DirEntry| {
+            let words = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
+            String::from_utf8_lossy(&words).contains(path.to_string_lossy().as_ref())
+        };
+        let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten().filter(ours);
+        processes.filter_map(|process| Pid::from_raw(process.file_name().to_str()?.parse().ok()?)).collect()
+    }
+
+    /// What the server logged so far.
+    #[must_use]
+    pub fn server_log(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("serve.log")).unwrap_or_default()
     }
 }
 

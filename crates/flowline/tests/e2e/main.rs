@@ -5,6 +5,7 @@ mod bad_input;
 mod cli;
 mod deploy_under_load;
 mod disk_full;
+mod ending;
 mod gate;
 mod languages;
 mod lifecycle;
