@@ -14,6 +14,10 @@ const SUBJECT_LIMIT_BYTES: usize = 1024;
 /// The whole hook: git needs a file, the program is ours. The path comes by environment, so nothing is quoted here.
 const PRE_RECEIVE: &str = "#!/bin/sh\nexec \"$FLOWLINE_EXE\" hook pre-receive\n";
 
+/// Runs when refs have moved and before the pusher hears of it. git itself leaves loose objects and moved refs to the kernel,
+/// which writes them seconds later: a power cut would take back a push that was accepted.
+const REFERENCE_TRANSACTION: &str = "#!/bin/sh\n[ \"$1\" != committed ] || exec sync --file-system .\n";
+
 /// An archive is what a checkout would be: these attributes change archives only, and git reads this file first.
 const ATTRIBUTES: &str = "* -export-ignore -export-subst\n";
 
@@ -32,9 +36,14 @@ pub(crate) async fn prepare(repos_dir: &Path) -> Result<(), GitError> {
     for dir in [hooks_dir(repos_dir), home_dir(repos_dir)] {
         tokio::fs::create_dir_all(&dir).await.map_err(folder(&dir))?;
     }
-    // Written aside and renamed: a push that is going on from before a restart may be about to read it.
-    let (hook, new) = (hooks_dir(repos_dir).join("pre-receive"), hooks_dir(repos_dir).join("pre-receive.new"));
-    tokio::fs::write(&new, PRE_RECEIVE).await.map_err(folder(&new))?;
+    hook(repos_dir, "pre-receive", PRE_RECEIVE).await?;
+    hook(repos_dir, "reference-transaction", REFERENCE_TRANSACTION).await
+}
+
+/// Written aside and renamed: a push that is going on from before a restart may be about to read it.
+async fn hook(repos_dir: &Path, name: &str, program: &str) -> Result<(), GitError> {
+    let (hook, new) = (hooks_dir(repos_dir).join(name), hooks_dir(repos_dir).join(format!("{name}.new")));
+    tokio::fs::write(&new, program).await.map_err(folder(&new))?;
     let executable = std::fs::Permissions::from_mode(0o755);
     tokio::fs::set_permissions(&new, executable).await.map_err(folder(&new))?;
     tokio::fs::rename(&new, &hook).await.map_err(folder(&hook))
