@@ -3,7 +3,7 @@
 use crate::gate::Authorized;
 use crate::output::{OutputReader, OutputWriter};
 use crate::release::{self, Created};
-use crate::{Control, disk, fetch, journal, steps};
+use crate::{Control, disk, fetch, journal, outcome, steps};
 use builder::{BuildFailure, Job, Rules};
 use model::account::Account;
 use model::app::App;
@@ -197,24 +197,26 @@ pub(crate) async fn run(
 
 /// Notes that a build failed and why.
 pub(crate) async fn fail(control: &Control, build: &Build, why: &str) {
-    let stored = async {
-        let Ok(state) = build.state.clone().on(BuildEvent::Broke(why.to_owned())) else {
-            return Ok::<_, StoreError>(());
-        };
-        let mut tx = control.store.begin().await?;
-        let ended = store::build::finish(&mut tx, build.id, &state, control.now()).await?;
-        tx.commit().await?;
-        if ended {
-            control.counters.build(&state, control.now().since(build.created_at));
-        }
-        Ok(())
-    };
-    if let Err(error) = stored.await {
-        tracing::error!(build.id = %build.id, %error, "A failed build could not be noted");
-    }
+    let noted = (control.clone(), build.clone(), why.to_owned());
+    outcome::note(format!("The end of build {}", build.id), move || {
+        let (control, build, why) = noted.clone();
+        async move { store_failure(&control, &build, why).await }
+    })
+    .await;
     tracing::info!(app.id = %build.app, build.id = %build.id, why, "Build failed");
     let said = format!("Build failed -- check your build output: flowline builds:output {}", build.id);
     journal::api(control, build.app, control.now(), said).await;
+}
+
+async fn store_failure(control: &Control, build: &Build, why: String) -> Result<(), StoreError> {
+    let Ok(state) = build.state.clone().on(BuildEvent::Broke(why)) else { return Ok(()) };
+    let mut tx = control.store.begin().await?;
+    let ended = store::build::finish(&mut tx, build.id, &state, control.now()).await?;
+    tx.commit().await?;
+    if ended {
+        control.counters.build(&state, control.now().since(build.created_at));
+    }
+    Ok(())
 }
 
 /// Compiles the source into a slug. The guard keeps its archive from being taken for one that nobody has, until it is noted.

@@ -17,6 +17,7 @@ pub mod log_session;
 pub mod metrics;
 pub mod objects;
 mod orphan;
+mod outcome;
 pub mod output;
 pub mod push;
 mod registry;

@@ -2,7 +2,7 @@
 
 use crate::lines::Lines;
 use crate::output::OutputWriter;
-use crate::{Control, formation, journal, life, release, sandbox};
+use crate::{Control, formation, journal, life, outcome, release, sandbox};
 use model::dyno::{Dyno, DynoName, DynoRole, DynoSize, DynoState, Exit};
 use model::procfile::{ProcessType, ProcessTypes};
 use model::release::{RELEASE_PHASE_LIMIT_S, Release};
@@ -61,9 +61,7 @@ pub(crate) async fn fail_unstarted(control: &Control, release: &Release, why: &s
         release.version
     );
     journal::api(control, release.app, control.now(), text).await;
-    if let Err(error) = decide(control, release, false).await {
-        tracing::error!(release.id = %release.id, %error, "A release could not be decided");
-    }
+    note(control, release, false).await;
 }
 
 fn record(control: &Control, release: &Release, name: DynoName, command: String) -> Dyno {
@@ -121,9 +119,16 @@ async fn over(control: &Control, release: &Release, dyno: &Dyno, exit: Exit) {
     sandbox::clean(control, dyno.id).await;
     journal::dyno(control, dyno.app, &dyno.name, format!("Process exited with status {}", exit.status())).await;
     journal::dyno(control, dyno.app, &dyno.name, "State changed from up to complete").await;
-    if let Err(error) = decide(control, release, exit.is_success()).await {
-        tracing::error!(release.id = %release.id, %error, "A release could not be decided");
-    }
+    note(control, release, exit.is_success()).await;
+}
+
+async fn note(control: &Control, release: &Release, succeeded: bool) {
+    let ended = (control.clone(), release.clone());
+    outcome::note(format!("The end of the command of release v{}", release.version), move || {
+        let (control, release) = ended.clone();
+        async move { decide(&control, &release, succeeded).await }
+    })
+    .await;
 }
 
 /// Succeeded: it becomes current. Failed: nothing else changes (RELPH-22).

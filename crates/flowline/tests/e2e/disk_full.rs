@@ -48,6 +48,13 @@ async fn declined(app: &App<'_>, flow: &Flow, source: Source, left_bytes: u64, w
     assert_eq!(ledger(app).await, before);
     assert_eq!(app.get("/").await.text(), "one");
     flow.free_disk();
+    // That it failed may have found no room to be noted; it is noted as soon as there is some.
+    let noted = async {
+        while app.read("/builds").await.as_array().unwrap().iter().any(|build| build["status"] == "pending") {
+            tokio::task::yield_now().await;
+        }
+    };
+    testkit::within("the end of the build in the ledger", noted).await;
 }
 
 #[tokio::test]
