@@ -35,7 +35,8 @@ async fn nothing_is_left_and_nothing_is_started_while_the_server_ends() {
         ("an order for fewer dynos", "PATCH", "/formation/web", json!({ "quantity": 1 })),
     ] {
         let app = flow.known_app("shop");
-        assert_eq!(app.get("/").await.text(), "one");
+        let text = app.get("/").await.text();
+        assert_eq!(text, "one", "before {just_after}: {}", app.logs().await);
         let answer = app.call(method, path, (!body.is_null()).then_some(&body)).await;
         assert!(answer.status.is_success(), "{just_after}: {}", answer.text());
         ends_whole(&mut flow, just_after).await;
