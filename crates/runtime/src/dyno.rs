@@ -5,19 +5,24 @@ use crate::keeper::BUFFER_LINES;
 use crate::meeting::Met;
 use crate::ports::Port;
 use crate::relay::Relay;
-use crate::wire::ToKeeper;
+use crate::wire::{Frost, ToKeeper};
 use model::dyno::Exit;
 use model::time::Timestamp;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::unix::OwnedWriteHalf;
 use tokio::sync::{Mutex, mpsc, watch};
+use tokio::time::timeout;
 
 /// Room for all that a keeper may have on its way, so that the reading task always gets to the end of a dyno.
 const CHANNEL_ITEMS: usize = 2 * BUFFER_LINES + 16;
+
+/// A keeper freezes and thaws in less than a millisecond; one that takes this long hangs.
+const FROST_LIMIT: Duration = Duration::from_secs(10);
 
 /// One thing that a dyno said, or its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +60,7 @@ pub struct Dyno {
 pub struct DynoControl {
     shared: Arc<Shared>,
     ended: watch::Receiver<Option<Stopped>>,
+    frost: watch::Receiver<Frost>,
 }
 
 /// How a dyno ended, for whoever waits for that.
@@ -70,6 +76,10 @@ struct Shared {
     folder: Folder,
     /// None: the keeper had gone before.
     writer: Option<Mutex<OwnedWriteHalf>>,
+    /// Does the keeper know how to freeze?
+    freezes: bool,
+    /// The number of the last wish to freeze or thaw.
+    wishes: AtomicU64,
     /// Free for other dynos when the last handle has gone.
     _port: Option<Port>,
 }
@@ -91,10 +101,13 @@ impl Dyno {
         let Met { hello, incoming, writer } = met;
         let (to, outputs) = mpsc::channel(CHANNEL_ITEMS);
         let (end, ended) = watch::channel(None);
+        let (melt, frost) = watch::channel(Frost { frozen: hello.frozen.unwrap_or_default(), ..Frost::default() });
         let addr = port.as_ref().map(Port::addr);
-        tokio::spawn(Relay { to, end, last: hello.acked }.run(incoming, folder.clone()));
-        let shared = Arc::new(Shared { folder, writer: Some(Mutex::new(writer)), _port: port });
-        Self { addr, pid: hello.pid, outputs, control: DynoControl { shared, ended } }
+        tokio::spawn(Relay { to, end, frost: melt, last: hello.acked }.run(incoming, folder.clone()));
+        let writer = Some(Mutex::new(writer));
+        let freezes = hello.frozen.is_some();
+        let shared = Arc::new(Shared { folder, writer, freezes, wishes: AtomicU64::new(0), _port: port });
+        Self { addr, pid: hello.pid, outputs, control: DynoControl { shared, ended, frost } }
     }
 
     /// A dyno whose keeper has gone; its folder tells the rest.
@@ -102,10 +115,12 @@ impl Dyno {
         let (to, outputs) = mpsc::channel(CHANNEL_ITEMS);
         let (end, ended) = watch::channel(None);
         let told = folder.read_ended();
-        let relay = Relay { to, end, last: told.map_or(0, |ended| ended.acked) };
-        let shared = Arc::new(Shared { folder: folder.clone(), writer: None, _port: None });
+        let (melt, frost) = watch::channel(Frost::default());
+        let relay = Relay { to, end, frost: melt, last: told.map_or(0, |ended| ended.acked) };
+        let (writer, freezes, wishes) = (None, true, AtomicU64::new(0));
+        let shared = Arc::new(Shared { folder: folder.clone(), writer, freezes, wishes, _port: None });
         tokio::spawn(async move { relay.finish_from_disk(&folder).await });
-        Self { addr: None, pid: 0, outputs, control: DynoControl { shared, ended } }
+        Self { addr: None, pid: 0, outputs, control: DynoControl { shared, ended, frost } }
     }
 }
 
@@ -122,6 +137,59 @@ impl DynoControl {
     pub async fn kill(&self) -> Stopped {
         self.send(ToKeeper::Kill).await;
         self.ended().await
+    }
+
+    /// Halts all processes of the dyno where they are; connections to it are accepted by the kernel and wait. It costs
+    /// memory but no CPU then, also through a restart of `serve`. A dyno that has ended or is told to end stays as it is,
+    /// which is no error. [`Self::stop`] and [`Self::kill`] work on a frozen dyno too: the keeper thaws it.
+    ///
+    /// # Errors
+    /// The kernel refused, or the keeper is one of an older Flowline, which cannot freeze.
+    pub async fn freeze(&self) -> io::Result<()> {
+        self.set_frozen(ToKeeper::Freeze).await
+    }
+
+    /// Lets a frozen dyno go on; nothing happens to one that runs or has ended.
+    ///
+    /// # Errors
+    /// The kernel refused.
+    pub async fn thaw(&self) -> io::Result<()> {
+        if !self.shared.freezes {
+            return Ok(());
+        }
+        self.set_frozen(ToKeeper::Thaw).await
+    }
+
+    /// Was it frozen, and not thawed since? Right also for an adopted dyno.
+    #[must_use]
+    pub fn is_frozen(&self) -> bool {
+        self.frost.borrow().frozen && self.ended.borrow().is_none()
+    }
+
+    async fn set_frozen(&self, message: impl FnOnce(u64) -> ToKeeper) -> io::Result<()> {
+        if !self.shared.freezes {
+            let why = "its keeper was started by an older Flowline and cannot freeze; restart the dyno";
+            return Err(io::Error::new(ErrorKind::Unsupported, why));
+        }
+        let wish = {
+            let Some(writer) = self.shared.writer.as_ref().filter(|_| self.ended.borrow().is_none()) else {
+                return Ok(());
+            };
+            let mut writer = writer.lock().await;
+            // Drawn under the lock: wishes reach the keeper in the order of their numbers.
+            let wish = self.shared.wishes.fetch_add(1, Ordering::Relaxed) + 1;
+            let mut bytes = Vec::new();
+            message(wish).write(&mut bytes);
+            let _gone = writer.write_all(&bytes).await;
+            wish
+        };
+        let mut frost = self.frost.clone();
+        let answer = timeout(FROST_LIMIT, frost.wait_for(|frost| frost.wish >= wish)).await;
+        match answer.map_err(|_| io::Error::new(ErrorKind::TimedOut, "its keeper does not answer"))? {
+            Ok(frost) => frost.fault.clone().map_or(Ok(()), |fault| Err(io::Error::other(fault))),
+            // The keeper has gone, and the dyno with it.
+            Err(_) => Ok(()),
+        }
     }
 
     /// Waits for the end.

@@ -54,6 +54,13 @@ impl Folder {
         serde_json::from_slice(&fs::read(self.0.join("exit")).ok()?).ok()
     }
 
+    /// Lets frozen processes of a keeper that was killed come to their end.
+    pub(crate) fn thaw(&self) {
+        if let Ok(order) = self.read_order() {
+            cgroup::thaw(&order.cgroups);
+        }
+    }
+
     /// The lines that nobody acknowledged before the keeper ended.
     pub(crate) fn write_lines<'a>(&self, lines: impl Iterator<Item = &'a Line>) -> io::Result<()> {
         let mut bytes = Vec::new();
@@ -68,7 +75,13 @@ impl Folder {
         while let Ok(Some(frame)) = frames.next() {
             match FromKeeper::read(frame) {
                 Ok(FromKeeper::Line(line)) => lines.push(line),
-                Ok(FromKeeper::Hello(_) | FromKeeper::Failed(_) | FromKeeper::Over(_) | FromKeeper::Ended(_))
+                Ok(
+                    FromKeeper::Hello(_)
+                    | FromKeeper::Failed(_)
+                    | FromKeeper::Over(_)
+                    | FromKeeper::Ended(_)
+                    | FromKeeper::Frost(_),
+                )
                 | Err(_) => break,
             }
         }

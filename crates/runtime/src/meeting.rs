@@ -38,7 +38,9 @@ pub(crate) async fn meet(stream: UnixStream) -> Result<Met, Unmet> {
             Err(Unmet::Refused(format!("its keeper speaks protocol {protocol}, not {PROTOCOL}")))
         }
         Ok(Ok(FromKeeper::Failed(why))) => Err(Unmet::Refused(why)),
-        Ok(Ok(FromKeeper::Line(_) | FromKeeper::Over(_) | FromKeeper::Ended(_)) | Err(_)) => Err(Unmet::Gone),
+        Ok(Ok(FromKeeper::Line(_) | FromKeeper::Over(_) | FromKeeper::Ended(_) | FromKeeper::Frost(_)) | Err(_)) => {
+            Err(Unmet::Gone)
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::dyno::{Output, Stopped};
 use crate::folder::Folder;
 use crate::meeting::Incoming;
-use crate::wire::{Ended, FromKeeper, Line};
+use crate::wire::{Ended, FromKeeper, Frost, Line};
 use model::dyno::Exit;
 use model::time::Timestamp;
 use tokio::sync::{mpsc, watch};
@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, watch};
 pub(crate) struct Relay {
     pub(crate) to: mpsc::Sender<Output>,
     pub(crate) end: watch::Sender<Option<Stopped>>,
+    pub(crate) frost: watch::Sender<Frost>,
     /// The last line that came.
     pub(crate) last: u64,
 }
@@ -23,17 +24,23 @@ impl Relay {
                 Ok(FromKeeper::Line(line)) => self.line(line).await,
                 Ok(FromKeeper::Over(ended)) => self.over(ended),
                 Ok(FromKeeper::Ended(ended)) => break self.exit(ended).await,
+                Ok(FromKeeper::Frost(frost)) => drop(self.frost.send_replace(frost)),
                 Ok(FromKeeper::Hello(_) | FromKeeper::Failed(_)) => {}
                 // Killed, most likely; the dyno went with it. It may have come to writing the end down.
                 Err(_) => return self.finish_from_disk(&folder).await,
             }
         }
         // Keeps the connection open: when it closes, the keeper leaves what is unacknowledged on disk.
-        while incoming.next().await.is_ok() {}
+        while let Ok(message) = incoming.next().await {
+            if let FromKeeper::Frost(frost) = message {
+                self.frost.send_replace(frost);
+            }
+        }
     }
 
     /// The keeper has gone; its folder tells the rest.
     pub(crate) async fn finish_from_disk(mut self, folder: &Folder) {
+        folder.thaw();
         for line in folder.read_lines() {
             self.line(line).await;
         }

@@ -99,6 +99,29 @@ pub(crate) fn restore(signal: Signal) {
     unsafe { libc::signal(signal.as_raw(), libc::SIG_DFL) };
 }
 
+/// Sends a number to a process: unlike plain signals these stay in order and none swallows another.
+pub(crate) fn queue(pid: Pid, word: i32) -> io::Result<()> {
+    // The value is a union of int and pointer; the kernel carries it as it is.
+    let value = libc::sigval { sival_ptr: std::ptr::without_provenance_mut(word.cast_unsigned() as usize) };
+    // SAFETY: takes numbers only; the receiver never follows the pointer.
+    let result = unsafe { libc::sigqueue(pid.as_raw_nonzero().get(), word_signal(), value) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+fn word_signal() -> i32 {
+    // The first real-time signal that libc leaves alone.
+    libc::SIGRTMIN()
+}
+
+/// What [`Signals::wait`] heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Heard {
+    /// A plain signal.
+    Signal(Signal),
+    /// A number, sent with [`queue`].
+    Word(i32),
+}
+
 /// A set of signals that wait until they are asked for.
 pub(crate) struct Signals(libc::sigset_t);
 
@@ -123,14 +146,32 @@ impl Signals {
         Self::block(&[]).map(drop)
     }
 
+    /// Listens to [`queue`] too, from here on.
+    pub(crate) fn and_words(mut self) -> io::Result<Self> {
+        // SAFETY: the set is valid for both calls; the old mask is not asked for.
+        let result = unsafe {
+            libc::sigaddset(&raw mut self.0, word_signal());
+            libc::sigprocmask(libc::SIG_SETMASK, &raw const self.0, std::ptr::null_mut())
+        };
+        if result == 0 { Ok(self) } else { Err(io::Error::last_os_error()) }
+    }
+
     /// Sleeps until one of them is there.
-    pub(crate) fn wait(&self) -> io::Result<Signal> {
-        // SAFETY: the set is valid; no details are asked for.
-        let number = unsafe { libc::sigwaitinfo(&raw const self.0, std::ptr::null_mut()) };
+    pub(crate) fn wait(&self) -> io::Result<Heard> {
+        // SAFETY: a zeroed siginfo_t is valid memory for the kernel to fill.
+        let mut about: libc::siginfo_t = unsafe { std::mem::zeroed() };
+        // SAFETY: set and struct are valid through the call.
+        let number = unsafe { libc::sigwaitinfo(&raw const self.0, &raw mut about) };
         if number < 0 {
             return Err(io::Error::last_os_error());
         }
-        Signal::from_named_raw(number).ok_or_else(|| io::Error::from_raw_os_error(libc::EINVAL))
+        if number == word_signal() {
+            // SAFETY: the kernel has filled the struct for a real-time signal, which has this field.
+            let value = unsafe { about.si_value() };
+            return Ok(Heard::Word(i32::try_from(value.sival_ptr.addr()).unwrap_or(0)));
+        }
+        let signal = Signal::from_named_raw(number).ok_or_else(|| io::Error::from_raw_os_error(libc::EINVAL))?;
+        Ok(Heard::Signal(signal))
     }
 
     /// A descriptor that is readable when one of them is there.

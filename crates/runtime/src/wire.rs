@@ -33,6 +33,20 @@ pub(crate) struct Hello {
     pub(crate) pid: u32,
     /// The last acknowledged line; delivery goes on behind it.
     pub(crate) acked: u64,
+    /// Are its processes halted? None: this keeper, of an older binary, cannot do that.
+    #[serde(default)]
+    pub(crate) frozen: Option<bool>,
+}
+
+/// What became of a wish to halt or release a dyno's processes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Frost {
+    /// The wish that this answers; later ones have larger numbers.
+    pub(crate) wish: u64,
+    /// Are they halted now?
+    pub(crate) frozen: bool,
+    /// Why the wish was not fulfilled.
+    pub(crate) fault: Option<String>,
 }
 
 /// How a dyno ended; also the contents of the `exit` file.
@@ -61,6 +75,8 @@ pub(crate) enum FromKeeper {
     Over(Ended),
     /// Last.
     Ended(Ended),
+    /// The answer to [`ToKeeper::Freeze`] and [`ToKeeper::Thaw`].
+    Frost(Frost),
 }
 
 /// From `serve` to a keeper.
@@ -74,6 +90,10 @@ pub(crate) enum ToKeeper {
     Kill,
     /// The end was taken note of: the keeper may go.
     Finish,
+    /// Halt all processes; the number comes back with the answer.
+    Freeze(u64),
+    /// Let them go on.
+    Thaw(u64),
 }
 
 /// From the nursery to `serve`.
@@ -151,6 +171,7 @@ impl FromKeeper {
             Self::Line(line) => write_line(line, out),
             Self::Over(ended) => frame(b'O', &[&json(ended)], out),
             Self::Ended(ended) => frame(b'E', &[&json(ended)], out),
+            Self::Frost(frost) => frame(b'Z', &[&json(frost)], out),
         }
     }
 
@@ -161,6 +182,7 @@ impl FromKeeper {
             b'L' => read_line(body).map(Self::Line).ok_or(FrameError::Body(tag)),
             b'O' => Ok(Self::Over(from_json(tag, body)?)),
             b'E' => Ok(Self::Ended(from_json(tag, body)?)),
+            b'Z' => Ok(Self::Frost(from_json(tag, body)?)),
             other => Err(FrameError::Tag(other)),
         }
     }
@@ -184,6 +206,8 @@ impl ToKeeper {
             Self::Stop(grace_ms) => frame(b'S', &[&grace_ms.to_le_bytes()], out),
             Self::Kill => frame(b'K', &[], out),
             Self::Finish => frame(b'D', &[], out),
+            Self::Freeze(wish) => frame(b'Z', &[&wish.to_le_bytes()], out),
+            Self::Thaw(wish) => frame(b'W', &[&wish.to_le_bytes()], out),
         }
     }
 
@@ -194,6 +218,8 @@ impl ToKeeper {
             b'S' => Ok(Self::Stop(u32::from_le_bytes(body.try_into().map_err(|_| bad)?))),
             b'K' => Ok(Self::Kill),
             b'D' => Ok(Self::Finish),
+            b'Z' => Ok(Self::Freeze(u64::from_le_bytes(body.try_into().map_err(|_| bad)?))),
+            b'W' => Ok(Self::Thaw(u64::from_le_bytes(body.try_into().map_err(|_| bad)?))),
             other => Err(FrameError::Tag(other)),
         }
     }
@@ -233,7 +259,13 @@ mod tests {
     fn frames_come_back_whole_however_they_are_cut() {
         let line = Line { seq: 7, at: -1, text: b"a\xffb"[..].into() };
         let ended = Ended { exit: Exit::Signal(9), killed: true, last_seq: 7, acked: 3 };
-        let said = [FromKeeper::Line(line), FromKeeper::Failed("why".into()), FromKeeper::Ended(ended)];
+        let frost = Frost { wish: 7, frozen: true, fault: None };
+        let said = [
+            FromKeeper::Line(line),
+            FromKeeper::Failed("why".into()),
+            FromKeeper::Ended(ended),
+            FromKeeper::Frost(frost),
+        ];
         let mut bytes = Vec::new();
         said.iter().for_each(|message| message.write(&mut bytes));
         for size in 1..bytes.len() {
@@ -265,7 +297,14 @@ mod tests {
 
     #[test]
     fn orders_to_a_keeper_come_back() {
-        for order in [ToKeeper::Ack(u64::MAX), ToKeeper::Stop(30_000), ToKeeper::Kill, ToKeeper::Finish] {
+        for order in [
+            ToKeeper::Ack(u64::MAX),
+            ToKeeper::Stop(30_000),
+            ToKeeper::Kill,
+            ToKeeper::Finish,
+            ToKeeper::Freeze(1),
+            ToKeeper::Thaw(2),
+        ] {
             let (mut bytes, mut frames) = (Vec::new(), Frames::default());
             order.write(&mut bytes);
             frames.push(&bytes);

@@ -1,8 +1,11 @@
 //! Limits on memory, CPU and processes: cgroup v2, cgroup v1 (also the hybrid layout), or none where the machine gives none.
 
+mod freezer;
 mod layout;
 mod v1;
 mod v2;
+
+pub(crate) use freezer::{Freezer, thaw};
 
 use model::dyno::Limits;
 use rustix::fs::{Mode, OFlags};
@@ -80,13 +83,18 @@ impl Cgroups {
     }
 }
 
-/// The cgroup of one dyno: one folder on v2, one for each controller on v1.
+/// The cgroup of one dyno: one folder on v2, one for each controller on v1, and in the hybrid layout one more in the
+/// unified hierarchy, which has no controllers there but knows freezing and is what a firewall rule can name.
 #[derive(Debug, Default)]
 pub(crate) struct Cgroup {
     dirs: Vec<PathBuf>,
     /// Which controllers there are, and where.
     controllers: Vec<(Controller, PathBuf)>,
-    entrance: Entrance,
+    /// Its folder in the unified hierarchy, into which its first process is born.
+    unified: Option<(PathBuf, OwnedFd)>,
+    /// That process writes itself into these.
+    entrances: Vec<File>,
+    freezer: Freezer,
 }
 
 /// What can be limited.
@@ -119,43 +127,29 @@ impl Controller {
     }
 }
 
-/// How the dyno's first process gets in.
-#[derive(Debug, Default)]
-enum Entrance {
-    /// There is nothing to enter.
-    #[default]
-    None,
-    /// It is born there.
-    Birth(OwnedFd),
-    /// It writes itself into these files.
-    Files(Vec<File>),
-}
-
 impl Cgroup {
     /// Sets the limits of its dyno.
     pub(crate) fn limit(&self, limits: &Limits) -> io::Result<()> {
-        self.controllers.iter().try_for_each(|(controller, dir)| match &self.entrance {
-            Entrance::None => Ok(()),
-            Entrance::Birth(_) => v2::limit(*controller, dir, limits),
-            Entrance::Files(_) => v1::limit(*controller, dir, limits),
+        self.controllers.iter().try_for_each(|(controller, dir)| match &self.unified {
+            Some((unified, _)) if unified == dir => v2::limit(*controller, dir, limits),
+            Some(_) | None => v1::limit(*controller, dir, limits),
         })
     }
 
     /// For `clone3`.
     pub(crate) fn birthplace(&self) -> Option<BorrowedFd<'_>> {
-        match &self.entrance {
-            Entrance::Birth(dir) => Some(dir.as_fd()),
-            Entrance::None | Entrance::Files(_) => None,
-        }
+        self.unified.as_ref().map(|(_, dir)| dir.as_fd())
     }
 
     /// Moves the calling process in, where it was not born there.
     pub(crate) fn enter(&self) -> io::Result<()> {
-        match &self.entrance {
-            Entrance::None | Entrance::Birth(_) => Ok(()),
-            // Zero stands for the writer itself, whatever its pid is called in this namespace.
-            Entrance::Files(files) => files.iter().try_for_each(|mut file| file.write_all(b"0")),
-        }
+        // Zero stands for the writer itself, whatever its pid is called in this namespace.
+        self.entrances.iter().try_for_each(|mut file| file.write_all(b"0"))
+    }
+
+    /// How its processes are halted.
+    pub(crate) fn freezer(&self) -> Freezer {
+        self.freezer.clone()
     }
 
     /// For the dyno's folder, so that it can be removed without its keeper.

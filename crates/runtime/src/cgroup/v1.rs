@@ -1,7 +1,7 @@
 //! cgroup v1, and the hybrid layout where the controllers are still there.
 
 use super::layout::Layout;
-use super::{BRANCH, Cgroup, Controller, Entrance, make, named, set, set_if_there, sweep};
+use super::{BRANCH, Cgroup, Controller, Freezer, make, named, open_dir, set, set_if_there, sweep, v2};
 use model::dyno::Limits;
 use std::fs::OpenOptions;
 use std::io;
@@ -10,14 +10,21 @@ use std::path::{Path, PathBuf};
 /// What v1 calls 100 % of an ordinary process's share.
 const SHARES_AT_WEIGHT_100: u32 = 1024;
 
-/// Our branch in each controller's tree.
-#[derive(Debug, Clone)]
-pub(crate) struct Trees(Vec<(Controller, PathBuf)>);
+/// Our branches.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Trees {
+    /// In each controller's tree.
+    controllers: Vec<(Controller, PathBuf)>,
+    /// In the hybrid layout's unified tree.
+    unified: Option<PathBuf>,
+    /// In the freezer's tree, where there is no unified one.
+    freezer: Option<PathBuf>,
+}
 
 impl Trees {
     /// Our branches below this process's own cgroups; what is missing is said.
     pub(super) fn prepare(layout: &Layout) -> (Self, Vec<String>) {
-        let (mut trees, mut warnings) = (Vec::new(), Vec::new());
+        let (mut trees, mut warnings) = (Self::default(), Vec::new());
         for controller in Controller::ALL {
             let (name, what) = (controller.name(), controller.what());
             let Some(own) = layout.own_v1(name) else {
@@ -26,36 +33,65 @@ impl Trees {
             };
             let branch = own.join(BRANCH);
             match make(&branch).and_then(|()| writable(&branch)) {
-                Ok(()) => trees.push((controller, branch)),
+                Ok(()) => trees.controllers.push((controller, branch)),
                 Err(error) => warnings.push(format!(
                     "the {what} of dynos is not limited: {}: {error}; run as root, or have the folder delegated",
                     branch.display()
                 )),
             }
         }
-        (Self(trees), warnings)
+        trees.unified = v2::plain_branch(layout);
+        if trees.unified.is_none() {
+            // Without it, signals do.
+            let branch = layout.own_v1("freezer").map(|own| own.join(BRANCH));
+            trees.freezer = branch.filter(|branch| make(branch).and_then(|()| writable(branch)).is_ok());
+        }
+        (trees, warnings)
     }
 
     /// Under systemd the hierarchy that it watches is none of these: `KillMode=process` is what keeps keepers alive.
     pub(super) fn sweep(&self) {
-        self.0.iter().for_each(|(_, branch)| sweep(branch));
+        self.controllers.iter().for_each(|(_, branch)| sweep(branch));
+        self.unified.iter().chain(&self.freezer).for_each(|branch| sweep(branch));
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.controllers.is_empty() && self.unified.is_none() && self.freezer.is_none()
     }
 
     pub(super) fn create(&self, name: &str) -> io::Result<Cgroup> {
-        let (mut controllers, mut files) = (Vec::new(), Vec::new());
-        for (controller, branch) in &self.0 {
+        let mut cgroup = Cgroup::default();
+        for (controller, branch) in &self.controllers {
+            let dir = branch.join(name);
+            cgroup.open(&dir)?;
+            cgroup.controllers.push((*controller, dir));
+        }
+        if let Some(branch) = &self.freezer {
+            let dir = branch.join(name);
+            cgroup.open(&dir)?;
+            cgroup.freezer = Freezer::V1(dir);
+        }
+        if let Some(branch) = &self.unified {
             let dir = branch.join(name);
             make(&dir).map_err(|error| named(&dir, &error))?;
-            files.push(OpenOptions::new().write(true).open(dir.join("cgroup.procs"))?);
-            controllers.push((*controller, dir));
+            cgroup.dirs.push(dir.clone());
+            cgroup.freezer = Freezer::Unified(dir.clone());
+            let opened = open_dir(&dir)?;
+            cgroup.unified = Some((dir, opened));
         }
-        let mut dirs: Vec<PathBuf> = controllers.iter().map(|(_, dir)| dir.clone()).collect();
-        dirs.dedup();
-        Ok(Cgroup { dirs, controllers, entrance: Entrance::Files(files) })
+        Ok(cgroup)
+    }
+}
+
+impl Cgroup {
+    /// One more folder to enter; two controllers may share one.
+    fn open(&mut self, dir: &Path) -> io::Result<()> {
+        if !self.dirs.iter().any(|known| known == dir) {
+            make(dir).map_err(|error| named(dir, &error))?;
+            self.entrances.push(OpenOptions::new().write(true).open(dir.join("cgroup.procs"))?);
+            self.dirs.push(dir.to_owned());
+        }
+        Ok(())
     }
 }
 

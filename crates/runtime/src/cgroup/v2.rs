@@ -1,7 +1,7 @@
 //! cgroup v2: one tree. Root uses a branch at its top; an ordinary user the branch that was delegated to it.
 
 use super::layout::Layout;
-use super::{BRANCH, Cgroup, Controller, Entrance, make, named, open_dir, set, set_if_there, sweep};
+use super::{BRANCH, Cgroup, Controller, Freezer, make, named, open_dir, set, set_if_there, sweep};
 use model::dyno::Limits;
 use std::fs::{self, OpenOptions};
 use std::io;
@@ -79,8 +79,21 @@ impl Tree {
         let dir = self.branch.join(name);
         make(&dir).map_err(|error| named(&dir, &error))?;
         let controllers = self.controllers.iter().map(|one| (*one, dir.clone())).collect();
-        Ok(Cgroup { entrance: Entrance::Birth(open_dir(&dir)?), controllers, dirs: vec![dir] })
+        let (unified, freezer) = (Some((dir.clone(), open_dir(&dir)?)), Freezer::Unified(dir.clone()));
+        Ok(Cgroup { dirs: vec![dir], controllers, unified, freezer, entrances: Vec::new() })
     }
+}
+
+/// Our branch in the unified hierarchy of a hybrid layout: it needs no controllers.
+pub(super) fn plain_branch(layout: &Layout) -> Option<PathBuf> {
+    let (top, own) = layout.own_v2()?;
+    let branches = places(top, &own).into_iter().map(|place| place.join(BRANCH));
+    branches.into_iter().find(|branch| make(branch).and_then(|()| can_freeze(branch)).is_ok())
+}
+
+fn can_freeze(branch: &Path) -> io::Result<()> {
+    OpenOptions::new().write(true).open(branch.join("cgroup.procs"))?;
+    OpenOptions::new().write(true).open(branch.join("cgroup.freeze")).map(drop)
 }
 
 pub(super) fn limit(controller: Controller, dir: &Path, limits: &Limits) -> io::Result<()> {

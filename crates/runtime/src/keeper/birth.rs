@@ -4,6 +4,7 @@
 
 use super::clock::{pause, timespec};
 use super::frames::receive;
+use super::frost::Ice;
 use super::intake::Intake;
 use super::life::{CGROUP_PAUSE_MS, Keeper, Phase};
 use super::link::Link;
@@ -144,6 +145,7 @@ fn listen(folder: &Folder) -> io::Result<UnixListener> {
 fn set_to_work(keeper: &mut Keeper, egg: Egg, order: Order, lock: File) -> Result<(), String> {
     let Egg { cgroup, mut sandbox, .. } = egg;
     keeper.cgroup_dirs = cgroup.dirs().to_vec();
+    keeper.ice = Ice::of(&cgroup);
     let noted = |error: io::Error| format!("writing to {}: {error}", keeper.folder.path().display());
     let order = Order { cgroups: cgroup.dirs().to_vec(), ..order };
     keeper.folder.write_order(&order).map_err(noted)?;

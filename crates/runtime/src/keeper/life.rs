@@ -1,12 +1,13 @@
 //! The life of one keeper: start the sandbox, carry its output, note its end.
 
 use super::clock::{monotonic_ms, pause, timespec};
+use super::frost::Ice;
 use super::intake::Intake;
 use super::link::Link;
 use crate::cgroup;
 use crate::folder::Folder;
 use crate::sandbox::{self, Report, Sandbox};
-use crate::wire::{Ended, FromKeeper, Hello, PROTOCOL, ToKeeper};
+use crate::wire::{Ended, FromKeeper, Frost, Hello, PROTOCOL, ToKeeper};
 use model::dyno::{Exit, STOP_GRACE_S};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, Signal, WaitOptions, waitpid};
@@ -33,6 +34,7 @@ pub(super) struct Keeper {
     listener: UnixListener,
     stop_signal: OwnedFd,
     pub(super) cgroup_dirs: Vec<PathBuf>,
+    pub(super) ice: Ice,
     /// Until its first process is reaped.
     pub(super) sandbox: Option<Sandbox>,
     pub(super) intake: Intake,
@@ -54,6 +56,7 @@ impl Keeper {
             listener,
             stop_signal,
             cgroup_dirs: Vec::new(),
+            ice: Ice::default(),
             sandbox: None,
             intake: Intake::new(None),
             phase: Phase::Booting,
@@ -159,6 +162,8 @@ impl Keeper {
             ToKeeper::Stop(grace_ms) => self.stop(u64::from(grace_ms)),
             ToKeeper::Kill => self.kill(),
             ToKeeper::Finish => self.finished = matches!(self.phase, Phase::Ended(_)),
+            ToKeeper::Freeze(wish) => self.set_frozen(wish, true),
+            ToKeeper::Thaw(wish) => self.set_frozen(wish, false),
         }
     }
 
@@ -172,6 +177,7 @@ impl Keeper {
     /// SIGTERM to all (init passes it on), SIGKILL later. A second stop can shorten the time, never lengthen it.
     fn stop(&mut self, grace_ms: u64) {
         let at = monotonic_ms() + grace_ms;
+        self.thaw();
         // A dyno that is still being built cannot pass it on yet: then it follows when it can.
         if self.kill_at.is_none() && matches!(self.phase, Phase::Running) {
             self.signal(Signal::TERM);
@@ -183,6 +189,24 @@ impl Keeper {
         self.kill_at = None;
         self.killed |= self.sandbox.is_some();
         self.signal(Signal::KILL);
+        // Not before: nothing of it shall run any more.
+        self.thaw();
+    }
+
+    /// What is ending or has ended stays as it is: nobody is to wait for a dyno that cannot end.
+    fn set_frozen(&mut self, wish: u64, frozen: bool) {
+        let sandbox = self.sandbox.as_ref().filter(|_| !frozen || (self.kill_at.is_none() && !self.killed));
+        let done = sandbox.map_or(Ok(()), |sandbox| self.ice.set(sandbox, frozen));
+        let fault = done.err().map(|error| error.to_string());
+        let frost = Frost { wish, frozen: self.ice.is_frozen(), fault };
+        self.link.iter_mut().for_each(|link| link.tell_frost(frost.clone()));
+    }
+
+    fn thaw(&mut self) {
+        if let Some(sandbox) = &self.sandbox {
+            // One that cannot be thawed is killed when its time is over, which needs no thaw in the unified hierarchy.
+            let _stays_frozen = self.ice.set(sandbox, false);
+        }
     }
 
     fn signal(&self, signal: Signal) {
@@ -203,7 +227,7 @@ impl Keeper {
         let Some(first) = ended(pid) else { return };
         self.read_reports();
         self.intake.finish(self.link.is_some());
-        (self.sandbox, self.kill_at) = (None, None);
+        (self.sandbox, self.kill_at, self.ice) = (None, None, Ice::default());
         if !matches!(self.phase, Phase::Refused(_)) {
             let ended = Ended {
                 exit: self.reported.unwrap_or(first),
@@ -220,12 +244,13 @@ impl Keeper {
         let Some(link) = &mut self.link else { return };
         let pid = self.sandbox.as_ref().map_or(0, |sandbox| sandbox.pid.as_raw_nonzero().get().cast_unsigned());
         let acked = self.intake.buffer.acked();
+        let hello = Hello { protocol: PROTOCOL, pid, acked, frozen: Some(self.ice.is_frozen()) };
         match &self.phase {
             Phase::Booting => return,
             Phase::Refused(why) => link.greet(&FromKeeper::Failed(why.clone()), acked),
-            Phase::Running => link.greet(&FromKeeper::Hello(Hello { protocol: PROTOCOL, pid, acked }), acked),
+            Phase::Running => link.greet(&FromKeeper::Hello(hello), acked),
             Phase::Ended(ended) => {
-                link.greet(&FromKeeper::Hello(Hello { protocol: PROTOCOL, pid, acked }), acked);
+                link.greet(&FromKeeper::Hello(hello), acked);
                 link.tell_over(*ended);
                 if link.queue(&self.intake.buffer) {
                     link.tell_end(*ended);

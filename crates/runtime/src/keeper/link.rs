@@ -2,7 +2,7 @@
 
 use super::buffer::{BUFFER_LINES, Buffer};
 use super::clock::monotonic_ms;
-use crate::wire::{Ended, Frames, FromKeeper, ToKeeper, write_line};
+use crate::wire::{Ended, Frames, FromKeeper, Frost, ToKeeper, write_line};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
@@ -67,6 +67,11 @@ impl Link {
             self.sent = line.seq;
         }
         false
+    }
+
+    /// Answers a wish to freeze or thaw.
+    pub(super) fn tell_frost(&mut self, frost: Frost) {
+        FromKeeper::Frost(frost).write(&mut self.outgoing);
     }
 
     /// Says that the dyno has ended, once.

@@ -4,6 +4,7 @@ mod birth;
 mod buffer;
 mod clock;
 mod frames;
+mod frost;
 mod intake;
 mod life;
 mod link;

@@ -3,10 +3,10 @@
 use super::fault::{Fault, Step};
 use super::report::{Report, exit_of};
 use super::tree::Tree;
-use super::{Ground, Job, lockdown};
+use super::{Ground, Job, Wish, lockdown};
 use crate::cgroup::Cgroup;
 use crate::spec::DynoSpec;
-use crate::sys::{self, Signals};
+use crate::sys::{self, Heard, Signals};
 use model::dyno::Exit;
 use rustix::process::{Pid, Signal, WaitOptions, setsid};
 use std::fs::{self, File};
@@ -51,7 +51,8 @@ fn live(ground: &Ground, cgroup: &Cgroup, pipes: &mut Pipes) -> Result<(), Fault
             // The payload's processes alone keep the pipe open now.
             pipes.output = File::open("/dev/null").step("letting the output go")?.into();
             // Until `Ready` the keeper sends no signal, so none gets lost before this.
-            let signals = Signals::block(&[Signal::TERM, Signal::CHILD]).step("blocking signals")?;
+            let signals = Signals::block(&[Signal::TERM, Signal::CHILD]).and_then(Signals::and_words);
+            let signals = signals.step("blocking signals")?;
             Report::Ready.send(&mut pipes.reports).step("reporting")?;
             watch(payload, &signals)
         }
@@ -134,11 +135,16 @@ fn watch(payload: Pid, signals: &Signals) -> Exit {
             return exit;
         }
         match signals.wait() {
-            Ok(Signal::TERM) => {
+            Ok(Heard::Signal(Signal::TERM)) => {
                 stopping = true;
                 sys::signal_all(Signal::TERM);
             }
-            Ok(_child) => {}
+            // A payload can say this too, to itself: it could as well stop itself in other ways.
+            Ok(Heard::Word(word)) => match Wish::of(word) {
+                Wish::Halt => sys::signal_all(Signal::STOP),
+                Wish::GoOn => sys::signal_all(Signal::CONT),
+            },
+            Ok(Heard::Signal(_child)) => {}
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(_) => return Exit::Lost,
         }

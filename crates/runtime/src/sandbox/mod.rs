@@ -85,6 +85,28 @@ pub(crate) struct Sandbox {
     job: Option<File>,
 }
 
+/// What an init can be told where there is no cgroup to do it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wish {
+    /// SIGSTOP to all.
+    Halt,
+    /// SIGCONT to all.
+    GoOn,
+}
+
+impl Wish {
+    fn word(self) -> i32 {
+        match self {
+            Self::Halt => 1,
+            Self::GoOn => 0,
+        }
+    }
+
+    fn of(word: i32) -> Self {
+        if word == Self::Halt.word() { Self::Halt } else { Self::GoOn }
+    }
+}
+
 /// Makes an empty sandbox, which waits for its job. What fails inside comes as a [`Report::Failed`]. `own` is what nobody
 /// but the keeper may hold open; it comes back.
 pub(crate) fn open<T>(ground: &Ground, cgroup: &Cgroup, own: T) -> (Result<Sandbox, Fault>, T) {
@@ -138,6 +160,11 @@ impl Sandbox {
     /// stdout and stderr of all its processes, once.
     pub(crate) fn take_output(&mut self) -> Option<OwnedFd> {
         self.output.take()
+    }
+
+    /// Has its init halt or release all other processes. Only before it is reaped, like [`Self::signal`].
+    pub(crate) fn wish(&self, wish: Wish) -> io::Result<()> {
+        sys::queue(self.pid, wish.word())
     }
 
     /// Only before it is reaped: later the pid may be another's.

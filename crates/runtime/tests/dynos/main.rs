@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test, a panic is the report")]
 
 mod doctor;
+mod freeze;
 mod limits;
 mod ordinary_user;
 mod run;

@@ -177,7 +177,7 @@ async fn sigterm_to_a_keeper_ends_its_dyno_in_order() {
     assert!(run.text().contains("bye") && run.exit == Exit::Code(0), "{run:?}");
 }
 
-fn parent(pid: u32) -> rustix::process::Pid {
+pub(crate) fn parent(pid: u32) -> rustix::process::Pid {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let parent = status.lines().find_map(|line| line.strip_prefix("PPid:")).unwrap();
     rustix::process::Pid::from_raw(parent.trim().parse().unwrap()).unwrap()
