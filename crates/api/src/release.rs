@@ -8,6 +8,7 @@ use crate::output;
 use crate::platform::ForApp;
 use crate::range::{Field, Key};
 use crate::views::app::NameOrObject;
+use crate::views::receipt::ReceiptView;
 use crate::views::release::{CreateRelease, ReleaseIdentity, ReleaseView};
 use axum::Json;
 use axum::extract::{Path, State};
@@ -42,6 +43,18 @@ pub(crate) async fn show(
 ) -> Result<Json<ReleaseView>, ApiError> {
     let detail = release::find(&control, &app, &which).await?;
     Ok(Json(ReleaseView::new(&app, &detail, &links)))
+}
+
+/// GET /apps/{app}/releases/{release}/receipt - what requests met while it took over; 404 when it never did, or no server
+/// lived to see it. An extension.
+pub(crate) async fn receipt(
+    State(control): State<Control>,
+    ForApp(app): ForApp,
+    Path((_, which)): Path<(String, String)>,
+) -> Result<Json<ReceiptView>, ApiError> {
+    let (detail, receipt) = control::receipt::of(&control, &app, &which).await?;
+    let receipt = receipt.ok_or_else(|| ApiError::not_found("receipt"))?;
+    Ok(Json(ReceiptView::new(&detail, &receipt)))
 }
 
 /// POST /apps/{app}/releases - from a slug, or back to an earlier release (RLS-5); 201 with the new one.

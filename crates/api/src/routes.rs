@@ -84,6 +84,7 @@ pub const ROUTES: &[Route] = &[
     route(Method::GET, "/apps/{app}/releases", VIEW, || get(release::list)),
     route(Method::POST, "/apps/{app}/releases", DEPLOY, || post(release::create)),
     route(Method::GET, "/apps/{app}/releases/{release}", VIEW, || get(release::show)),
+    route(Method::GET, "/apps/{app}/releases/{release}/receipt", VIEW, || get(release::receipt)),
     route(Method::GET, "/apps/{app}/releases/{release}/config-vars", DEPLOY, || get(config_var::of_release)),
     route(Method::GET, "/apps/{app}/formation", VIEW, || get(formation::list)),
     route(Method::PATCH, "/apps/{app}/formation", DEPLOY, || patch(formation::batch)),

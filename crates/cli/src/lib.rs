@@ -22,6 +22,7 @@ mod git_credential;
 mod log;
 mod moment;
 mod one_off;
+mod receipt;
 mod release;
 mod remote;
 mod server;

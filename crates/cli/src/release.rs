@@ -5,6 +5,7 @@ use crate::client::{StreamKind, segment};
 use crate::console::{Cell, Paint};
 use crate::error::CliError;
 use crate::moment::ago;
+use crate::receipt;
 use crate::session::{Chosen, Session};
 use crate::stream::Stream;
 use serde::Deserialize;
@@ -121,13 +122,16 @@ pub(crate) async fn show(session: &mut Session<'_>, args: &OneRelease) -> Result
     session.console.head(&format!("Release v{}", release.version))?;
     let now = (session.env.now)();
     let status = release.mark().unwrap_or(&release.status);
-    session.console.fields(&[
+    let receipt = receipt::of(session, &app, &release.id).await?;
+    let mut fields = vec![
         ("By", release.user.email.clone()),
         ("Change", release.description.clone()),
         ("Current", if release.current { "yes" } else { "no" }.to_owned()),
         ("Status", status.to_owned()),
         ("When", ago(&release.created_at, now)),
-    ])?;
+    ];
+    fields.extend(receipt.map(|receipt| ("Receipt", receipt)));
+    session.console.fields(&fields)?;
     let path = app.path(&format!("/releases/{}/config-vars", segment(&release.id)));
     let vars: Map<String, Value> = session.client.read(&session.client.get(&path).await?)?;
     session.console.line("")?;

@@ -3,7 +3,6 @@
 use model::crash::{GOOD_RUN, backoff};
 use model::dyno::{Dyno, DynoName, DynoState};
 use model::id::{AppId, DynoId, ReleaseId};
-use model::route::Web;
 use model::time::Timestamp;
 use runtime::DynoControl;
 use std::collections::{BTreeSet, HashMap};
@@ -22,6 +21,7 @@ struct Known {
     dynos: HashMap<DynoId, Entry>,
     crashes: HashMap<(AppId, DynoName), u32>,
     routed: HashMap<AppId, Routed>,
+    deploys: HashMap<AppId, Deploy>,
 }
 
 struct Entry {
@@ -31,15 +31,24 @@ struct Entry {
     ending: bool,
 }
 
+/// A release that is to take over.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Deploy {
+    /// Which.
+    pub(crate) release: ReleaseId,
+    /// How the app's requests had fared until it was seen.
+    pub(crate) before: router::Receipt,
+}
+
 /// What the router serves for an app.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Routed {
     /// The release that was current when it was told.
     pub(crate) release: Option<ReleaseId>,
-    /// What requests meet.
-    pub(crate) web: Web,
-    /// The hosts that lead there.
-    pub(crate) hosts: Vec<String>,
+    /// The release that answers.
+    pub(crate) serving: Option<ReleaseId>,
+    /// What the router has.
+    pub(crate) entry: router::Entry,
 }
 
 impl Default for Registry {
@@ -184,6 +193,16 @@ impl Registry {
     /// A new release starts with a clean slate (DYNO-32).
     pub(crate) fn forget_crashes(&self, app: AppId) {
         self.known().crashes.retain(|(of, _), _| *of != app);
+    }
+
+    /// A release is to take over.
+    pub(crate) fn set_deploy(&self, app: AppId, deploy: Deploy) {
+        self.known().deploys.insert(app, deploy);
+    }
+
+    /// The release that was to take over, once.
+    pub(crate) fn take_deploy(&self, app: AppId) -> Option<Deploy> {
+        self.known().deploys.remove(&app)
     }
 
     pub(crate) fn routed(&self, app: AppId) -> Option<Routed> {

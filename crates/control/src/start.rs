@@ -114,7 +114,7 @@ impl Control {
         request_lines(&control, events);
         let resumed = adopt(&control, adopted).await?;
         settle(&control, &resumed).await?;
-        crate::supervisor::sync(&control).await.map_err(|error| StartError::Routes(error.to_string()))?;
+        crate::routing::sync(&control).await.map_err(|error| StartError::Routes(error.to_string()))?;
         disk::look_after(&control);
         for app in store::app::list(control.store.db()).await? {
             control.supervisor.adopt(&control, app.id);

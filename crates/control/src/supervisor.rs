@@ -1,13 +1,12 @@
 //! One loop per app brings what runs to what should run. It takes no hint of what changed: it reads, decides, does.
 
-use crate::registry::Routed;
-use crate::{Control, journal, life};
-use model::app::App;
+use crate::routing::SyncError;
+use crate::{Control, journal, life, receipt, routing};
 use model::cycle;
 use model::dyno::{Dyno, DynoRole, DynoState};
 use model::formation::{Step, Wanted, converge};
 use model::id::{AppId, ReleaseId};
-use model::route::{self, Route, Web};
+use model::route::Web;
 use model::time::Timestamp;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -112,15 +111,6 @@ async fn look_after(control: &Control, app: AppId, beat: &Beat) {
     beat.done.send_replace(u64::MAX);
 }
 
-/// Why what runs was not brought to what should run.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum SyncError {
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error(transparent)]
-    Router(#[from] router::RouterError),
-}
-
 /// One look; how long until the next, or `None` when the app is gone.
 async fn look(control: &Control, id: AppId, seen: &mut Option<ReleaseId>) -> Result<Option<Duration>, SyncError> {
     let Some(app) = crate::app::by_id(control, id).await? else {
@@ -132,6 +122,7 @@ async fn look(control: &Control, id: AppId, seen: &mut Option<ReleaseId>) -> Res
     if *seen != release {
         *seen = release;
         control.registry.forget_crashes(id);
+        receipt::begin(control, id, release).await?;
     }
     let now = control.now();
     turn_over(control, id, now).await;
@@ -145,7 +136,7 @@ async fn look(control: &Control, id: AppId, seen: &mut Option<ReleaseId>) -> Res
     for dyno in &stops {
         control.registry.set_state(dyno.id, DynoState::Stopping, now);
     }
-    publish(control, &app, wanted.as_ref()).await?;
+    routing::publish(control, &app, wanted.as_ref()).await?;
     for dyno in &stops {
         life::stop(control, dyno);
     }
@@ -193,14 +184,14 @@ async fn turn_over(control: &Control, app: AppId, now: Timestamp) {
 }
 
 fn stray(dyno: &Dyno) -> bool {
-    dyno.role == DynoRole::Formation && matches!(dyno.state, DynoState::Starting | DynoState::Up)
+    dyno.role == DynoRole::Formation && matches!(dyno.state, DynoState::Starting | DynoState::Up | DynoState::Idle)
 }
 
 /// When a crashed dyno is due, or the ordinary period.
 fn next_look(dynos: &[Dyno], now: Timestamp) -> Duration {
     let due = |dyno: &Dyno| match dyno.state {
         DynoState::Crashed { retry_at } => Some(retry_at.since(now) + Duration::from_millis(1)),
-        DynoState::Starting | DynoState::Up | DynoState::Stopping => None,
+        DynoState::Starting | DynoState::Up | DynoState::Idle | DynoState::Stopping => None,
     };
     dynos.iter().filter_map(due).min().unwrap_or(PERIOD).min(PERIOD)
 }
@@ -213,43 +204,6 @@ pub(crate) async fn wanted(control: &Control, app: AppId) -> Result<Option<Wante
     let Some(slug) = store::slug::by_id(db, slug).await? else { return Ok(None) };
     let formation = store::formation::list(db, app).await?;
     Ok(Some(Wanted { release: release.id, version: release.version, process_types: slug.process_types, formation }))
-}
-
-/// What requests to the app meet now.
-fn routed(control: &Control, app: &App, wanted: Option<&Wanted>) -> Routed {
-    let web = route::web(app.maintenance, wanted, &control.registry.of_app(app.id));
-    Routed { release: wanted.map(|wanted| wanted.release), web, hosts: vec![control.settings.host(&app.name)] }
-}
-
-fn route_of(app: &App, routed: &Routed) -> Route {
-    Route { app: app.id, name: app.name.clone(), hosts: routed.hosts.clone(), web: routed.web.clone() }
-}
-
-/// Gives the router its whole table: a living one may still serve an app that is gone.
-pub(crate) async fn sync(control: &Control) -> Result<(), SyncError> {
-    let mut routes = Vec::new();
-    let mut all = Vec::new();
-    for app in store::app::list(control.store.db()).await? {
-        let routed = routed(control, &app, wanted(control, app.id).await?.as_ref());
-        routes.push(route_of(&app, &routed));
-        all.push((app.id, routed));
-    }
-    control.router.sync(routes).await?;
-    for (app, routed) in all {
-        control.registry.set_routed(app, Some(routed));
-    }
-    Ok(())
-}
-
-/// Tells the router what requests to the app meet now, unless it knows.
-async fn publish(control: &Control, app: &App, wanted: Option<&Wanted>) -> Result<(), SyncError> {
-    let routed = routed(control, app, wanted);
-    if control.registry.routed(app.id).as_ref() == Some(&routed) {
-        return Ok(());
-    }
-    control.router.set(route_of(app, &routed)).await?;
-    control.registry.set_routed(app.id, Some(routed));
-    Ok(())
 }
 
 async fn end(control: &Control, app: AppId) -> Result<(), SyncError> {
@@ -303,7 +257,7 @@ async fn judge(control: &Control, app: AppId, release: ReleaseId) -> Option<Live
     }
     let routed = control.registry.routed(app).filter(|routed| routed.release == Some(release));
     let dynos = control.registry.of_app(app);
-    match routed.map(|routed| routed.web)? {
+    match routed.map(|routed| routed.entry.route.web)? {
         Web::Up { .. } if wanted.web_is_up(&dynos) => Some(Live::Serving),
         Web::NoWeb | Web::Maintenance | Web::Blank => Some(Live::NothingToServe),
         Web::Up { .. } | Web::Starting | Web::Crashed => {

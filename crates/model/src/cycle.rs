@@ -26,7 +26,7 @@ pub fn due(dynos: &[Dyno], now: Timestamp) -> Option<DynoId> {
     let formation = || dynos.iter().filter(|dyno| dyno.role == DynoRole::Formation);
     let moves = |dyno: &Dyno| match dyno.state {
         DynoState::Starting | DynoState::Stopping => true,
-        DynoState::Up => dyno.retired,
+        DynoState::Up | DynoState::Idle => dyno.retired,
         // It is being tried again as it is, perhaps for days; the others do not wait for it.
         DynoState::Crashed { .. } => false,
     };

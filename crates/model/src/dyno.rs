@@ -182,6 +182,8 @@ pub enum DynoState {
     Starting,
     /// Serving, or just running where it has no port.
     Up,
+    /// Serving, but frozen because nobody asks for it; the next request goes on with it.
+    Idle,
     /// Told to end.
     Stopping,
     /// Ended when it should not have; another one follows at that moment.
@@ -198,6 +200,7 @@ impl DynoState {
         match self {
             Self::Starting => "starting",
             Self::Up => "up",
+            Self::Idle => "idle",
             Self::Stopping => "down",
             Self::Crashed { .. } => "crashed",
         }
@@ -207,7 +210,7 @@ impl DynoState {
     #[must_use]
     pub fn runs(self) -> bool {
         match self {
-            Self::Starting | Self::Up | Self::Stopping => true,
+            Self::Starting | Self::Up | Self::Idle | Self::Stopping => true,
             Self::Crashed { .. } => false,
         }
     }

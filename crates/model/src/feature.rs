@@ -12,6 +12,8 @@ use uuid::Uuid;
 /// A feature that every app has, off until somebody switches it on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Feature {
+    /// Requests of one visitor go to one dyno (ROUTE-16).
+    SessionAffinity,
     /// Dynos learn who they are from their environment (DYNO-25).
     DynoMetadata,
 }
@@ -36,12 +38,13 @@ pub struct NoSuchFeature;
 
 impl Feature {
     /// All of them, by name.
-    pub const ALL: [Self; 1] = [Self::DynoMetadata];
+    pub const ALL: [Self; 2] = [Self::SessionAffinity, Self::DynoMetadata];
 
     /// Its name, as the Platform API has it.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
+            Self::SessionAffinity => "http-session-affinity",
             Self::DynoMetadata => "runtime-dyno-metadata",
         }
     }
@@ -51,6 +54,7 @@ impl Feature {
     pub fn id(self) -> Uuid {
         let last = match self {
             Self::DynoMetadata => 1,
+            Self::SessionAffinity => 2,
         };
         Uuid::from_u128(0x464c_4f57_4c49_4e45_8000_6665_6174_0000 | last)
     }
@@ -59,6 +63,7 @@ impl Feature {
     #[must_use]
     pub fn doc(self) -> &'static str {
         match self {
+            Self::SessionAffinity => "Sends the requests of one visitor to one dyno as long as it is up",
             Self::DynoMetadata => {
                 "Puts app, dyno, release and slug into the environment of dynos that start from now on"
             }
@@ -69,6 +74,7 @@ impl Feature {
     #[must_use]
     pub fn is_general(self) -> bool {
         match self {
+            Self::SessionAffinity => true,
             Self::DynoMetadata => false,
         }
     }

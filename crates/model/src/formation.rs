@@ -168,7 +168,7 @@ pub fn converge(wanted: &Wanted, dynos: &[Dyno], now: Timestamp) -> Vec<Step> {
             dynos.iter().find(|dyno| dyno.name == name && dyno.state != DynoState::Stopping && wanted.is_fresh(dyno));
         let due = match attempt.map(|dyno| (dyno.id, dyno.state)) {
             None | Some((_, DynoState::Stopping)) => true,
-            Some((_, DynoState::Starting | DynoState::Up)) => false,
+            Some((_, DynoState::Starting | DynoState::Up | DynoState::Idle)) => false,
             Some((id, DynoState::Crashed { retry_at })) => {
                 if retry_at <= now {
                     steps.push(Step::Forget(id));
@@ -198,7 +198,7 @@ fn ends(wanted: &Wanted, dynos: &[&Dyno]) -> Vec<Step> {
         DynoState::Crashed { .. } => Some(Step::Forget(dyno.id)),
         DynoState::Stopping => None,
         DynoState::Starting if dyno.name.process_type.is_web() => Some(Step::Stop(dyno.id)),
-        DynoState::Starting | DynoState::Up => (!still_serves(dyno)).then_some(Step::Stop(dyno.id)),
+        DynoState::Starting | DynoState::Up | DynoState::Idle => (!still_serves(dyno)).then_some(Step::Stop(dyno.id)),
     };
     over.iter().filter_map(step).collect()
 }

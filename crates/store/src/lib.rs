@@ -8,6 +8,8 @@ pub mod build;
 pub mod config_var;
 pub mod feature;
 pub mod formation;
+pub mod idle;
+pub mod receipt;
 pub mod release;
 mod row;
 pub mod slug;
@@ -149,6 +151,7 @@ impl Tx {
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "first", include_str!("../migrations/0001_first.sql")),
     (2, "lifecycle", include_str!("../migrations/0002_lifecycle.sql")),
+    (3, "survival", include_str!("../migrations/0003_survival.sql")),
 ];
 
 async fn migrate(writer: &SqlitePool) -> Result<(), StoreError> {

@@ -83,6 +83,8 @@ async fn every_statement_prepares() {
         store::config_var::ALL,
         store::feature::ALL,
         store::formation::ALL,
+        store::idle::ALL,
+        store::receipt::ALL,
         store::release::ALL,
         store::slug::ALL,
         store::source::ALL,

@@ -9,6 +9,7 @@ pub mod formation;
 pub mod log_session;
 mod named;
 pub mod rate_limit;
+pub mod receipt;
 pub mod release;
 pub mod slug;
 pub mod source;

@@ -38,6 +38,10 @@ async fn server() -> Server {
             "GET /apps/shop/releases/01234567-89ab-cdef-0123-000000000012/config-vars" => {
                 Reply::json(200, &json!({ "A": "1" }))
             }
+            "GET /apps/shop/releases/01234567-89ab-cdef-0123-000000000012/receipt" => {
+                let counted = json!({ "requests": 214, "in_flight": 3, "held": 0, "failed": 0, "cut_over_ms": 0.412 });
+                Reply::json(200, &counted)
+            }
             "POST /apps/shop/releases" => Reply::json(201, &with_output(13, "pending")),
             "GET /apps/shop/releases/01234567-89ab-cdef-0123-000000000013" => {
                 let status = if streamed.load(Ordering::Relaxed) { "failed" } else { "pending" };
@@ -78,7 +82,9 @@ async fn relph_44_the_ledger_is_marked() {
 #[tokio::test]
 async fn one_release_is_shown_with_its_config() {
     let ran = server().await.run(&["releases:info", "-a", "shop"]).await;
-    assert!(ran.out.starts_with("=== Release v12\n\nBy:      ada@example.com\nChange:  Deploy 0123abcd\n"), "{ran:?}");
+    assert!(ran.out.starts_with("=== Release v12\n\nBy:       ada@example.com\nChange:   Deploy 0123abcd\n"), "{ran:?}");
+    let receipt = "Receipt:  214 requests: 3 in flight at the switch, 0 held, 0 failed; cut over in 0.412 ms\n";
+    assert!(ran.out.contains(receipt), "{ran:?}");
     assert!(ran.out.ends_with("\n=== v12 Config vars\n\nA:  1\n"), "{ran:?}");
 }
 
