@@ -104,7 +104,8 @@ pub struct Figures {
 pub async fn figures(control: &Control) -> Result<Figures, StoreError> {
     let db = control.store.db();
     let retry_at = control.now();
-    let states = [DynoState::Starting, DynoState::Up, DynoState::Idle, DynoState::Stopping, DynoState::Crashed { retry_at }];
+    let states =
+        [DynoState::Starting, DynoState::Up, DynoState::Idle, DynoState::Stopping, DynoState::Crashed { retry_at }];
     let mut dynos: BTreeMap<&'static str, u64> = states.map(|state| (state.word(), 0)).into();
     for word in control.registry.states() {
         *dynos.entry(word).or_default() += 1;
