@@ -143,6 +143,9 @@ fn request_lines(control: &Control, mut events: mpsc::Receiver<RouterEvent>) {
                 RouterEvent::Dropped { count } => {
                     tracing::warn!(count, "Request lines were lost: they came faster than they could be kept");
                 }
+                RouterEvent::Wanted { app } => {
+                    tracing::debug!(app.id = %app, "Requests wait for an app that is asleep")
+                }
                 RouterEvent::Restarted { pid } => tracing::warn!(pid, "The router had ended; another one runs"),
             }
         }

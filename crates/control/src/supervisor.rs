@@ -259,7 +259,7 @@ async fn judge(control: &Control, app: AppId, release: ReleaseId) -> Option<Live
     let dynos = control.registry.of_app(app);
     match routed.map(|routed| routed.entry.route.web)? {
         Web::Up { .. } if wanted.web_is_up(&dynos) => Some(Live::Serving),
-        Web::NoWeb | Web::Maintenance | Web::Blank => Some(Live::NothingToServe),
+        Web::NoWeb | Web::Maintenance | Web::Blank | Web::Asleep => Some(Live::NothingToServe),
         Web::Up { .. } | Web::Starting | Web::Crashed => {
             let crashed = |dyno: &&Dyno| dyno.release == release && matches!(dyno.state, DynoState::Crashed { .. });
             let dyno = dynos.iter().filter(|dyno| dyno.name.process_type.is_web()).find(crashed)?;

@@ -32,6 +32,8 @@ pub enum Web {
     NoWeb,
     /// Hold the request until there is more (H20 after 75 s).
     Starting,
+    /// Its dynos are frozen or stopped on purpose until somebody wants them: hold the request and say so (H20 after 75 s).
+    Asleep,
     /// H10.
     Crashed,
     /// Pass it to one of these, at random.

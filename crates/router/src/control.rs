@@ -9,6 +9,7 @@ use crate::metrics;
 use crate::outbox::Outbox;
 use crate::predecessor::Predecessor;
 use crate::process::{self, Thread};
+use crate::wanted::Wanted;
 use crate::worker::Message;
 use std::cell::RefCell;
 use std::net::{SocketAddr, TcpListener};
@@ -34,6 +35,7 @@ pub(crate) struct Control {
     pub(crate) affinity: affinity::Key,
     pub(crate) routes: Vec<Entry>,
     pub(crate) outbox: Arc<Outbox>,
+    pub(crate) wanted: Arc<Wanted>,
     pub(crate) stop: Arc<Notify>,
     pub(crate) sockets: Sockets,
     /// The router before this one, where it handed over.
@@ -73,7 +75,7 @@ enum Over {
 impl Control {
     /// Serves the control socket until the router is told to stop, or until another one took over.
     pub(crate) async fn run(self, threads: Vec<Thread>) -> Result<(), RouterError> {
-        let Self { dir, addr, request_log, affinity, routes, outbox, stop, sockets, predecessor } = self;
+        let Self { dir, addr, request_log, affinity, routes, outbox, wanted, stop, sockets, predecessor } = self;
         let took_over = predecessor.is_some();
         let predecessor = match predecessor {
             Some(stream) => Some(UnixStream::from_std(stream).map_err(process::cannot_start)?),
@@ -83,8 +85,9 @@ impl Control {
             dir,
             addr,
             routes: RefCell::new(routes.into_iter().map(|entry| (entry.route.app, entry)).collect()),
-            predecessor: predecessor.map(|stream| Predecessor::new(stream, Arc::clone(&outbox))),
+            predecessor: predecessor.map(|stream| Predecessor::new(stream, Arc::clone(&outbox), Arc::clone(&wanted))),
             outbox,
+            wanted,
             stop,
             mailboxes: threads.iter().map(|thread| thread.messages.clone()).collect(),
             changed: Notify::new(),

@@ -1,11 +1,13 @@
 //! What each thread counts: plain cells that nobody shares, added up when somebody asks.
 
+use crate::activity::Activity;
 use crate::failure::{Failure, Grade};
 use crate::receipt::Receipt;
 use model::id::AppId;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// 1xx to 5xx.
 const CLASSES: usize = 5;
@@ -19,12 +21,14 @@ pub(crate) const BOUNDS_US: [u64; 13] = [
 const BUCKETS: usize = BOUNDS_US.len() + 1;
 
 /// Of one app.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Counts {
     by_class: [Cell<u64>; CLASSES],
     failed: Cell<u64>,
     held: Cell<u64>,
     open: Cell<u64>,
+    /// When a request last began or ended.
+    last: Cell<Instant>,
 }
 
 /// The counts of one app, of one thread or of several.
@@ -42,9 +46,20 @@ fn add(cell: &Cell<u64>, more: u64) {
 }
 
 impl Counts {
+    pub(crate) fn new(now: Instant) -> Self {
+        Self {
+            by_class: Default::default(),
+            failed: Cell::default(),
+            held: Cell::default(),
+            open: Cell::default(),
+            last: Cell::new(now),
+        }
+    }
+
     /// A request begins.
-    pub(crate) fn opened(&self) {
+    pub(crate) fn opened(&self, now: Instant) {
         add(&self.open, 1);
+        self.last.set(now);
     }
 
     /// A request waits for a dyno.
@@ -58,7 +73,8 @@ impl Counts {
     }
 
     /// A request ended with this status.
-    pub(crate) fn ended(&self, status: u16, failure: Option<Failure>) {
+    pub(crate) fn ended(&self, status: u16, failure: Option<Failure>, now: Instant) {
+        self.last.set(now);
         self.open.set(self.open.get().saturating_sub(1));
         if let Some(class) = self.by_class.get(usize::from(status / 100).wrapping_sub(1)) {
             add(class, 1);
@@ -66,6 +82,11 @@ impl Counts {
         if failure.is_some_and(is_ours) {
             add(&self.failed, 1);
         }
+    }
+
+    pub(crate) fn activity(&self, now: Instant) -> Activity {
+        let idle = now.saturating_duration_since(self.last.get());
+        Activity { in_flight: self.open.get(), idle_ms: u64::try_from(idle.as_millis()).unwrap_or(u64::MAX) }
     }
 
     pub(crate) fn totals(&self, held_now: usize) -> Totals {
@@ -166,7 +187,8 @@ mod tests {
 
     #[test]
     fn only_what_nobody_wanted_is_a_failed_request() {
-        let counts = Counts::default();
+        let now = Instant::now();
+        let counts = Counts::new(now);
         let ends = [
             (200, None),
             (503, None),
@@ -179,10 +201,10 @@ mod tests {
             (0, None),
         ];
         for (status, failure) in ends {
-            counts.opened();
-            counts.ended(status, failure);
+            counts.opened(now);
+            counts.ended(status, failure, now);
         }
-        counts.opened();
+        counts.opened(now);
         let totals = counts.totals(0);
         assert_eq!((totals.by_class, totals.failed, totals.open), ([0, 1, 0, 2, 5], 2, 1));
         assert_eq!(totals.plus(totals).receipt().ended_total, 16);

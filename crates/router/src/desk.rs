@@ -1,5 +1,6 @@
 //! Where orders are carried out: on every thread, on the table on disk, and on the router before this one.
 
+use crate::activity::Activity;
 use crate::counts::Totals;
 use crate::entry::Entry;
 use crate::error::RouterError;
@@ -8,6 +9,7 @@ use crate::predecessor::Predecessor;
 use crate::receipt::Receipt;
 use crate::saved;
 use crate::table::Change;
+use crate::wanted::Wanted;
 use crate::wire::{self, Command, Frame, Notice, Order, PROTOCOL};
 use crate::worker::{InFlight, Message};
 use model::id::{AppId, DynoId};
@@ -33,6 +35,7 @@ pub(crate) struct Desk {
     pub(crate) addr: SocketAddr,
     pub(crate) routes: RefCell<BTreeMap<AppId, Entry>>,
     pub(crate) outbox: Arc<Outbox>,
+    pub(crate) wanted: Arc<Wanted>,
     /// Ends the router.
     pub(crate) stop: Arc<Notify>,
     pub(crate) mailboxes: Vec<mpsc::Sender<Message>>,
@@ -91,6 +94,7 @@ impl Desk {
     /// Returns when every thread uses the change.
     async fn change(&self, change: Change) {
         self.note(&change);
+        self.wanted.renew(&change);
         let change = Arc::new(change);
         self.tell_all(|| {
             let (done, wait) = oneshot::channel();
@@ -133,6 +137,24 @@ impl Desk {
             receipt.held_now += before.held_now;
         }
         receipt
+    }
+
+    /// What is open of every app, here and at the router before this one, and how long nothing happened.
+    async fn activity(&self) -> Vec<(AppId, Activity)> {
+        let here = self.tell_all(|| {
+            let (done, wait) = oneshot::channel();
+            (Message::Activity(done), wait)
+        });
+        let here = here.await.into_iter().flatten();
+        let before = match &self.predecessor {
+            Some(predecessor) => predecessor.activity().await,
+            None => Vec::new(),
+        };
+        let mut apps: BTreeMap<AppId, Activity> = BTreeMap::new();
+        for (app, activity) in here.chain(before) {
+            apps.entry(app).and_modify(|sum| *sum = sum.plus(activity)).or_insert(activity);
+        }
+        apps.into_iter().collect()
     }
 
     pub(crate) async fn save(&self) {
@@ -183,6 +205,8 @@ pub(crate) async fn converse(desk: Rc<Desk>, stream: UnixStream, over: Cancellat
 async fn write(desk: Rc<Desk>, mut to: OwnedWriteHalf, mut answers: mpsc::Receiver<Notice>, over: &CancellationToken) {
     let hello = Notice::Hello { protocol: PROTOCOL, addr: desk.addr, pid: std::process::id() };
     let mut written = wire::write_json(&mut to, &hello).await;
+    // What the last one was told may not have been acted on.
+    desk.wanted.say_again();
     while written.is_ok() {
         written = tokio::select! {
             biased;
@@ -190,6 +214,7 @@ async fn write(desk: Rc<Desk>, mut to: OwnedWriteHalf, mut answers: mpsc::Receiv
                 Some(answer) => wire::write_json(&mut to, &answer).await,
                 None => return,
             },
+            app = desk.wanted.next() => wire::write_json(&mut to, &Notice::Wanted { app }).await,
             () = over.cancelled() => {
                 // A control plane that is gone needs no word.
                 let _ = wire::write_json(&mut to, &Notice::Moved).await;
@@ -234,6 +259,10 @@ async fn read(
             Command::Drain { dynos, limit_ms } => {
                 let drain = drain(Rc::clone(&desk), id, dynos, limit_ms, answers.clone());
                 tokio::task::spawn_local(desk.drains.track_future(drain));
+                continue;
+            }
+            Command::Activity => {
+                let _ = answers.send(Notice::Activity { id, apps: desk.activity().await }).await;
                 continue;
             }
             Command::Receipt { app } => {

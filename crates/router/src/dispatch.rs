@@ -8,6 +8,7 @@ use crate::pool::{Backend, Seat};
 use crate::response::Answer;
 use crate::table::{Held, Meets};
 use crate::upload::{Uploading, upload};
+use crate::wanted::Wanted;
 use hyper::body::Incoming;
 use hyper::header::HeaderMap;
 use std::rc::Rc;
@@ -106,18 +107,20 @@ impl Search {
         let mut held = None;
         loop {
             let changed = app.changed();
-            match app.meets() {
+            let asleep = match app.meets() {
                 Meets::Up(backends) => return Ok(backends),
                 Meets::Gone => return Err(Failure::AppGone),
                 Meets::NoWeb => return Err(Failure::NoWebProcesses),
                 Meets::Crashed => return Err(Failure::AppCrashed),
                 Meets::Maintenance => return Err(Failure::Maintenance),
                 Meets::Blank => return Err(Failure::BlankApp),
-                Meets::Starting => {}
-            }
+                Meets::Starting => false,
+                Meets::Asleep => true,
+            };
             if held.is_none() {
                 held = Some(Held::take(&app, limits.held_per_app).ok_or(Failure::BacklogTooDeep)?);
             }
+            let _wish = asleep.then(|| Wanted::wish(&exchange.worker.wanted, app.id));
             let until = exchange.started() + limits.held;
             timeout_at(until, changed).await.map_err(|_| Failure::BootTimeout)?;
         }

@@ -45,7 +45,8 @@ impl Exchange {
         received_at: Timestamp,
     ) -> Self {
         watch.open();
-        app.counts.opened();
+        let started = Instant::now();
+        app.counts.opened(started);
         Self {
             worker: Rc::clone(worker),
             app,
@@ -54,7 +55,7 @@ impl Exchange {
             watch: Rc::clone(watch),
             host,
             received_at,
-            started: Instant::now(),
+            started,
             seat: None,
             connect: None,
             connected: None,
@@ -135,7 +136,7 @@ impl Exchange {
         self.watch.pass(Turn::Idle, now);
         let took = now.duration_since(self.started);
         let went = self.went(failure, now);
-        self.app.counts.ended(went.status, failure);
+        self.app.counts.ended(went.status, failure, now);
         if went.status != StatusCode::SWITCHING_PROTOCOLS.as_u16() {
             self.worker.latency.note(took);
         }

@@ -4,6 +4,7 @@
 //! the table and its own connections to dynos, so that no request waits for another thread. The control plane reaches
 //! it over a Unix socket through [`link`]; without a control plane it goes on with the table that it has.
 
+mod activity;
 mod affinity;
 mod answer;
 mod body;
@@ -40,10 +41,12 @@ mod socket;
 mod table;
 mod tunnel;
 mod upload;
+mod wanted;
 mod watch;
 mod wire;
 mod worker;
 
+pub use activity::Activity;
 pub use config::{BadArguments, Limits, RouterConfig};
 pub use entry::Entry;
 pub use error::RouterError;

@@ -2,6 +2,7 @@
 //!
 //! The link keeps its own copy of the table. Whenever the router is another one than before, it gets all of it again.
 
+use crate::activity::Activity;
 use crate::config::{Limits, RouterConfig};
 use crate::entry::Entry;
 use crate::error::RouterError;
@@ -9,6 +10,7 @@ use crate::receipt::Receipt;
 use crate::wire::Command;
 use model::id::{AppId, DynoId};
 use model::time::Timestamp;
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -78,6 +80,12 @@ pub enum RouterEvent {
         /// How many.
         count: u64,
     },
+    /// Requests wait for an app that is asleep. Said at once when the first one comes, and again every second while some
+    /// wait and the app is still asleep.
+    Wanted {
+        /// Which.
+        app: AppId,
+    },
     /// The router had ended and another one runs, with the same table.
     Restarted {
         /// Its process id.
@@ -116,6 +124,7 @@ enum Answer {
     Done,
     Drained(Drained),
     Receipt(Receipt),
+    Activity(Vec<(AppId, Activity)>),
 }
 
 impl RouterLink {
@@ -196,7 +205,7 @@ impl RouterLink {
         let limit_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
         match self.order(Command::Drain { dynos, limit_ms }).await? {
             Answer::Drained(drained) => Ok(drained),
-            other @ (Answer::Done | Answer::Receipt(_)) => Err(unexpected(&other)),
+            other @ (Answer::Done | Answer::Receipt(_) | Answer::Activity(_)) => Err(unexpected(&other)),
         }
     }
 
@@ -204,7 +213,16 @@ impl RouterLink {
     pub async fn receipt(&self, app: AppId) -> Result<Receipt, RouterError> {
         match self.order(Command::Receipt { app }).await? {
             Answer::Receipt(receipt) => Ok(receipt),
-            other @ (Answer::Done | Answer::Drained(_)) => Err(unexpected(&other)),
+            other @ (Answer::Done | Answer::Drained(_) | Answer::Activity(_)) => Err(unexpected(&other)),
+        }
+    }
+
+    /// What is open of every app in the table, and how long nothing happened to it. A router counts from its own start,
+    /// so that one which restarted makes no app look idle for longer than it knows.
+    pub async fn activity(&self) -> Result<HashMap<AppId, Activity>, RouterError> {
+        match self.order(Command::Activity).await? {
+            Answer::Activity(apps) => Ok(apps.into_iter().collect()),
+            other @ (Answer::Done | Answer::Drained(_) | Answer::Receipt(_)) => Err(unexpected(&other)),
         }
     }
 

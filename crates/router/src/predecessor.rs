@@ -3,8 +3,10 @@
 //! It gets every order that this one gets: it may still answer a last request on a connection that is kept alive, and
 //! what is in flight on it counts when dynos are drained. Its log lines go into this process's outbox.
 
+use crate::activity::Activity;
 use crate::outbox::{Batch, Outbox};
 use crate::receipt::Receipt;
+use crate::wanted::Wanted;
 use crate::wire::{self, Command, Frame, Notice, Order};
 use crate::worker::InFlight;
 use model::id::AppId;
@@ -28,9 +30,9 @@ type Errand = (Command, oneshot::Sender<Notice>);
 pub(crate) struct Predecessor(mpsc::Sender<Errand>);
 
 impl Predecessor {
-    pub(crate) fn new(stream: UnixStream, outbox: Arc<Outbox>) -> Self {
+    pub(crate) fn new(stream: UnixStream, outbox: Arc<Outbox>, wanted: Arc<Wanted>) -> Self {
         let (orders, waiting) = mpsc::channel(QUEUE);
-        tokio::task::spawn_local(talk(stream, waiting, outbox));
+        tokio::task::spawn_local(talk(stream, waiting, outbox, wanted));
         Self(orders)
     }
 
@@ -57,6 +59,14 @@ impl Predecessor {
         }
     }
 
+    /// What is open of every app there, and how long nothing happened.
+    pub(crate) async fn activity(&self) -> Vec<(AppId, Activity)> {
+        match tokio::time::timeout(ANSWER_LIMIT, self.order(Command::Activity)).await {
+            Ok(Some(Notice::Activity { apps, .. })) => apps,
+            Ok(_) | Err(_) => Vec::new(),
+        }
+    }
+
     /// The answer to an order; `None`: it is gone.
     async fn order(&self, command: Command) -> Option<Notice> {
         let (done, wait) = oneshot::channel();
@@ -77,7 +87,7 @@ impl Predecessor {
     }
 }
 
-async fn talk(stream: UnixStream, mut orders: mpsc::Receiver<Errand>, outbox: Arc<Outbox>) {
+async fn talk(stream: UnixStream, mut orders: mpsc::Receiver<Errand>, outbox: Arc<Outbox>, wanted: Arc<Wanted>) {
     let (from, mut to) = stream.into_split();
     let (frames, mut read) = mpsc::channel(QUEUE);
     // Reading a frame cannot be interrupted, so it has a task of its own.
@@ -100,7 +110,7 @@ async fn talk(stream: UnixStream, mut orders: mpsc::Receiver<Errand>, outbox: Ar
                     Some(batch) => outbox.put(batch),
                     None => tracing::warn!("The router before this one sent log lines that cannot be read"),
                 },
-                Some(Frame::Json(notice)) => take(notice, &mut open, &outbox),
+                Some(Frame::Json(notice)) => take(notice, &mut open, &outbox, &wanted),
                 None => break,
             },
         }
@@ -109,11 +119,14 @@ async fn talk(stream: UnixStream, mut orders: mpsc::Receiver<Errand>, outbox: Ar
     tracing::info!("The router before this one has ended");
 }
 
-fn take(notice: Notice, open: &mut HashMap<u64, oneshot::Sender<Notice>>, outbox: &Outbox) {
+fn take(notice: Notice, open: &mut HashMap<u64, oneshot::Sender<Notice>>, outbox: &Outbox, wanted: &Wanted) {
     let id = match &notice {
-        Notice::Done { id } | Notice::Refused { id, .. } | Notice::Drained { id, .. } | Notice::Receipt { id, .. } => {
-            *id
-        }
+        Notice::Done { id }
+        | Notice::Refused { id, .. }
+        | Notice::Drained { id, .. }
+        | Notice::Receipt { id, .. }
+        | Notice::Activity { id, .. } => *id,
+        Notice::Wanted { app } => return wanted.pass_on(*app),
         Notice::Dropped { count } => return outbox.lost(*count),
         Notice::Hello { .. } | Notice::Moved => return,
     };

@@ -7,6 +7,7 @@ use crate::error::RouterError;
 use crate::handover::{self, Giver, Offer, Sockets};
 use crate::listen::listen;
 use crate::outbox::Outbox;
+use crate::wanted::Wanted;
 use crate::worker::{self, Message, Shared};
 use crate::{affinity, metrics, saved, socket};
 use model::world::World;
@@ -41,11 +42,13 @@ impl Router {
         let Begun { addr, request_log, routes, affinity, sockets, giver } =
             if config.upgrade { Begun::taken_over(config)? } else { Begun::anew(config)? };
         let outbox = Outbox::new(config.limits.log_backlog_bytes);
+        let wanted = Arc::new(Wanted::default());
         let affinity = affinity.unwrap_or_else(|| affinity::Key::new(&*world));
         let shared = Arc::new(Shared {
             limits: config.limits.clone(),
             world,
             outbox: request_log.then(|| Arc::clone(&outbox)),
+            wanted: Arc::clone(&wanted),
             port: addr.port(),
             affinity,
             saved: routes.clone(),
@@ -57,8 +60,18 @@ impl Router {
         let predecessor = giver.map(Giver::serving).transpose()?;
         let stop = Arc::new(Notify::new());
         let dir = config.dir.clone();
-        let control =
-            Control { dir, addr, request_log, affinity, routes, outbox, stop: Arc::clone(&stop), sockets, predecessor };
+        let control = Control {
+            dir,
+            addr,
+            request_log,
+            affinity,
+            routes,
+            outbox,
+            wanted,
+            stop: Arc::clone(&stop),
+            sockets,
+            predecessor,
+        };
         let thread = std::thread::Builder::new().name("router-control".into());
         let ended = Arc::new(Notify::new());
         let at_end = Arc::clone(&ended);

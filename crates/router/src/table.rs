@@ -1,5 +1,6 @@
 //! A thread's own copy of the route table.
 
+use crate::activity::Activity;
 use crate::counts::{Counts, Totals};
 use crate::entry::Entry;
 use crate::failure::{Failure, Kind};
@@ -12,6 +13,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 /// What the control plane changes.
 #[derive(Debug, Clone)]
@@ -29,6 +31,7 @@ pub(crate) enum Change {
 pub(crate) enum Meets {
     Up(Rc<[Rc<Backend>]>),
     Starting,
+    Asleep,
     NoWeb,
     Crashed,
     Maintenance,
@@ -142,6 +145,7 @@ impl Table {
             Web::Maintenance => Meets::Maintenance,
             Web::NoWeb => Meets::NoWeb,
             Web::Starting => Meets::Starting,
+            Web::Asleep => Meets::Asleep,
             Web::Crashed => Meets::Crashed,
             Web::Up { backends } if backends.is_empty() => Meets::Starting,
             Web::Up { backends } => Meets::Up(backends.iter().map(|backend| self.backend(backend)).collect()),
@@ -157,7 +161,7 @@ impl Table {
                 affinity: Cell::new(false),
                 error_page: RefCell::default(),
                 maintenance_page: RefCell::default(),
-                counts: Counts::default(),
+                counts: Counts::new(Instant::now()),
             })
         }));
         *app.name.borrow_mut() = route.name.as_str().into();
@@ -232,6 +236,11 @@ impl Table {
     pub(crate) fn all_totals(&self) -> BTreeMap<AppId, (Box<str>, Totals)> {
         let apps = self.apps.borrow();
         apps.values().map(|app| (app.id, (app.name.borrow().clone(), app.totals()))).collect()
+    }
+
+    /// What is open of every app, and how long nothing happened.
+    pub(crate) fn activity(&self, now: Instant) -> BTreeMap<AppId, Activity> {
+        self.apps.borrow().values().map(|app| (app.id, app.counts.activity(now))).collect()
     }
 
     /// Those of these dynos that this thread still knows.

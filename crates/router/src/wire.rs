@@ -2,6 +2,7 @@
 //!
 //! A frame is its length (4 bytes, big-endian, of what follows), a kind byte and the payload: JSON, or log lines.
 
+use crate::activity::Activity;
 use crate::entry::Entry;
 use crate::error::RouterError;
 use crate::receipt::Receipt;
@@ -12,7 +13,7 @@ use std::net::SocketAddr;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 /// Both sides must speak the same one. [`Command::Stop`] and the frame itself never change.
-pub(crate) const PROTOCOL: u32 = 1;
+pub(crate) const PROTOCOL: u32 = 2;
 
 /// A table of 10,000 apps fits.
 const FRAME_LIMIT_BYTES: u32 = 32 * 1024 * 1024;
@@ -36,6 +37,7 @@ pub(crate) enum Command {
     Remove { app: AppId },
     Drain { dynos: Vec<DynoId>, limit_ms: u64 },
     Receipt { app: AppId },
+    Activity,
     Stop,
 }
 
@@ -51,6 +53,10 @@ pub(crate) enum Notice {
     Drained { id: u64, at_start: usize, left: usize },
     /// That receipt.
     Receipt { id: u64, receipt: Receipt },
+    /// What is open of every app.
+    Activity { id: u64, apps: Vec<(AppId, Activity)> },
+    /// Requests wait for this app, which is asleep; said again as long as they do.
+    Wanted { app: AppId },
     /// That order cannot be carried out.
     Refused { id: u64, why: String },
     /// That many log lines are lost.

@@ -1,5 +1,6 @@
 //! One thread of the router: its listener, its clients, its copy of the table, its connections to dynos.
 
+use crate::activity::Activity;
 use crate::affinity;
 use crate::chance::Chance;
 use crate::config::Limits;
@@ -8,11 +9,12 @@ use crate::counts::{Latency, Tally, Totals};
 use crate::entry::Entry;
 use crate::outbox::{Lines, Outbox};
 use crate::table::{Change, Table};
+use crate::wanted::Wanted;
 use crate::watch::Watch;
 use model::id::{AppId, DynoId};
 use model::world::World;
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::net::TcpListener;
 use std::pin::Pin;
@@ -40,6 +42,8 @@ pub(crate) enum Message {
     Receipt(AppId, oneshot::Sender<Totals>),
     /// What the requests of all apps met on this thread.
     Tally(oneshot::Sender<Tally>),
+    /// What is open of every app on this thread, and how long nothing happened.
+    Activity(oneshot::Sender<BTreeMap<AppId, Activity>>),
     /// A successor serves: accept nothing more (answered when the socket is closed here), answer on each connection once
     /// more, end when there is none left or at the limit.
     Leave(oneshot::Sender<()>),
@@ -67,6 +71,8 @@ pub(crate) struct Shared {
     /// `None`: no log lines.
     pub(crate) outbox: Option<Arc<Outbox>>,
     pub(crate) port: u16,
+    /// Where requests for apps that are asleep are told.
+    pub(crate) wanted: Arc<Wanted>,
     /// By which visitors' cookies are read.
     pub(crate) affinity: affinity::Key,
     /// The table to begin with.
@@ -79,6 +85,7 @@ pub(crate) struct Worker {
     pub(crate) limits: Limits,
     pub(crate) world: Arc<dyn World>,
     pub(crate) lines: Option<Lines>,
+    pub(crate) wanted: Arc<Wanted>,
     pub(crate) chance: Chance,
     pub(crate) affinity: affinity::Key,
     /// Header lines that every request gets.
@@ -115,6 +122,7 @@ impl Worker {
             limits: shared.limits.clone(),
             world: Arc::clone(&shared.world),
             lines: shared.outbox.as_ref().map(|outbox| Lines::new(Arc::clone(outbox))),
+            wanted: Arc::clone(&shared.wanted),
             chance: Chance::new(&*shared.world),
             affinity: shared.affinity,
             fixed_headers: format!("x-forwarded-proto: http\r\nx-forwarded-port: {}\r\n", shared.port).into_bytes(),
@@ -262,6 +270,9 @@ async fn serve(
             }
             Some(Message::Tally(done)) => {
                 let _ = done.send(worker.tally());
+            }
+            Some(Message::Activity(done)) => {
+                let _ = done.send(worker.table.activity(Instant::now()));
             }
             Some(Message::Leave(closed)) => {
                 close(accepting.take()).await;

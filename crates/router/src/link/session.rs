@@ -7,7 +7,7 @@ use crate::error::RouterError;
 use crate::outbox;
 use crate::wire::{self, Command, Frame, Notice, Order};
 use model::id::AppId;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
@@ -28,6 +28,8 @@ struct Link {
     last_id: u64,
     stopping: bool,
     lost: u64,
+    /// Apps that are wanted, until there is room to say so.
+    wanted: BTreeSet<AppId>,
     events: mpsc::Sender<RouterEvent>,
 }
 
@@ -49,7 +51,15 @@ pub(super) async fn supervise(
     events: mpsc::Sender<RouterEvent>,
     now_pid: watch::Sender<u32>,
 ) {
-    let mut link = Link { table: None, open: HashMap::new(), last_id: 0, stopping: false, lost: 0, events };
+    let mut link = Link {
+        table: None,
+        open: HashMap::new(),
+        last_id: 0,
+        stopping: false,
+        lost: 0,
+        wanted: BTreeSet::new(),
+        events,
+    };
     // A router that comes after this one must serve at the same address.
     let listen = connected.addr;
     loop {
@@ -85,12 +95,19 @@ impl Link {
         // Reading a frame cannot be interrupted, so it has a task of its own.
         let reader = tokio::spawn(read_frames(from, frames));
         let mut writes = self.resume(&mut to).await.is_ok();
+        let events = self.events.clone();
         let ended = loop {
             let written = tokio::select! {
                 errand = orders.recv(), if writes => match errand {
                     Some(errand) => self.send(&mut to, errand).await,
                     None => break Ended::Link,
                 },
+                Ok(room) = events.reserve(), if !self.wanted.is_empty() => {
+                    if let Some(app) = self.wanted.pop_first() {
+                        room.send(RouterEvent::Wanted { app });
+                    }
+                    Ok(())
+                }
                 frame = read.recv() => match frame {
                     Some(Frame::Json(Notice::Moved)) => break Ended::Moved,
                     Some(frame) => { self.take(frame); Ok(()) }
@@ -137,7 +154,7 @@ impl Link {
                     table.remove(app);
                 }
             }
-            Command::Drain { .. } | Command::Receipt { .. } => {}
+            Command::Drain { .. } | Command::Receipt { .. } | Command::Activity => {}
             Command::Stop => self.stopping = true,
         }
         self.last_id += 1;
@@ -156,6 +173,8 @@ impl Link {
                 self.done(id, Ok(Answer::Drained(Drained { in_flight_at_start: at_start, left })));
             }
             Frame::Json(Notice::Receipt { id, receipt }) => self.done(id, Ok(Answer::Receipt(receipt))),
+            Frame::Json(Notice::Activity { id, apps }) => self.done(id, Ok(Answer::Activity(apps))),
+            Frame::Json(Notice::Wanted { app }) => drop(self.wanted.insert(app)),
             Frame::Json(Notice::Refused { id, why }) => self.done(id, Err(RouterError::Refused(why))),
             Frame::Json(Notice::Dropped { count }) => self.lost += count,
             Frame::Lines(lines) => match outbox::read(&lines) {
