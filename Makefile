@@ -39,7 +39,7 @@ check: ## format, lints, tidy, and cargo deny where it is installed
 fmt: ## format every source file
 	@cargo fmt --all
 
-bench: ## measure against the aims (ARGS="router_cost dyno_start": only these)
+bench: ## measure against the aims (ARGS="router_keep_alive dyno_start": only these; ARGS=--json)
 	@scripts/setup bench
 	@cargo xtask bench $(ARGS)
 

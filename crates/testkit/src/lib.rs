@@ -7,19 +7,25 @@
 mod account;
 mod address;
 mod app;
+mod caller;
+mod crowd;
 mod disk;
 mod flow;
 mod http;
 mod load;
+mod pace;
 mod push;
 mod source;
 mod tail;
 
 pub use address::path_of;
 pub use app::App;
+pub use caller::{Caller, connect};
+pub use crowd::{Visitor, Visits, closed_loop, open_loop};
 pub use flow::{Flow, Start};
 pub use http::{Answer, Client};
 pub use load::{Load, Outcome};
+pub use pace::Pace;
 pub use push::Push;
 pub use source::Source;
 pub use tail::Tail;

@@ -1,9 +1,10 @@
-//! `cargo xtask tidy` and `cargo xtask bench [name...]`.
+//! `cargo xtask tidy` and `cargo xtask bench [--json] [name...]`.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a tool for the terminal: its output is its product")]
 
 use std::process::ExitCode;
+use xtask::bench::Form;
 
-const USAGE: &str = "usage: cargo xtask tidy | cargo xtask bench [name...]";
+const USAGE: &str = "usage: cargo xtask tidy | cargo xtask bench [--json] [name...]";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -38,7 +39,9 @@ fn tidy() -> ExitCode {
 }
 
 fn bench(names: &[String]) -> ExitCode {
-    match xtask::bench::run(&xtask::repository_root(), names) {
+    let (flags, names): (Vec<String>, Vec<String>) = names.iter().cloned().partition(|name| name == "--json");
+    let form = if flags.is_empty() { Form::Table } else { Form::Json };
+    match xtask::bench::run(&xtask::repository_root(), &names, form) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("bench: {error}");

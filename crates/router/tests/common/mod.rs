@@ -388,7 +388,7 @@ pub fn exe() -> PathBuf {
     let mut path = std::env::current_exe().unwrap();
     path.pop();
     path.pop();
-    path.join("examples/proxy_cost")
+    path.join("examples/proxy_compare")
 }
 
 /// A link that starts a router process.

@@ -9,7 +9,7 @@ const OURS: &str = "dyno";
 const BASE: &str = "bare";
 
 pub(super) fn run(checkout: &Checkout) -> Result<Vec<Figure>, BenchError> {
-    let mut figures = checkout.example("runtime", "start_cost")?;
+    let mut figures = checkout.example("runtime", "start_cost", &[])?;
     compare(&mut figures, BASE);
     let aim = |figure: Figure| if figure.name == OURS { figure.aiming_at(Aim::Value(AIM_MS)) } else { figure };
     Ok(figures.into_iter().map(aim).collect())

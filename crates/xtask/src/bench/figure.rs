@@ -33,14 +33,19 @@ impl Figure {
         Self { name: name.to_owned(), value, unit: unit.to_owned(), ratio: None, aim: None }
     }
 
-    /// Reads `name value unit`.
+    /// Reads `name value unit`, or with the ratio behind it.
     ///
     /// # Errors
     /// Any other line.
     pub fn parse(line: &str) -> Result<Self, BenchError> {
-        let bad = || BenchError::Unexpected(format!("`{line}` is not `name value unit`"));
-        let [name, value, unit] = line.split_whitespace().collect::<Vec<_>>()[..] else { return Err(bad()) };
-        Ok(Self::new(name, value.parse().map_err(|_| bad())?, unit))
+        let bad = || BenchError::Unexpected(format!("`{line}` is not `name value unit [ratio]`"));
+        let number = |word: &str| word.parse().map_err(|_| bad());
+        let (name, value, unit, ratio) = match line.split_whitespace().collect::<Vec<_>>()[..] {
+            [name, value, unit] => (name, value, unit, None),
+            [name, value, unit, ratio] => (name, value, unit, Some(number(ratio)?)),
+            _ => return Err(bad()),
+        };
+        Ok(Self { ratio, ..Self::new(name, number(value)?, unit) })
     }
 
     /// Sets the aim.
@@ -57,6 +62,24 @@ impl Figure {
             Aim::Value(most) => Some(self.value <= most),
             Aim::Ratio(most) => Some(self.ratio? <= most),
         }
+    }
+
+    fn json(&self) -> String {
+        let (most, of) = match self.aim {
+            Some(Aim::Value(most)) => (Some(most), "value"),
+            Some(Aim::Ratio(most)) => (Some(most), "ratio"),
+            None => (None, ""),
+        };
+        let met = self.is_met().map_or_else(|| "null".to_owned(), |met| met.to_string());
+        format!(
+            "{{\"name\":{},\"value\":{},\"unit\":{},\"ratio\":{},\"aim\":{},\"aim_of\":{},\"met\":{met}}}",
+            quoted(&self.name),
+            number(Some(self.value)),
+            quoted(&self.unit),
+            number(self.ratio),
+            number(most),
+            quoted(of),
+        )
     }
 
     fn verdict(&self) -> String {
@@ -93,6 +116,21 @@ pub(super) fn table(figures: &[Figure]) -> String {
     rows.collect::<Vec<_>>().join("\n")
 }
 
+/// An object of JSON: the benchmark's name and its figures.
+pub(super) fn json(bench: &str, figures: &[Figure]) -> String {
+    let rows: Vec<_> = figures.iter().map(Figure::json).collect();
+    format!("{{\"bench\":{},\"figures\":[{}]}}", quoted(bench), rows.join(","))
+}
+
+/// What is no number in JSON either (nothing measured) is null.
+fn number(value: Option<f64>) -> String {
+    value.filter(|value| value.is_finite()).map_or_else(|| "null".to_owned(), |value| value.to_string())
+}
+
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.escape_default())
+}
+
 /// The middle value, which one slow run does not move.
 pub(super) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
@@ -106,7 +144,16 @@ mod tests {
     #[test]
     fn reads_and_refuses_lines() {
         assert_eq!(Figure::parse("flowline 2.25 ms").unwrap(), Figure::new("flowline", 2.25, "ms"));
+        assert_eq!(Figure::parse("cpu.router 2 us 1.5").unwrap().ratio, Some(1.5));
         assert!(Figure::parse("flowline fast ms").is_err() && Figure::parse("flowline 2").is_err());
+    }
+
+    #[test]
+    fn figures_are_json_for_other_programs() {
+        let figures = [Figure::new("p50", 2.5, "ms").aiming_at(Aim::Value(3.0)), Figure::new("none", f64::NAN, "")];
+        let text = r#"{"bench":"b","figures":[{"name":"p50","value":2.5,"unit":"ms","ratio":null,"aim":3,"aim_of":"value","met":true},"#;
+        assert!(json("b", &figures).starts_with(text), "{}", json("b", &figures));
+        assert!(json("b", &figures).contains(r#""name":"none","value":null"#));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Measurements of the product against its aims and against what else does the same work.
 //!
 //! Each benchmark is one module with one function that gives figures; this file runs them and prints the table.
-//! Programs under measurement print one figure a line, `name value unit`, and anything else after a `#`.
+//! Programs under measurement print one figure a line, `name value unit [ratio]`, and anything else after a `#`.
 
 mod dyno_start;
 mod figure;
@@ -15,27 +15,19 @@ use std::path::{Path, PathBuf};
 
 pub use figure::{Aim, Figure};
 
-/// One benchmark.
-struct Bench {
-    name: &'static str,
-    what: &'static str,
-    run: fn(&Checkout) -> Result<Vec<Figure>, BenchError>,
-}
+/// One benchmark: its name, what it measures, and the function that does.
+struct Bench(&'static str, &'static str, fn(&Checkout) -> Result<Vec<Figure>, BenchError>);
 
 /// Every benchmark, in the order they run.
-const BENCHES: [Bench; 4] = [
-    Bench { name: "dyno_start", what: "start of a dyno, to the end of `true` in it", run: dyno_start::run },
-    Bench { name: "router_cost", what: "CPU time of the router per request", run: router_cost::run },
-    Bench {
-        name: "push_to_live",
-        what: "git push of a small change until the new code answers",
-        run: push_to_live::run,
-    },
-    Bench {
-        name: "idle_memory",
-        what: "memory of all Flowline processes while nothing happens",
-        run: idle_memory::run,
-    },
+const BENCHES: [Bench; 8] = [
+    Bench("dyno_start", "start of a dyno, to the end of `true` in it", dyno_start::run),
+    Bench("router_keep_alive", "router: small requests over kept connections", router_cost::keep_alive),
+    Bench("router_connections", "router: a connection for every request", router_cost::connections),
+    Bench("router_downloads", "router: response bodies of 1 MB", router_cost::downloads),
+    Bench("router_uploads", "router: request bodies of 1 MB", router_cost::uploads),
+    Bench("router_websockets", "router: echoes over 500 WebSockets", router_cost::websockets),
+    Bench("push_to_live", "git push of a small change until the new code answers", push_to_live::run),
+    Bench("idle_memory", "memory of all Flowline processes while nothing happens", idle_memory::run),
 ];
 
 /// Where the sources are, and what is built from them.
@@ -64,7 +56,7 @@ impl std::fmt::Display for BenchError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::NoSuchBench(name) => {
-                write!(f, "no benchmark `{name}`: there are {}", BENCHES.map(|bench| bench.name).join(", "))
+                write!(f, "no benchmark `{name}`: there are {}", BENCHES.map(|bench| bench.0).join(", "))
             }
             Self::NotStarted(program, error) => {
                 write!(f, "cannot start {program}: {error}; `scripts/setup bench` installs what is missing")
@@ -79,23 +71,35 @@ impl std::fmt::Display for BenchError {
 
 impl std::error::Error for BenchError {}
 
-/// Runs the named benchmarks, or all, and prints a table after each.
+/// How the figures are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// A table for people, after each benchmark.
+    Table,
+    /// A line of JSON for each benchmark; everything else goes to standard error.
+    Json,
+}
+
+/// Runs the named benchmarks, or all, and prints the figures after each.
 ///
 /// # Errors
 /// A name that is none, or a benchmark without figures; the others run all the same.
-pub fn run(root: &Path, names: &[String]) -> Result<(), BenchError> {
-    if let Some(name) = names.iter().find(|name| !BENCHES.iter().any(|bench| bench.name == **name)) {
+pub fn run(root: &Path, names: &[String], form: Form) -> Result<(), BenchError> {
+    if let Some(name) = names.iter().find(|name| !BENCHES.iter().any(|bench| bench.0 == **name)) {
         return Err(BenchError::NoSuchBench(name.clone()));
     }
     let checkout = Checkout { root: root.to_path_buf() };
     let mut failed = Vec::new();
-    for bench in BENCHES.iter().filter(|bench| names.is_empty() || names.iter().any(|name| name == bench.name)) {
-        say(&format!("\n{}: {}", bench.name, bench.what));
-        match (bench.run)(&checkout) {
-            Ok(figures) => say(&figure::table(&figures)),
+    for Bench(name, what, measure) in
+        BENCHES.iter().filter(|bench| names.is_empty() || names.iter().any(|name| name == bench.0))
+    {
+        remark(&format!("{name}: {what}"));
+        match measure(&checkout) {
+            Ok(figures) if form == Form::Json => say(&figure::json(name, &figures)),
+            Ok(figures) => say(&format!("\n{name}: {what}\n{}\n", figure::table(&figures))),
             Err(error) => {
-                say(&format!("  {error}"));
-                failed.push(bench.name);
+                remark(&error.to_string());
+                failed.push(*name);
             }
         }
     }
@@ -105,4 +109,10 @@ pub fn run(root: &Path, names: &[String]) -> Result<(), BenchError> {
 #[allow(clippy::print_stdout, reason = "a tool for the terminal: its output is its product")]
 fn say(text: &str) {
     println!("{text}");
+}
+
+/// What goes on, for whoever waits.
+#[allow(clippy::print_stderr, reason = "a tool for the terminal: its output is its product")]
+fn remark(text: &str) {
+    eprintln!("# {text}");
 }

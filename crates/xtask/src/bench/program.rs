@@ -13,9 +13,18 @@ impl Checkout {
     ///
     /// # Errors
     /// When it cannot be built, fails, or prints something else than figures.
-    pub(super) fn example(&self, package: &str, example: &str) -> Result<Vec<Figure>, BenchError> {
-        let arguments = ["run", "--quiet", "--profile", PROFILE, "--package", package, "--example", example];
-        figures(&output(self.cargo().args(arguments))?)
+    pub(super) fn example(&self, package: &str, example: &str, arguments: &[&str]) -> Result<Vec<Figure>, BenchError> {
+        figures(&output(Command::new(self.example_binary(package, example)?).args(arguments))?)
+    }
+
+    /// Builds the example of a crate; its path.
+    ///
+    /// # Errors
+    /// When it cannot be built.
+    pub(super) fn example_binary(&self, package: &str, example: &str) -> Result<PathBuf, BenchError> {
+        let arguments = ["build", "--quiet", "--profile", PROFILE, "--package", package, "--example", example];
+        output(self.cargo().args(arguments))?;
+        Ok(self.built().join("examples").join(example))
     }
 
     /// Builds the `flowline` binary; its path.
@@ -25,8 +34,11 @@ impl Checkout {
     pub(super) fn binary(&self) -> Result<PathBuf, BenchError> {
         let arguments = ["build", "--quiet", "--profile", PROFILE, "--package", "flowline", "--bin", "flowline"];
         output(self.cargo().args(arguments))?;
-        let target = setting("CARGO_TARGET_DIR").map_or_else(|| self.root.join("target"), PathBuf::from);
-        Ok(target.join(PROFILE).join("flowline"))
+        Ok(self.built().join("flowline"))
+    }
+
+    fn built(&self) -> PathBuf {
+        setting("CARGO_TARGET_DIR").map_or_else(|| self.root.join("target"), PathBuf::from).join(PROFILE)
     }
 
     fn cargo(&self) -> Command {
@@ -55,7 +67,11 @@ pub(super) fn output(command: &mut Command) -> Result<String, BenchError> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-fn figures(text: &str) -> Result<Vec<Figure>, BenchError> {
+/// What a measured program printed: figures, and remarks for the terminal.
+pub(super) fn figures(text: &str) -> Result<Vec<Figure>, BenchError> {
+    for remark in text.lines().filter_map(|line| line.strip_prefix('#')) {
+        super::remark(remark.trim());
+    }
     let lines = text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
     lines.map(Figure::parse).collect()
 }
