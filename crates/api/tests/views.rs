@@ -197,7 +197,7 @@ fn formation_view() {
         let value =
             check("formation", &FormationView::new(&app(), &FormationDetail { entry, command: "npm start".into() }));
         // CLI-12: responses are read at `size`.
-        assert_eq!(value["size"], size.word());
+        assert_eq!(value["size"], size.to_string());
     }
 }
 

@@ -18,8 +18,16 @@ use tokio::io::AsyncRead;
 use tokio::sync::{RwLockReadGuard, mpsc};
 
 /// What a step of a build may use: as much memory as the larger hosted builders give, less CPU than dynos that serve.
-const BUILD_LIMITS: Limits =
-    Limits { memory_bytes: 2560 * 1024 * 1024, processes: 4096, cpu_weight: 50, open_files: 10_000 };
+const BUILD_LIMITS: Limits = Limits {
+    memory_bytes: BUILD_MEMORY_BYTES,
+    memory_hard_bytes: BUILD_MEMORY_BYTES,
+    processes: 4096,
+    cpu_weight: 100,
+    cpu_quota_percent: None,
+    open_files: 10_000,
+};
+
+const BUILD_MEMORY_BYTES: u64 = 2560 * 1024 * 1024;
 
 /// Lines of a build that wait for a slow reader.
 const LINES_WAITING: usize = 256;

@@ -3,7 +3,7 @@
 use crate::Control;
 use builder::SlugError;
 use model::config_var::ConfigVars;
-use model::dyno::{Dyno, DynoName, DynoRole, DynoSize, DynoState};
+use model::dyno::{Dyno, DynoName, DynoRole, DynoSize, DynoState, Slice};
 use model::feature::Feature;
 use model::id::DynoId;
 use model::mount::Mount;
@@ -74,6 +74,7 @@ pub(crate) async fn start_with(
         env: environment(dyno, config, extra, metadata),
         mounts,
         limits: dyno.size.limits(),
+        slice: Slice::Apps,
         port: dyno.name.process_type.is_web(),
         labels: labels(dyno, life),
     };
@@ -150,7 +151,7 @@ fn labels(dyno: &Dyno, life: Option<Duration>) -> BTreeMap<String, String> {
         ("app", dyno.app.to_string()),
         ("name", dyno.name.to_string()),
         ("role", role.to_owned()),
-        ("size", dyno.size.word().to_owned()),
+        ("size", dyno.size.to_string()),
         ("command", dyno.command.clone()),
         ("release", dyno.release.to_string()),
         ("version", dyno.version.to_string()),

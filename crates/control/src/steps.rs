@@ -4,7 +4,7 @@ use crate::{Control, sandbox};
 use async_trait::async_trait;
 use builder::{RunError, Runner, Step};
 use model::build::{BUILD_LIMIT_S, Build};
-use model::dyno::Exit;
+use model::dyno::{Exit, Slice};
 use runtime::{DynoSpec, Output};
 use std::time::Duration;
 use tokio::sync::mpsc::Sender;
@@ -39,6 +39,7 @@ impl Runner for SandboxRunner {
             env: step.env,
             mounts,
             limits: step.limits,
+            slice: Slice::Builds,
             port: false,
             labels: labels.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
         };

@@ -8,6 +8,8 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::str::FromStr;
 
+pub use crate::size::{DynoSize, Limits, NoSuchSize};
+
 /// A web dyno must accept connections within this time (R10, DYNO-20).
 pub const BOOT_LIMIT_S: u64 = 60;
 
@@ -47,87 +49,6 @@ impl fmt::Display for DynoName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.process_type, self.number)
     }
-}
-
-/// How much a dyno may use (section 8.2 of the behaviour rules).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum DynoSize {
-    /// 512 MB.
-    Eco,
-    /// 512 MB.
-    Basic,
-    /// 512 MB.
-    Standard1X,
-    /// 1 GB.
-    Standard2X,
-    /// 2.5 GB.
-    PerformanceM,
-    /// 14 GB.
-    PerformanceL,
-}
-
-/// A size that this server does not know.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("No such dyno size: `{0}`. Use one of Eco, Basic, Standard-1X, Standard-2X, Performance-M, Performance-L")]
-pub struct NoSuchSize(pub String);
-
-impl DynoSize {
-    /// All of them, smallest first.
-    pub const ALL: [Self; 6] =
-        [Self::Eco, Self::Basic, Self::Standard1X, Self::Standard2X, Self::PerformanceM, Self::PerformanceL];
-
-    /// As the API reports it (CLI-12).
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Eco => "Eco",
-            Self::Basic => "Basic",
-            Self::Standard1X => "Standard-1X",
-            Self::Standard2X => "Standard-2X",
-            Self::PerformanceM => "Performance-M",
-            Self::PerformanceL => "Performance-L",
-        }
-    }
-
-    /// What it may use.
-    #[must_use]
-    pub fn limits(self) -> Limits {
-        let (memory_mib, processes, cpu_weight) = match self {
-            Self::Eco | Self::Basic | Self::Standard1X => (512, 256, 100),
-            Self::Standard2X => (1024, 512, 200),
-            Self::PerformanceM => (2560, 16_384, 500),
-            Self::PerformanceL => (14_336, 32_768, 1000),
-        };
-        Limits { memory_bytes: memory_mib * 1024 * 1024, processes, cpu_weight, open_files: 10_000 }
-    }
-}
-
-impl FromStr for DynoSize {
-    type Err = NoSuchSize;
-
-    fn from_str(text: &str) -> Result<Self, NoSuchSize> {
-        let known = Self::ALL.into_iter().find(|size| size.word().eq_ignore_ascii_case(text));
-        known.ok_or_else(|| NoSuchSize(text.to_owned()))
-    }
-}
-
-impl fmt::Display for DynoSize {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.word())
-    }
-}
-
-/// What one sandbox may use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Limits {
-    /// RSS and page cache; beyond it the kernel reclaims, then kills.
-    pub memory_bytes: u64,
-    /// Processes and threads.
-    pub processes: u32,
-    /// Share of the CPU against other sandboxes when there is contention; 100 is an ordinary dyno.
-    pub cpu_weight: u32,
-    /// Open files per process; lowered to the machine's own hard limit where that is smaller.
-    pub open_files: u64,
 }
 
 /// Why a dyno exists.
@@ -216,6 +137,27 @@ impl DynoState {
     }
 }
 
+/// The branch of the machine's budget that a sandbox takes from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Slice {
+    /// Whatever serves and works for apps.
+    #[default]
+    Apps,
+    /// Builds: a smaller share of the CPU, and the first to go when memory is short.
+    Builds,
+}
+
+/// Whose memory it was that ran out when the kernel killed a process of a dyno.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OutOfMemory {
+    /// The dyno was at its own limit.
+    Dyno,
+    /// All that Flowline runs, or the whole machine.
+    Machine,
+}
+
 /// How a process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -257,11 +199,5 @@ mod tests {
         for bad in ["web", "web.", "web.x", ".1", "a b.1", "web.-1"] {
             assert!(bad.parse::<DynoName>().is_err(), "{bad}");
         }
-    }
-
-    #[test]
-    fn cli_12_sizes_in_any_case() {
-        assert_eq!("standard-2x".parse::<DynoSize>().unwrap().to_string(), "Standard-2X");
-        assert!("huge".parse::<DynoSize>().unwrap_err().to_string().contains("Performance-L"));
     }
 }

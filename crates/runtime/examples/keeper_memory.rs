@@ -2,7 +2,7 @@
 //!
 //! Prints one line each: `name median_kib min_kib`. `cargo run --release -p runtime --example keeper_memory [dynos]`
 
-use model::dyno::DynoSize;
+use model::dyno::{DynoSize, Slice};
 use model::id::DynoId;
 use runtime::{DynoSpec, Output, Runtime, RuntimeConfig};
 use std::collections::BTreeMap;
@@ -75,6 +75,7 @@ fn spec(number: usize) -> DynoSpec {
         env: BTreeMap::from([("PATH".to_owned(), "/usr/bin:/bin".to_owned())]),
         mounts: Vec::new(),
         limits: DynoSize::Standard1X.limits(),
+        slice: Slice::Apps,
         port: false,
         labels: BTreeMap::new(),
     }

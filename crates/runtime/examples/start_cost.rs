@@ -3,7 +3,7 @@
 //! Prints one line each: `name median_ms min_ms`. `cargo run --release -p runtime --example start_cost [rounds]`
 #![allow(clippy::disallowed_methods, reason = "measures real time")]
 
-use model::dyno::{DynoSize, Exit};
+use model::dyno::{DynoSize, Exit, Slice};
 use model::id::DynoId;
 use runtime::{DynoSpec, Output, Runtime, RuntimeConfig};
 use std::collections::BTreeMap;
@@ -76,6 +76,7 @@ async fn dyno(runtime: &Runtime, round: usize) -> Outcome<f64> {
         env: BTreeMap::new(),
         mounts: Vec::new(),
         limits: DynoSize::Standard1X.limits(),
+        slice: Slice::Apps,
         port: false,
         labels: BTreeMap::new(),
     };

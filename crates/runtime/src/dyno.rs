@@ -1,17 +1,20 @@
 //! A dyno as `serve` holds it: its output, and the control over it.
 
+use crate::cgroup;
 use crate::folder::Folder;
 use crate::keeper::BUFFER_LINES;
 use crate::meeting::Met;
 use crate::ports::Port;
 use crate::relay::Relay;
 use crate::wire::{Frost, ToKeeper};
-use model::dyno::Exit;
+use model::dyno::{Exit, OutOfMemory};
+use model::memory::Usage;
 use model::time::Timestamp;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::unix::OwnedWriteHalf;
@@ -70,6 +73,8 @@ pub struct Stopped {
     pub exit: Exit,
     /// SIGKILL was necessary: the grace had passed (R12), or [`DynoControl::kill`] was called.
     pub killed: bool,
+    /// The kernel killed a process of it for want of memory, and the keeper the rest (R15).
+    pub out_of_memory: Option<OutOfMemory>,
 }
 
 struct Shared {
@@ -78,6 +83,8 @@ struct Shared {
     writer: Option<Mutex<OwnedWriteHalf>>,
     /// Does the keeper know how to freeze?
     freezes: bool,
+    /// Read from its folder when first asked for.
+    cgroups: OnceLock<Vec<PathBuf>>,
     /// The number of the last wish to freeze or thaw.
     wishes: AtomicU64,
     /// Free for other dynos when the last handle has gone.
@@ -106,7 +113,8 @@ impl Dyno {
         tokio::spawn(Relay { to, end, frost: melt, last: hello.acked }.run(incoming, folder.clone()));
         let writer = Some(Mutex::new(writer));
         let freezes = hello.frozen.is_some();
-        let shared = Arc::new(Shared { folder, writer, freezes, wishes: AtomicU64::new(0), _port: port });
+        let (cgroups, wishes) = (OnceLock::new(), AtomicU64::new(0));
+        let shared = Arc::new(Shared { folder, writer, freezes, cgroups, wishes, _port: port });
         Self { addr, pid: hello.pid, outputs, control: DynoControl { shared, ended, frost } }
     }
 
@@ -117,8 +125,8 @@ impl Dyno {
         let told = folder.read_ended();
         let (melt, frost) = watch::channel(Frost::default());
         let relay = Relay { to, end, frost: melt, last: told.map_or(0, |ended| ended.acked) };
-        let (writer, freezes, wishes) = (None, true, AtomicU64::new(0));
-        let shared = Arc::new(Shared { folder: folder.clone(), writer, freezes, wishes, _port: None });
+        let (writer, freezes, wishes, cgroups) = (None, true, AtomicU64::new(0), OnceLock::new());
+        let shared = Arc::new(Shared { folder: folder.clone(), writer, freezes, cgroups, wishes, _port: None });
         tokio::spawn(async move { relay.finish_from_disk(&folder).await });
         Self { addr: None, pid: 0, outputs, control: DynoControl { shared, ended, frost } }
     }
@@ -192,6 +200,14 @@ impl DynoControl {
         }
     }
 
+    /// What it uses now; `None` when it has ended, or when this machine gives no cgroups. Reads some small files of the
+    /// kernel, which takes well below a millisecond.
+    #[must_use]
+    pub fn usage(&self) -> Option<Usage> {
+        let read = || self.shared.folder.read_order().map(|order| order.cgroups).unwrap_or_default();
+        cgroup::usage(self.shared.cgroups.get_or_init(read))
+    }
+
     /// Waits for the end.
     pub async fn ended(&self) -> Stopped {
         let mut ended = self.ended.clone();
@@ -226,4 +242,4 @@ impl DynoControl {
     }
 }
 
-const LOST: Stopped = Stopped { exit: Exit::Lost, killed: false };
+const LOST: Stopped = Stopped { exit: Exit::Lost, killed: false, out_of_memory: None };

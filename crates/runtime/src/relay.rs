@@ -44,7 +44,8 @@ impl Relay {
         for line in folder.read_lines() {
             self.line(line).await;
         }
-        let lost = Ended { exit: Exit::Lost, killed: false, last_seq: self.last, acked: self.last };
+        let lost =
+            Ended { exit: Exit::Lost, killed: false, out_of_memory: None, last_seq: self.last, acked: self.last };
         self.exit(folder.read_ended().unwrap_or(lost)).await;
     }
 
@@ -65,7 +66,8 @@ impl Relay {
     }
 
     fn over(&self, ended: Ended) {
-        let _nobody_waits = self.end.send(Some(Stopped { exit: ended.exit, killed: ended.killed }));
+        let _nobody_waits =
+            self.end.send(Some(Stopped { exit: ended.exit, killed: ended.killed, out_of_memory: ended.out_of_memory }));
     }
 
     /// Numbers have no gaps but for dropped lines.

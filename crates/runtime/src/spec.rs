@@ -1,6 +1,6 @@
 //! What a dyno is to run, as `control` says it.
 
-use model::dyno::Limits;
+use model::dyno::{Limits, Slice};
 use model::id::DynoId;
 use model::mount::Mount;
 use serde::{Deserialize, Serialize};
@@ -35,6 +35,9 @@ pub struct DynoSpec {
     pub mounts: Vec<Mount>,
     /// What it may use.
     pub limits: Limits,
+    /// From which branch of the machine's budget.
+    #[serde(default)]
+    pub slice: Slice,
     /// Shall it get a port of its own, named in `PORT`?
     pub port: bool,
     /// Opaque here; given back when the dyno is adopted.

@@ -3,7 +3,7 @@
 //! A frame is its length (u32, little-endian, of what follows), a tag byte and a body. Lines, the many, are bytes; the
 //! few others are JSON. Nothing here reads or writes a socket: both the async and the plain side use it.
 
-use model::dyno::Exit;
+use model::dyno::{Exit, OutOfMemory};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -56,6 +56,9 @@ pub(crate) struct Ended {
     pub(crate) exit: Exit,
     /// The time to end had run out, or a kill was asked for: SIGKILL was sent.
     pub(crate) killed: bool,
+    /// The kernel killed a process of it for want of memory.
+    #[serde(default)]
+    pub(crate) out_of_memory: Option<OutOfMemory>,
     /// The number of the last line.
     pub(crate) last_seq: u64,
     /// The last acknowledged line when this was written.
@@ -258,7 +261,7 @@ mod tests {
     #[test]
     fn frames_come_back_whole_however_they_are_cut() {
         let line = Line { seq: 7, at: -1, text: b"a\xffb"[..].into() };
-        let ended = Ended { exit: Exit::Signal(9), killed: true, last_seq: 7, acked: 3 };
+        let ended = Ended { exit: Exit::Signal(9), killed: true, out_of_memory: None, last_seq: 7, acked: 3 };
         let frost = Frost { wish: 7, frozen: true, fault: None };
         let said = [
             FromKeeper::Line(line),

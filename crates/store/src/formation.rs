@@ -23,7 +23,7 @@ pub const ALL: &[&str] = &[UPSERT, DELETE, LIST];
 /// When the database fails.
 pub async fn put(tx: &mut Tx, entry: &Formation) -> Result<(), StoreError> {
     let query = sqlx::query(UPSERT).bind(entry.id.to_string()).bind(entry.app.to_string());
-    let query = query.bind(entry.process_type.as_str()).bind(i64::from(entry.quantity)).bind(entry.size.word());
+    let query = query.bind(entry.process_type.as_str()).bind(i64::from(entry.quantity)).bind(entry.size.to_string());
     query.bind(entry.created_at.0).bind(entry.updated_at.0).execute(tx.db()).await?;
     Ok(())
 }

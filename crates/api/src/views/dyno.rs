@@ -15,7 +15,7 @@ pub struct DynoView {
     #[serde(rename = "type")]
     process_type: String,
     command: String,
-    size: &'static str,
+    size: String,
     state: &'static str,
     app: AppRef,
     release: ReleaseRef,
@@ -42,7 +42,7 @@ impl DynoView {
             name: dyno.name.to_string(),
             process_type: dyno.name.process_type.to_string(),
             command: dyno.command.clone(),
-            size: dyno.size.word(),
+            size: dyno.size.to_string(),
             state: dyno.state.word(),
             app: app.into(),
             release: ReleaseRef { id: IdRef { id: dyno.release }, version: dyno.version },

@@ -1,29 +1,27 @@
 //! Limits on memory, CPU and processes: cgroup v2, cgroup v1 (also the hybrid layout), or none where the machine gives none.
 
+mod branch;
 mod freezer;
 mod layout;
+mod oom;
+mod usage;
 mod v1;
 mod v2;
 
 pub(crate) use freezer::{Freezer, thaw};
+pub(crate) use oom::OomWatch;
+pub(crate) use usage::usage;
 
-use model::dyno::Limits;
+use model::dyno::{Limits, Slice};
 use rustix::fs::{Mode, OFlags};
 use rustix::rand::GetRandomFlags;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-/// The name of our own branch below whatever cgroup we may use.
-const BRANCH: &str = "flowline";
 
 /// A cgroup can be removed once the kernel has let go of its last process, which takes a few milliseconds at most.
 const REMOVE_ATTEMPTS: u32 = 100;
-
-/// A cgroup gets its first process within milliseconds.
-const SWEEP_AGE: Duration = Duration::from_secs(60);
 
 /// Where this machine lets us make cgroups.
 #[derive(Debug, Clone)]
@@ -71,10 +69,10 @@ impl Cgroups {
     }
 
     /// An empty cgroup for one dyno. It is made before the dyno is known, so its name is drawn.
-    pub(crate) fn create(&self) -> io::Result<Cgroup> {
+    pub(crate) fn create(&self, slice: Slice) -> io::Result<Cgroup> {
         let mut number = [0; 8];
         rustix::rand::getrandom(&mut number, GetRandomFlags::empty())?;
-        let name = format!("{:016x}", u64::from_ne_bytes(number));
+        let name = branch::of(slice).join(format!("{:016x}", u64::from_ne_bytes(number)));
         match self {
             Self::V2(tree) => tree.create(&name),
             Self::V1(trees) => trees.create(&name),
@@ -147,6 +145,12 @@ impl Cgroup {
         self.entrances.iter().try_for_each(|mut file| file.write_all(b"0"))
     }
 
+    /// Notices when the kernel kills a process of it for want of memory.
+    pub(crate) fn oom_watch(&self) -> OomWatch {
+        let memory = self.controllers.iter().find(|(controller, _)| *controller == Controller::Memory);
+        memory.map(|(_, dir)| OomWatch::of(dir)).unwrap_or_default()
+    }
+
     /// How its processes are halted.
     pub(crate) fn freezer(&self) -> Freezer {
         self.freezer.clone()
@@ -173,17 +177,6 @@ pub(crate) fn remove_at_last(dirs: &[PathBuf], mut pause: impl FnMut()) {
             return;
         }
         pause();
-    }
-}
-
-/// Removes what is empty below a branch, and has been there for a while: one that is being made is left alone.
-fn sweep(branch: &Path) {
-    for entry in fs::read_dir(branch).into_iter().flatten().flatten() {
-        let age = entry.metadata().and_then(|about| about.modified()).ok().and_then(|at| at.elapsed().ok());
-        if age.is_some_and(|age| age > SWEEP_AGE) {
-            // Refused when there are processes in it.
-            let _in_use = fs::remove_dir(entry.path());
-        }
     }
 }
 

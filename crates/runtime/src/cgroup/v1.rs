@@ -1,14 +1,15 @@
 //! cgroup v1, and the hybrid layout where the controllers are still there.
 
+use super::branch::{BRANCH, divide, prepare_v1, set_shares, sweep};
 use super::layout::Layout;
-use super::{BRANCH, Cgroup, Controller, Freezer, make, named, open_dir, set, set_if_there, sweep, v2};
+use super::{Cgroup, Controller, Freezer, make, named, open_dir, set, set_if_there, v2};
 use model::dyno::Limits;
 use std::fs::OpenOptions;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// What v1 calls 100 % of an ordinary process's share.
-const SHARES_AT_WEIGHT_100: u32 = 1024;
+/// The span over which a CPU quota counts, in microseconds: the kernel's own default.
+const CPU_PERIOD_US: u64 = 100_000;
 
 /// Our branches.
 #[derive(Debug, Clone, Default)]
@@ -32,8 +33,11 @@ impl Trees {
                 continue;
             };
             let branch = own.join(BRANCH);
-            match make(&branch).and_then(|()| writable(&branch)) {
-                Ok(()) => trees.controllers.push((controller, branch)),
+            match prepare(&branch) {
+                Ok(()) => {
+                    warnings.extend(prepare_v1(controller, &branch));
+                    trees.controllers.push((controller, branch));
+                }
                 Err(error) => warnings.push(format!(
                     "the {what} of dynos is not limited: {}: {error}; run as root, or have the folder delegated",
                     branch.display()
@@ -44,7 +48,7 @@ impl Trees {
         if trees.unified.is_none() {
             // Without it, signals do.
             let branch = layout.own_v1("freezer").map(|own| own.join(BRANCH));
-            trees.freezer = branch.filter(|branch| make(branch).and_then(|()| writable(branch)).is_ok());
+            trees.freezer = branch.filter(|branch| prepare(branch).is_ok());
         }
         (trees, warnings)
     }
@@ -59,7 +63,7 @@ impl Trees {
         self.controllers.is_empty() && self.unified.is_none() && self.freezer.is_none()
     }
 
-    pub(super) fn create(&self, name: &str) -> io::Result<Cgroup> {
+    pub(super) fn create(&self, name: &Path) -> io::Result<Cgroup> {
         let mut cgroup = Cgroup::default();
         for (controller, branch) in &self.controllers {
             let dir = branch.join(name);
@@ -98,17 +102,25 @@ impl Cgroup {
 pub(super) fn limit(controller: Controller, dir: &Path, limits: &Limits) -> io::Result<()> {
     match controller {
         Controller::Memory => {
-            set(dir, "memory.limit_in_bytes", limits.memory_bytes)?;
-            // Memory and swap together: a dyno at its limit shall end, not make the machine swap.
-            set_if_there(dir, "memory.memsw.limit_in_bytes", limits.memory_bytes)
+            let hard_bytes = limits.memory_hard_bytes.max(limits.memory_bytes);
+            set(dir, "memory.limit_in_bytes", hard_bytes)?;
+            // Memory and swap together: what a dyno does not touch may be swapped out, but it gets no more by that.
+            set_if_there(dir, "memory.memsw.limit_in_bytes", hard_bytes)
         }
         Controller::Cpu => {
-            let shares = u64::from(limits.cpu_weight) * u64::from(SHARES_AT_WEIGHT_100) / 100;
-            set(dir, "cpu.shares", shares.max(2))
+            set_shares(dir, limits.cpu_weight)?;
+            let quota = limits.cpu_quota_percent.map(|percent| u64::from(percent) * CPU_PERIOD_US / 100);
+            quota.map_or(Ok(()), |quota_us| set(dir, "cpu.cfs_quota_us", quota_us))
         }
         // The sandbox's own first process is not the dyno's.
         Controller::Pids => set(dir, "pids.max", limits.processes.saturating_add(1)),
     }
+}
+
+fn prepare(branch: &Path) -> io::Result<()> {
+    make(branch)?;
+    writable(branch)?;
+    divide(branch)
 }
 
 fn writable(dir: &Path) -> io::Result<()> {

@@ -1,8 +1,9 @@
 //! cgroup v2: one tree. Root uses a branch at its top; an ordinary user the branch that was delegated to it.
 
+use super::branch::{BRANCH, KEEPERS, divide, of, set_budget, set_weight, sweep, weigh};
 use super::layout::Layout;
-use super::{BRANCH, Cgroup, Controller, Freezer, make, named, open_dir, set, set_if_there, sweep};
-use model::dyno::Limits;
+use super::{Cgroup, Controller, Freezer, make, named, open_dir, set, set_if_there};
+use model::dyno::{Limits, Slice};
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,8 +14,11 @@ const MOUNT: &str = "/sys/fs/cgroup";
 /// `CGROUP2_SUPER_MAGIC` of `statfs`.
 const MAGIC: rustix::fs::FsWord = 0x6367_7270;
 
-/// The leaf for nursery and keepers.
-const KEEPERS: &str = "keepers";
+/// The span over which a CPU quota counts, in microseconds: the kernel's own default.
+const CPU_PERIOD_US: u64 = 100_000;
+
+/// The share of nursery and keepers: as much as all apps.
+const KEEPERS_WEIGHT: u32 = 400;
 
 /// Our branch, with its controllers switched on.
 #[derive(Debug, Clone)]
@@ -63,9 +67,20 @@ impl Tree {
             switch_on(place, &wanted).map_err(|error| named(place, &error))?;
         }
         switch_on(&branch, &wanted)?;
+        divide(&branch)?;
+        for slice in [Slice::Apps, Slice::Builds] {
+            switch_on(&branch.join(of(slice)), &wanted)?;
+        }
         let warn =
             |one: Controller| format!("the {} of dynos is not limited: no `{}` controller", one.what(), one.name());
-        Ok((Self { branch, controllers: wanted }, missing.into_iter().map(warn).collect()))
+        let mut warnings: Vec<String> = missing.into_iter().map(warn).collect();
+        if wanted.contains(&Controller::Memory) {
+            warnings.extend(set_budget(&branch, "memory.max"));
+        }
+        if wanted.contains(&Controller::Cpu) {
+            weigh(&branch, set_weight)?;
+        }
+        Ok((Self { branch, controllers: wanted }, warnings))
     }
 
     pub(super) fn settle(&self) {
@@ -73,9 +88,13 @@ impl Tree {
         let keepers = self.branch.join(KEEPERS);
         // Without it keepers stay where they are, which is where they were all along.
         let _stays = make(&keepers).and_then(|()| set(&keepers, "cgroup.procs", 0));
+        if self.controllers.contains(&Controller::Cpu) {
+            // What dynos print must not wait for builds.
+            let _ordinary = set_weight(&keepers, KEEPERS_WEIGHT);
+        }
     }
 
-    pub(super) fn create(&self, name: &str) -> io::Result<Cgroup> {
+    pub(super) fn create(&self, name: &Path) -> io::Result<Cgroup> {
         let dir = self.branch.join(name);
         make(&dir).map_err(|error| named(&dir, &error))?;
         let controllers = self.controllers.iter().map(|one| (*one, dir.clone())).collect();
@@ -88,10 +107,12 @@ impl Tree {
 pub(super) fn plain_branch(layout: &Layout) -> Option<PathBuf> {
     let (top, own) = layout.own_v2()?;
     let branches = places(top, &own).into_iter().map(|place| place.join(BRANCH));
-    branches.into_iter().find(|branch| make(branch).and_then(|()| can_freeze(branch)).is_ok())
+    branches.into_iter().find(|branch| prepare_plain(branch).is_ok())
 }
 
-fn can_freeze(branch: &Path) -> io::Result<()> {
+fn prepare_plain(branch: &Path) -> io::Result<()> {
+    make(branch)?;
+    divide(branch)?;
     OpenOptions::new().write(true).open(branch.join("cgroup.procs"))?;
     OpenOptions::new().write(true).open(branch.join("cgroup.freeze")).map(drop)
 }
@@ -99,12 +120,17 @@ fn can_freeze(branch: &Path) -> io::Result<()> {
 pub(super) fn limit(controller: Controller, dir: &Path, limits: &Limits) -> io::Result<()> {
     match controller {
         Controller::Memory => {
-            set(dir, "memory.max", limits.memory_bytes)?;
-            // A dyno at its limit shall end as a whole, not make the machine swap.
-            set_if_there(dir, "memory.swap.max", 0)?;
+            set(dir, "memory.max", limits.memory_hard_bytes.max(limits.memory_bytes))?;
+            // What a dyno does not touch may be swapped out; v2 has no limit on both together.
+            set_if_there(dir, "memory.swap.max", limits.memory_bytes)?;
+            // A dyno at its limit ends as a whole.
             set_if_there(dir, "memory.oom.group", 1)
         }
-        Controller::Cpu => set(dir, "cpu.weight", limits.cpu_weight.clamp(1, 10_000)),
+        Controller::Cpu => {
+            set_weight(dir, limits.cpu_weight)?;
+            let quota = limits.cpu_quota_percent.map(|percent| u64::from(percent) * CPU_PERIOD_US / 100);
+            quota.map_or(Ok(()), |quota_us| set(dir, "cpu.max", format!("{quota_us} {CPU_PERIOD_US}")))
+        }
         // The sandbox's own first process is not the dyno's.
         Controller::Pids => set(dir, "pids.max", limits.processes.saturating_add(1)),
     }

@@ -8,6 +8,7 @@ use super::frost::Ice;
 use super::intake::Intake;
 use super::life::{CGROUP_PAUSE_MS, Keeper, Phase};
 use super::link::Link;
+use super::memory::Memory;
 use super::nursery::Nest;
 use crate::cgroup::{self, Cgroup};
 use crate::folder::Folder;
@@ -15,6 +16,7 @@ use crate::sandbox::{self, Job, Sandbox};
 use crate::spec::Order;
 use crate::sys::{self, Signals};
 use crate::wire::FromKeeper;
+use model::dyno::Slice;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::Mode;
 use rustix::process::{Signal, WaitOptions, setsid, umask, waitpid};
@@ -38,19 +40,22 @@ fn live(mut nest: Nest, serve: UnixStream, lock: File) -> io::Result<()> {
     let _unnamed = rustix::thread::set_name(c"flowline-keeper");
     // Asks for the same orderly end as `serve` would.
     let stop_signal = Signals::block(&[Signal::TERM])?.descriptor()?;
-    let (mut egg, (mut serve, mut lock)) = Egg::lay(&nest, (serve, lock));
+    let (mut egg, (mut serve, mut lock)) = Egg::lay(&nest, Slice::default(), (serve, lock));
     // Waits for work: a moment, or for weeks. Without that `serve` there will be none.
     let Some(order) = receive(&mut serve)? else {
         egg.map(Egg::discard).ok();
         return Ok(());
     };
-    // A moment or weeks later: the host may have mounted things, or have another resolver.
-    let is_fresh = egg.as_mut().is_ok_and(|egg| egg.mounts.is_fresh());
+    let order: io::Result<Order> = serde_json::from_slice(&order).map_err(io::Error::from);
+    let slice = order.as_ref().map(|order| order.spec.slice).unwrap_or_default();
+    // A moment or weeks later: the host may have mounted things, or have another resolver. And an egg lies where dynos
+    // are; what belongs elsewhere is in no such hurry.
+    let is_fresh = slice == Slice::default() && egg.as_mut().is_ok_and(|egg| egg.mounts.is_fresh());
     if nest.ground.stack.refresh().unwrap_or(false) || !is_fresh {
         egg.map(Egg::discard).ok();
-        (egg, (serve, lock)) = Egg::lay(&nest, (serve, lock));
+        (egg, (serve, lock)) = Egg::lay(&nest, slice, (serve, lock));
     }
-    let (order, folder, listener) = match settle(&nest, &order) {
+    let (order, folder, listener) = match order.and_then(|order| settle(&nest, order)) {
         Ok(settled) => settled,
         Err(error) => {
             egg.map(Egg::discard).ok();
@@ -96,8 +101,8 @@ impl MountTable {
 }
 
 impl Egg {
-    fn lay<T>(nest: &Nest, own: T) -> (Result<Self, String>, T) {
-        let cgroup = match nest.cgroups.create() {
+    fn lay<T>(nest: &Nest, slice: Slice, own: T) -> (Result<Self, String>, T) {
+        let cgroup = match nest.cgroups.create(slice) {
             Ok(cgroup) => cgroup,
             Err(error) => return (Err(format!("making a cgroup: {error}")), own),
         };
@@ -122,8 +127,7 @@ impl Egg {
 }
 
 /// Makes the dyno's folder and socket. An error means that there is no dyno, and that its folder is not ours.
-fn settle(nest: &Nest, order: &[u8]) -> io::Result<(Order, Folder, UnixListener)> {
-    let order: Order = serde_json::from_slice(order)?;
+fn settle(nest: &Nest, order: Order) -> io::Result<(Order, Folder, UnixListener)> {
     let folder = Folder::of(&nest.dynos, order.spec.id);
     folder.create().map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", folder.path().display())))?;
     match listen(&folder) {
@@ -146,6 +150,7 @@ fn set_to_work(keeper: &mut Keeper, egg: Egg, order: Order, lock: File) -> Resul
     let Egg { cgroup, mut sandbox, .. } = egg;
     keeper.cgroup_dirs = cgroup.dirs().to_vec();
     keeper.ice = Ice::of(&cgroup);
+    keeper.memory = Memory::of(cgroup.oom_watch());
     let noted = |error: io::Error| format!("writing to {}: {error}", keeper.folder.path().display());
     let order = Order { cgroups: cgroup.dirs().to_vec(), ..order };
     keeper.folder.write_order(&order).map_err(noted)?;

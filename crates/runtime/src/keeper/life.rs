@@ -4,6 +4,7 @@ use super::clock::{monotonic_ms, pause, timespec};
 use super::frost::Ice;
 use super::intake::Intake;
 use super::link::Link;
+use super::memory::Memory;
 use crate::cgroup;
 use crate::folder::Folder;
 use crate::sandbox::{self, Report, Sandbox};
@@ -35,6 +36,7 @@ pub(super) struct Keeper {
     stop_signal: OwnedFd,
     pub(super) cgroup_dirs: Vec<PathBuf>,
     pub(super) ice: Ice,
+    pub(super) memory: Memory,
     /// Until its first process is reaped.
     pub(super) sandbox: Option<Sandbox>,
     pub(super) intake: Intake,
@@ -57,6 +59,7 @@ impl Keeper {
             stop_signal,
             cgroup_dirs: Vec::new(),
             ice: Ice::default(),
+            memory: Memory::default(),
             sandbox: None,
             intake: Intake::new(None),
             phase: Phase::Booting,
@@ -75,6 +78,7 @@ impl Keeper {
             self.wait()?;
             self.answer_stop_signal();
             self.read_reports();
+            self.watch_memory();
             self.intake.read(self.link.is_some());
             // Before another reader takes its place: the last acknowledgements of one that was killed count.
             self.listen();
@@ -97,6 +101,7 @@ impl Keeper {
             if matches!(self.phase, Phase::Booting) {
                 fds.push(PollFd::new(&sandbox.reports, PollFlags::IN));
             }
+            fds.extend(self.memory.source().map(|(fd, event)| PollFd::from_borrowed_fd(fd, event)));
         }
         fds.extend(self.intake.source(self.link.is_some()).map(|pipe| PollFd::new(pipe, PollFlags::IN)));
         if let Some(link) = &self.link {
@@ -113,7 +118,7 @@ impl Keeper {
     fn next_time(&self) -> Option<u64> {
         let stalled = self.link.as_ref().and_then(|_| self.intake.patience_ends_at());
         let untold = self.link.as_ref().filter(|_| self.sandbox.is_none()).and_then(Link::patience_ends_at);
-        [self.kill_at, stalled, untold].into_iter().flatten().min()
+        [self.kill_at, stalled, untold, self.memory.next_look()].into_iter().flatten().min()
     }
 
     fn read_reports(&mut self) {
@@ -221,6 +226,14 @@ impl Keeper {
         }
     }
 
+    /// A dyno that lost a process for want of memory ends as a whole (DYNO-41), as it does on v2 anyway.
+    fn watch_memory(&mut self) {
+        if self.sandbox.is_some() && self.memory.look() {
+            self.signal(Signal::KILL);
+            self.thaw();
+        }
+    }
+
     /// When the first process has gone, all of the dyno has, and the pipe holds the last of its output.
     fn note_end(&mut self) {
         let Some(Sandbox { pid, .. }) = self.sandbox else { return };
@@ -232,6 +245,7 @@ impl Keeper {
             let ended = Ended {
                 exit: self.reported.unwrap_or(first),
                 killed: self.killed,
+                out_of_memory: self.memory.look_at_last(),
                 last_seq: self.intake.buffer.last_seq(),
                 acked: self.intake.buffer.acked(),
             };

@@ -8,6 +8,7 @@ mod frost;
 mod intake;
 mod life;
 mod link;
+mod memory;
 mod nursery;
 mod probe;
 mod split;

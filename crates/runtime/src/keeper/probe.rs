@@ -5,7 +5,7 @@ use crate::cgroup::{self, Cgroups};
 use crate::dirs::prepare_dir;
 use crate::sandbox::{self, Ground, Job, Report, Sandbox};
 use crate::spec::DynoSpec;
-use model::dyno::{DynoSize, Exit};
+use model::dyno::{DynoSize, Exit, Slice};
 use model::id::DynoId;
 use model::mount::Mount;
 use rustix::event::{PollFd, PollFlags, poll};
@@ -57,7 +57,7 @@ fn overlay(dir: &Path) -> Result<Mount, String> {
 fn attempt(dir: &Path, cgroups: &Cgroups, mounts: Vec<Mount>) -> Result<u64, String> {
     let begin = monotonic_ms();
     let ground = Ground::prepare(dir).map_err(|fault| fault.to_string())?;
-    let cgroup = cgroups.create().map_err(|error| format!("making a cgroup: {error}"))?;
+    let cgroup = cgroups.create(Slice::Apps).map_err(|error| format!("making a cgroup: {error}"))?;
     let (sandbox, ()) = sandbox::open(&ground, &cgroup, ());
     let outcome = sandbox.map_err(|fault| fault.to_string()).and_then(|mut sandbox| {
         // One that could not even be opened says so below.
@@ -96,6 +96,7 @@ fn spec(mounts: Vec<Mount>) -> DynoSpec {
         env: BTreeMap::from([("PATH".to_owned(), "/usr/bin:/bin".to_owned())]),
         mounts,
         limits: DynoSize::Eco.limits(),
+        slice: Slice::Apps,
         port: false,
         labels: BTreeMap::new(),
     }

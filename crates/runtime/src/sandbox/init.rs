@@ -7,7 +7,7 @@ use super::{Ground, Job, Wish, lockdown};
 use crate::cgroup::Cgroup;
 use crate::spec::DynoSpec;
 use crate::sys::{self, Heard, Signals};
-use model::dyno::Exit;
+use model::dyno::{Exit, Slice};
 use rustix::process::{Pid, Signal, WaitOptions, setsid};
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read};
@@ -73,7 +73,7 @@ fn wake(ground: &Ground, cgroup: &Cgroup) -> Result<Tree, Fault> {
     }
     cgroup.enter().step("entering the cgroup")?;
     sys::unshare(libc::CLONE_NEWCGROUP).step("making a cgroup namespace")?;
-    lockdown::offer_to_oom_killer();
+    lockdown::offer_to_oom_killer(Slice::Apps);
     let _leader_already = setsid();
     // The payload inherits what is ignored and what is blocked.
     Signals::block_none().step("unblocking signals")?;
@@ -88,6 +88,7 @@ fn wake(ground: &Ground, cgroup: &Cgroup) -> Result<Tree, Fault> {
 fn enclose(ground: &Ground, job: &Job, tree: Tree) -> Result<(), Fault> {
     let host = job.spec.name.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
     rustix::system::sethostname(host.as_bytes()).step("setting the host name")?;
+    lockdown::offer_to_oom_killer(job.spec.slice);
     tree.complete(ground, job, &host)?;
     lockdown::limit(&job.spec.limits, ground.user.is_some())?;
     lockdown::drop_rights(ground.user.is_some())?;

@@ -4,7 +4,7 @@ use super::User;
 use super::fault::{Fault, Step};
 use crate::spec::{DYNO_GID, DYNO_UID};
 use crate::sys;
-use model::dyno::Limits;
+use model::dyno::{Limits, Slice};
 use rustix::process::{DumpableBehavior, Resource, Rlimit, Signal};
 use rustix::thread::{CapabilitySet, CapabilitySets, Gid, Uid};
 use std::fs;
@@ -25,9 +25,13 @@ pub(super) fn map_identity(user: User) -> Result<(), Fault> {
     write("uid_map", format!("{DYNO_UID} {} 1\n", user.uid))
 }
 
-/// When memory is short, dynos go before the platform.
-pub(super) fn offer_to_oom_killer() {
-    let _kept_as_it_was = fs::write("/proc/self/oom_score_adj", "500");
+/// When memory is short, builds go before dynos, and dynos before the platform.
+pub(super) fn offer_to_oom_killer(slice: Slice) {
+    let score = match slice {
+        Slice::Apps => "500",
+        Slice::Builds => "700",
+    };
+    let _kept_as_it_was = fs::write("/proc/self/oom_score_adj", score);
 }
 
 /// Per-process limits, never above what the machine allows at all.

@@ -57,8 +57,9 @@ const LINKS: [(&str, &str); 7] = [
 /// Where contents of [`model::mount::Mount::File`] wait to be bound over their places.
 const FILES: &str = ".files";
 
-/// The file by which the language packs size themselves.
-const MEMORY_LIMIT: &str = "/sys/fs/cgroup/memory/memory.limit_in_bytes";
+/// By these the language packs and the languages themselves size what they use: v1's file, and v2's two.
+const MEMORY_QUOTA: [&str; 2] = ["/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory.max"];
+const MEMORY_HIGH: &str = "/sys/fs/cgroup/memory.high";
 
 /// The common part of the tree, standing on the staging folder, which is the present folder of this process.
 pub(super) struct Tree {
@@ -99,6 +100,7 @@ impl Tree {
         for (number, (to, source)) in sources.into_iter().enumerate() {
             place(to, source, number)?;
         }
+        tell_quota(job.spec.limits.memory_bytes).step("writing the memory quota")?;
         sys::set_one_mount_attributes(self.root.as_fd(), libc::MOUNT_ATTR_RDONLY).step("sealing the root")
     }
 }
@@ -110,7 +112,6 @@ fn take<'a>(ground: &Ground, job: &'a Job, host_name: &str) -> Result<Vec<(&'a P
         (Path::new("/tmp"), Source::Mount(source::bind(&job.tmp)?)),
         (Path::new("/dev/shm"), Source::Mount(source::tmpfs(limit / 2, "1777")?)),
         (Path::new("/etc/hosts"), Source::File(hosts(host_name))),
-        (Path::new(MEMORY_LIMIT), Source::File(format!("{limit}\n"))),
     ];
     for mount in &job.spec.mounts {
         sources.push(Source::of(mount, ground.user.is_some())?);
@@ -151,6 +152,12 @@ fn place(to: &Path, source: Source, number: usize) -> Result<(), Fault> {
             put(&source::bind_read_only(&file)?, to)
         }
     }
+}
+
+/// In the root itself, which is sealed afterwards.
+fn tell_quota(quota_bytes: u64) -> io::Result<()> {
+    MEMORY_QUOTA.iter().try_for_each(|file| fs::write(file, format!("{quota_bytes}\n")))?;
+    fs::write(MEMORY_HIGH, "max\n")
 }
 
 fn put(mount: &OwnedFd, to: &Path) -> Result<(), Fault> {

@@ -1,7 +1,7 @@
 //! A runtime on a folder of its own, and short words for what the tests do with it.
 #![allow(unreachable_pub, reason = "a test program has no public side")]
 
-use model::dyno::{Exit, Limits};
+use model::dyno::{Exit, Limits, Slice};
 use model::id::DynoId;
 use model::mount::Mount;
 use runtime::{Adopted, Dyno, DynoSpec, Output, Runtime, RuntimeConfig};
@@ -65,7 +65,7 @@ pub fn id() -> DynoId {
 }
 
 pub fn limits() -> Limits {
-    Limits { memory_bytes: 512 << 20, processes: 256, cpu_weight: 100, open_files: 10_000 }
+    model::dyno::DynoSize::Standard1X.limits()
 }
 
 pub fn spec(argv: &[&str]) -> DynoSpec {
@@ -77,6 +77,7 @@ pub fn spec(argv: &[&str]) -> DynoSpec {
         env: BTreeMap::from([("PATH".into(), "/usr/local/bin:/usr/bin:/bin".into())]),
         mounts: Vec::new(),
         limits: limits(),
+        slice: Slice::Apps,
         port: false,
         labels: BTreeMap::new(),
     }
