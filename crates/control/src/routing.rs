@@ -58,7 +58,7 @@ fn serving(web: &Web, dynos: &[Dyno]) -> Option<ReleaseId> {
 pub(crate) fn backends(web: &Web) -> &[route::Backend] {
     match web {
         Web::Up { backends } => backends,
-        Web::Blank | Web::Maintenance | Web::NoWeb | Web::Starting | Web::Crashed => &[],
+        Web::Blank | Web::Maintenance | Web::NoWeb | Web::Starting | Web::Crashed | Web::Asleep => &[],
     }
 }
 
