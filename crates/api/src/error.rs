@@ -12,6 +12,7 @@ use control::dyno::DynoError;
 use control::feature::FeatureError;
 use control::formation::ScaleError;
 use control::gate::GateError;
+use control::idle::IdleError;
 use control::log_session::LogSessionError;
 use control::objects::ObjectError;
 use control::release::ReleaseError;
@@ -225,6 +226,16 @@ impl From<DynoError> for ApiError {
             | DynoError::BadType(_)
             | DynoError::Size(_) => Self::invalid_params(error),
             DynoError::Store(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<IdleError> for ApiError {
+    fn from(error: IdleError) -> Self {
+        match error {
+            IdleError::BadSleepAfter(_) | IdleError::NoWeb(_) => Self::invalid_params(error),
+            IdleError::Busy(_) => Self::conflict(error),
+            IdleError::Failed(_) | IdleError::Store(_) => Self::internal(&error),
         }
     }
 }

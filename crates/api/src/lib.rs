@@ -21,6 +21,7 @@ mod formation;
 mod front;
 mod git_http;
 mod gzip;
+mod idle;
 pub mod link;
 mod log_session;
 mod metrics;

@@ -2,7 +2,7 @@
 
 use crate::door::Door;
 use crate::{
-    account, app, build, config_var, dyno, feature, formation, git_http, log_session, metrics, platform, release, slug,
+    account, app, build, config_var, dyno, feature, formation, git_http, idle, log_session, metrics, platform, release, slug,
     source,
 };
 use axum::Router;
@@ -101,6 +101,10 @@ pub const ROUTES: &[Route] = &[
     route(Method::GET, "/apps/{app}/features", VIEW, || get(feature::list)),
     route(Method::GET, "/apps/{app}/features/{feature}", VIEW, || get(feature::show)),
     route(Method::PATCH, "/apps/{app}/features/{feature}", DEPLOY, || patch(feature::update)),
+    route(Method::GET, "/apps/{app}/sleep", VIEW, || get(idle::show)),
+    route(Method::PATCH, "/apps/{app}/sleep", DEPLOY, || patch(idle::update)),
+    route(Method::POST, "/apps/{app}/actions/sleep", DEPLOY, || post(idle::sleep)),
+    route(Method::POST, "/apps/{app}/actions/wake", DEPLOY, || post(idle::wake)),
     route(Method::POST, "/apps/{app}/log-sessions", VIEW, || post(log_session::create)),
     route(Method::PUT, "/sources/{source}/{secret}", Access::Signed, || put(source::put_blob)),
     route(Method::GET, "/sources/{source}/{secret}", Access::Signed, || get(source::get_blob)),

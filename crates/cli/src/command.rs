@@ -6,7 +6,7 @@ use crate::env::Env;
 use crate::error::CliError;
 use crate::session::Session;
 use crate::{
-    account, app, build, completion, config_var, dyno, feature, formation, git_credential, log, one_off, release,
+    account, app, build, completion, config_var, dyno, feature, formation, git_credential, idle, log, one_off, release,
 };
 use std::process::ExitCode;
 
@@ -132,6 +132,18 @@ pub enum Command {
     /// Run a command in a one-off dyno and print its output (not attached: it gets no input)
     #[command(name = "run")]
     Run(one_off::Run),
+    /// Say after what time an app sleeps, and whether it sleeps now
+    #[command(name = "sleep")]
+    Sleep(AppOnly),
+    /// Let an app sleep when nobody asked for it for some minutes, or never
+    #[command(name = "sleep:after")]
+    SleepAfter(idle::After),
+    /// Put an app to sleep now; the next request wakes it
+    #[command(name = "sleep:now")]
+    SleepNow(idle::Now),
+    /// Wake an app that sleeps
+    #[command(name = "sleep:wake", visible_alias = "wake")]
+    Wake(AppOnly),
     /// Start a command in a one-off dyno and return
     #[command(name = "run:detached")]
     RunDetached(one_off::RunDetached),
@@ -194,6 +206,10 @@ async fn dispatch(command: Command, env: &Env, console: &mut Console) -> Result<
         Command::ReleasesInfo(args) => release::show(session, &args).await,
         Command::ReleasesOutput(args) => release::output(session, &args).await,
         Command::Rollback(args) => release::rollback(session, &args).await,
+        Command::Sleep(args) => idle::show(session, &args.on).await,
+        Command::SleepAfter(args) => idle::after(session, &args).await,
+        Command::SleepNow(args) => idle::now(session, &args).await,
+        Command::Wake(args) => idle::wake(session, &args.on).await,
         Command::Run(args) => return one_off::attached(session, args).await,
         Command::RunDetached(args) => one_off::detached(session, args).await,
     };
@@ -230,6 +246,9 @@ impl Command {
             Self::PsStop(args) => args.on.print,
             Self::Releases(args) => args.on.print,
             Self::ReleasesInfo(args) | Self::ReleasesOutput(args) | Self::Rollback(args) => args.on.print,
+            Self::Sleep(args) | Self::Wake(args) => args.on.print,
+            Self::SleepAfter(args) => args.on.print,
+            Self::SleepNow(args) => args.on.print,
             Self::Run(args) => args.what.on.print,
             Self::RunDetached(args) => args.what.on.print,
         }

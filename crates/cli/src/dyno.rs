@@ -4,6 +4,7 @@ use crate::args::OnApp;
 use crate::client::segment;
 use crate::console::Paint;
 use crate::error::CliError;
+use crate::idle;
 use crate::moment::ago;
 use crate::session::Session;
 use model::dyno::DynoName;
@@ -95,7 +96,9 @@ pub(crate) async fn list(session: &mut Session<'_>, args: &Ps) -> Result<(), Cli
     }
     let mut dynos: Vec<Dyno> = session.client.read(&answer)?;
     if dynos.is_empty() {
-        let line = format!("No dynos on {}", session.console.app(&app.name));
+        let asleep = idle::of(session, &app.path("/sleep")).await?;
+        let name = session.console.app(&app.name);
+        let line = asleep.map_or_else(|| format!("No dynos on {name}"), |asleep| format!("{name} is {asleep}"));
         return session.console.line(&line);
     }
     dynos.sort_by_key(Dyno::number);

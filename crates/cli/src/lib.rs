@@ -19,6 +19,7 @@ mod error;
 mod feature;
 mod formation;
 mod git_credential;
+mod idle;
 mod log;
 mod moment;
 mod one_off;

@@ -1,7 +1,7 @@
 //! Dynos as people handle them: list, run one off, restart, stop.
 
 use crate::gate::Authorized;
-use crate::{Control, journal, life};
+use crate::{Control, journal, life, slumber};
 use model::app::App;
 use model::dyno::{Dyno, DynoName, DynoRole, DynoSize, DynoState, NoSuchSize, TIME_TO_LIVE_LIMIT_S};
 use model::id::DynoId;
@@ -129,6 +129,7 @@ pub async fn run(control: &Control, app: &Authorized<App>, new: NewDyno) -> Resu
 /// # Errors
 /// When there is none of that type or name.
 pub async fn restart(control: &Control, app: &Authorized<App>, which: Which<'_>) -> Result<(), DynoError> {
+    slumber::wanted(control, app.id);
     let count = control.registry.retire(app.id, |dyno| dyno.role == DynoRole::Formation && which.holds(dyno));
     which.found(count)?;
     let said = format!("Restarted {which} by user {}", app.by().email);

@@ -1,7 +1,7 @@
 //! The formation: read, scale, and keep in step with the process types of the slug that runs.
 
 use crate::gate::Authorized;
-use crate::{Control, journal};
+use crate::{Control, journal, slumber};
 use model::app::App;
 use model::dyno::{DynoSize, NoSuchSize};
 use model::formation::{Formation, FormationError, Quantity, first_quantity};
@@ -91,6 +91,7 @@ pub async fn patch(
     tx.commit().await?;
     if !said.is_empty() {
         journal::api(control, app.id, now, format!("Scaled to {} by user {}", said.join(" "), app.by().email)).await;
+        slumber::wanted(control, app.id);
         control.supervisor.seen(app.id).await;
     }
     let commands = commands(control, app.id).await?;

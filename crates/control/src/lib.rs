@@ -10,6 +10,7 @@ pub mod feature;
 mod fetch;
 pub mod formation;
 pub mod gate;
+pub mod idle;
 mod journal;
 mod life;
 mod lines;
@@ -28,6 +29,7 @@ mod retention;
 mod routing;
 mod sandbox;
 pub mod slug;
+mod slumber;
 pub mod source;
 mod start;
 mod steps;
@@ -44,6 +46,7 @@ use std::net::SocketAddr;
 use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{RwLock, Semaphore};
 
 /// Builds at the same time on one machine: the third waits, so that dynos keep the CPU.
@@ -60,10 +63,14 @@ pub struct Settings {
     pub api: SocketAddr,
     /// Where the router is to listen; its real address is [`Control::apps_addr`].
     pub apps: SocketAddr,
+    /// Where the router tells its figures: a loopback address.
+    pub router_metrics: SocketAddr,
     /// Apps answer at `<name>.<domain>`.
     pub domain: String,
     /// Are dynos of a formation replaced once a day (DYNO-33)?
     pub cycling: bool,
+    /// An app that is frozen for this long is stopped.
+    pub stop_frozen_after: Duration,
     /// The operator's environment for every build: registries, proxies, certificates.
     pub site_env: BTreeMap<String, String>,
 }
@@ -88,6 +95,7 @@ pub struct Parts {
     pub(crate) owner: Option<builder::tree::Owner>,
     pub(crate) registry: registry::Registry,
     pub(crate) supervisor: supervisor::Supervisor,
+    pub(crate) slumber: slumber::Slumber,
     pub(crate) log_sessions: log_session::LogSessions,
     pub(crate) tickets: push::Tickets,
     pub(crate) build_turns: Semaphore,

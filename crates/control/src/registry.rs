@@ -3,11 +3,12 @@
 use model::crash::{GOOD_RUN, backoff};
 use model::dyno::{Dyno, DynoName, DynoState};
 use model::id::{AppId, DynoId, ReleaseId};
+use model::idle::Asleep;
 use model::time::Timestamp;
 use runtime::DynoControl;
 use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 /// The dynos by id.
@@ -22,6 +23,8 @@ struct Known {
     crashes: HashMap<(AppId, DynoName), u32>,
     routed: HashMap<AppId, Routed>,
     deploys: HashMap<AppId, Deploy>,
+    asleep: HashMap<AppId, Asleep>,
+    routing_turns: HashMap<AppId, Arc<tokio::sync::Mutex<()>>>,
 }
 
 struct Entry {
@@ -195,6 +198,41 @@ impl Registry {
         self.known().crashes.retain(|(of, _), _| *of != app);
     }
 
+    /// Since when an app sleeps, and how deeply.
+    pub(crate) fn asleep(&self, app: AppId) -> Option<Asleep> {
+        self.known().asleep.get(&app).copied()
+    }
+
+    /// All apps that sleep.
+    pub(crate) fn sleepers(&self) -> Vec<(AppId, Asleep)> {
+        self.known().asleep.iter().map(|(app, asleep)| (*app, *asleep)).collect()
+    }
+
+    /// It sleeps, or is awake.
+    pub(crate) fn set_asleep(&self, app: AppId, asleep: Option<Asleep>) {
+        match asleep {
+            Some(asleep) => self.known().asleep.insert(app, asleep),
+            None => self.known().asleep.remove(&app),
+        };
+        self.changed();
+    }
+
+    /// The lock of whoever tells the router of an app.
+    pub(crate) fn routing_turn(&self, app: AppId) -> Arc<tokio::sync::Mutex<()>> {
+        Arc::clone(self.known().routing_turns.entry(app).or_default())
+    }
+
+    /// The app is gone.
+    pub(crate) fn forget_app(&self, app: AppId) {
+        let mut known = self.known();
+        known.routed.remove(&app);
+        known.deploys.remove(&app);
+        known.asleep.remove(&app);
+        known.routing_turns.remove(&app);
+        drop(known);
+        self.changed();
+    }
+
     /// A release is to take over.
     pub(crate) fn set_deploy(&self, app: AppId, deploy: Deploy) {
         self.known().deploys.insert(app, deploy);
@@ -209,11 +247,8 @@ impl Registry {
         self.known().routed.get(&app).cloned()
     }
 
-    pub(crate) fn set_routed(&self, app: AppId, routed: Option<Routed>) {
-        match routed {
-            Some(routed) => self.known().routed.insert(app, routed),
-            None => self.known().routed.remove(&app),
-        };
+    pub(crate) fn set_routed(&self, app: AppId, routed: Routed) {
+        self.known().routed.insert(app, routed);
         self.changed();
     }
 }

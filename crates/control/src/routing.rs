@@ -31,7 +31,10 @@ pub(crate) enum SyncError {
 /// What requests to the app meet now.
 async fn routed(control: &Control, app: &App, wanted: Option<&Wanted>) -> Result<Routed, StoreError> {
     let dynos = control.registry.of_app(app.id);
-    let web = route::web(app.maintenance, wanted, &dynos);
+    let web = match route::web(app.maintenance, wanted, &dynos) {
+        Web::Up { .. } | Web::Starting | Web::Crashed if control.registry.asleep(app.id).is_some() => Web::Asleep,
+        web => web,
+    };
     let config = match wanted {
         Some(wanted) => store::release::config(&control.store, wanted.release).await?,
         None => ConfigVars::new(),
@@ -58,7 +61,7 @@ fn serving(web: &Web, dynos: &[Dyno]) -> Option<ReleaseId> {
 pub(crate) fn backends(web: &Web) -> &[route::Backend] {
     match web {
         Web::Up { backends } => backends,
-        Web::Blank | Web::Maintenance | Web::NoWeb | Web::Starting | Web::Crashed | Web::Asleep => &[],
+        Web::Blank | Web::Maintenance | Web::NoWeb | Web::Starting | Web::Asleep | Web::Crashed => &[],
     }
 }
 
@@ -71,13 +74,16 @@ pub(crate) async fn sync(control: &Control) -> Result<(), SyncError> {
     }
     control.router.sync(all.iter().map(|(_, routed)| routed.entry.clone()).collect()).await?;
     for (app, routed) in all {
-        control.registry.set_routed(app, Some(routed));
+        control.registry.set_routed(app, routed);
     }
     Ok(())
 }
 
 /// Tells the router what requests to the app meet now, unless it knows.
 pub(crate) async fn publish(control: &Control, app: &App, wanted: Option<&Wanted>) -> Result<(), SyncError> {
+    // What was worked out first must be said first.
+    let turn = control.registry.routing_turn(app.id);
+    let _turn = turn.lock().await;
     let routed = routed(control, app, wanted).await?;
     let before = control.registry.routed(app.id);
     if before.as_ref() == Some(&routed) {
@@ -86,6 +92,6 @@ pub(crate) async fn publish(control: &Control, app: &App, wanted: Option<&Wanted
     let began = tokio::time::Instant::now();
     control.router.set(routed.entry.clone()).await?;
     receipt::switched(control, before.as_ref(), &routed, began.elapsed());
-    control.registry.set_routed(app.id, Some(routed));
+    control.registry.set_routed(app.id, routed);
     Ok(())
 }

@@ -86,7 +86,7 @@ impl Control {
             request_log: true,
             threads: None,
         };
-        let (router, events) = RouterLink::ensure(link).await?;
+        let (router, events) = RouterLink::ensure_with_metrics(link, settings.router_metrics).await?;
         settings.apps = router.addr();
         let listener =
             git::hook::Listener::bind(&hook_sock).map_err(|error| StartError::Folder("The hook's socket", error))?;
@@ -105,6 +105,7 @@ impl Control {
             owner,
             registry: crate::registry::Registry::default(),
             supervisor: crate::supervisor::Supervisor::default(),
+            slumber: crate::slumber::Slumber::default(),
             log_sessions: crate::log_session::LogSessions::default(),
             tickets: push::Tickets::default(),
             build_turns: Semaphore::new(BUILDS_AT_ONCE),
@@ -113,12 +114,14 @@ impl Control {
         }));
         request_lines(&control, events);
         let resumed = adopt(&control, adopted).await?;
+        crate::slumber::restore(&control).await?;
         settle(&control, &resumed).await?;
         crate::routing::sync(&control).await.map_err(|error| StartError::Routes(error.to_string()))?;
         disk::look_after(&control);
         for app in store::app::list(control.store.db()).await? {
             control.supervisor.adopt(&control, app.id);
         }
+        crate::slumber::watch(&control);
         push::listen(&control, listener);
         Ok(control)
     }
@@ -143,9 +146,7 @@ fn request_lines(control: &Control, mut events: mpsc::Receiver<RouterEvent>) {
                 RouterEvent::Dropped { count } => {
                     tracing::warn!(count, "Request lines were lost: they came faster than they could be kept");
                 }
-                RouterEvent::Wanted { app } => {
-                    tracing::debug!(app.id = %app, "Requests wait for an app that is asleep")
-                }
+                RouterEvent::Wanted { app } => crate::slumber::wanted(&control, app),
                 RouterEvent::Restarted { pid } => tracing::warn!(pid, "The router had ended; another one runs"),
             }
         }
@@ -168,7 +169,7 @@ async fn adopt(control: &Control, adopted: Vec<Adopted>) -> Result<Vec<ReleaseId
         if let Some(addr) = running.addr
             && runtime::accepts(addr).await
         {
-            dyno.state = DynoState::Up;
+            dyno.state = if handle.is_frozen() { DynoState::Idle } else { DynoState::Up };
         }
         match dyno.role {
             DynoRole::Formation | DynoRole::OneOff => life::adopt(control, dyno, running, sandbox::time_to_live(&spec)),

@@ -1,11 +1,12 @@
 //! One loop per app brings what runs to what should run. It takes no hint of what changed: it reads, decides, does.
 
 use crate::routing::SyncError;
-use crate::{Control, journal, life, receipt, routing};
+use crate::{Control, journal, life, receipt, routing, slumber};
 use model::cycle;
 use model::dyno::{Dyno, DynoRole, DynoState};
 use model::formation::{Step, Wanted, converge};
 use model::id::{AppId, ReleaseId};
+use model::idle::Depth;
 use model::route::Web;
 use model::time::Timestamp;
 use std::collections::HashMap;
@@ -120,16 +121,26 @@ async fn look(control: &Control, id: AppId, seen: &mut Option<ReleaseId>) -> Res
     let wanted = wanted(control, id).await?;
     let release = wanted.as_ref().map(|wanted| wanted.release);
     if *seen != release {
+        let first = seen.is_none();
         *seen = release;
         control.registry.forget_crashes(id);
         receipt::begin(control, id, release).await?;
+        // A deploy is use: who deploys wants to see it.
+        if control.registry.asleep(id).is_some() && !first {
+            slumber::wanted(control, id);
+        }
     }
     let now = control.now();
-    turn_over(control, id, now).await;
+    let asleep = control.registry.asleep(id).map(|asleep| asleep.depth);
+    if asleep.is_none() {
+        turn_over(control, id, now).await;
+    }
     let dynos = control.registry.of_app(id);
-    let steps = match &wanted {
-        Some(wanted) => converge(wanted, &dynos, now),
-        None => dynos.iter().filter(|dyno| stray(dyno)).map(|dyno| Step::Stop(dyno.id)).collect(),
+    let steps = match (&wanted, asleep) {
+        (Some(wanted), None) => converge(wanted, &dynos, now),
+        // It is left as it is until somebody wants it.
+        (Some(_), Some(Depth::Frozen)) => Vec::new(),
+        (Some(_), Some(Depth::Stopped)) | (None, _) => dynos.iter().filter(|dyno| stray(dyno)).map(|dyno| Step::Stop(dyno.id)).collect(),
     };
     let stops: Vec<Dyno> = dynos.iter().filter(|dyno| steps.contains(&Step::Stop(dyno.id))).cloned().collect();
     // Off the routes first, then told to end: a dyno never gets a request after its SIGTERM.
@@ -208,7 +219,8 @@ pub(crate) async fn wanted(control: &Control, app: AppId) -> Result<Option<Wante
 
 async fn end(control: &Control, app: AppId) -> Result<(), SyncError> {
     control.router.remove(app).await?;
-    control.registry.set_routed(app, None);
+    control.registry.forget_app(app);
+    control.slumber.forget(app);
     for dyno in control.registry.of_app(app) {
         if let Some(handle) = control.registry.control(dyno.id) {
             control.registry.set_state(dyno.id, DynoState::Stopping, control.now());
@@ -259,7 +271,9 @@ async fn judge(control: &Control, app: AppId, release: ReleaseId) -> Option<Live
     let dynos = control.registry.of_app(app);
     match routed.map(|routed| routed.entry.route.web)? {
         Web::Up { .. } if wanted.web_is_up(&dynos) => Some(Live::Serving),
-        Web::NoWeb | Web::Maintenance | Web::Blank | Web::Asleep => Some(Live::NothingToServe),
+        // It is just being woken for this release.
+        Web::Asleep => None,
+        Web::NoWeb | Web::Maintenance | Web::Blank => Some(Live::NothingToServe),
         Web::Up { .. } | Web::Starting | Web::Crashed => {
             let crashed = |dyno: &&Dyno| dyno.release == release && matches!(dyno.state, DynoState::Crashed { .. });
             let dyno = dynos.iter().filter(|dyno| dyno.name.process_type.is_web()).find(crashed)?;

@@ -42,6 +42,12 @@ pub(crate) struct Serve {
     /// Let dynos run for more than a day; else each is replaced once in 24 to 28 hours
     #[arg(long)]
     pub(crate) no_cycling: bool,
+    /// Stop an app that has been frozen for this long; a frozen one answers at once but keeps its memory
+    #[arg(long, value_name = "MINUTES", default_value_t = 60)]
+    pub(crate) stop_frozen_after: u32,
+    /// Where the router tells its figures to Prometheus, without a token: an address of this machine only
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:7790")]
+    pub(crate) router_metrics: SocketAddr,
     /// How the log on stderr looks
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) log_format: Format,

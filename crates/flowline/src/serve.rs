@@ -11,6 +11,7 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 use store::{Store, StoreError, Vault};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -93,8 +94,10 @@ async fn serve(args: Serve) -> Result<(), ServeError> {
         exe: std::env::current_exe()?,
         api: listener.local_addr()?,
         apps: args.apps,
+        router_metrics: args.router_metrics,
         domain: args.domain,
         cycling: !args.no_cycling,
+        stop_frozen_after: Duration::from_secs(u64::from(args.stop_frozen_after) * 60),
         site_env: site_env(),
     };
     let control = Control::start(settings, store, world).await?;

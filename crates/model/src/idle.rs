@@ -62,8 +62,8 @@ pub struct Quiet<'a> {
     pub dynos: &'a [Dyno],
     /// Requests that are being answered or wait, WebSockets included.
     pub in_flight: u64,
-    /// When the last request began or ended, or since when somebody watches.
-    pub last_request: Timestamp,
+    /// How long ago the last request began or ended; at most since somebody counts.
+    pub idle: Duration,
 }
 
 /// Shall an app that is awake be put to sleep? Only requests count as use (DYNO-80), and only an app with a web dyno
@@ -72,7 +72,7 @@ pub struct Quiet<'a> {
 pub fn is_due(quiet: Quiet<'_>, after: Duration, now: Timestamp) -> bool {
     let formation = || quiet.dynos.iter().filter(|dyno| dyno.role == DynoRole::Formation);
     quiet.in_flight == 0
-        && now.since(quiet.last_request) >= after
+        && quiet.idle >= after
         && formation().any(|dyno| dyno.name.process_type.is_web())
         && formation().all(|dyno| dyno.state == DynoState::Up && now.since(dyno.since) >= after)
 }
@@ -104,35 +104,35 @@ mod tests {
 
     const HALF_HOUR: Duration = Duration::from_secs(1800);
 
-    fn due(dynos: &[Dyno], in_flight: u64, last_request_s: i64) -> bool {
-        let quiet = Quiet { dynos, in_flight, last_request: Timestamp(last_request_s * 1_000_000) };
+    fn due(dynos: &[Dyno], in_flight: u64, idle_s: u64) -> bool {
+        let quiet = Quiet { dynos, in_flight, idle: Duration::from_secs(idle_s) };
         is_due(quiet, HALF_HOUR, Timestamp(10_000 * 1_000_000))
     }
 
     #[test]
     fn dyno_80_sleeps_after_half_an_hour_without_a_request() {
         let web = [dyno("web.1", DynoRole::Formation, DynoState::Up, 0)];
-        assert!(due(&web, 0, 8200));
-        assert!(!due(&web, 0, 8201), "a request 1799 seconds ago");
-        assert!(!due(&web, 1, 0), "a WebSocket is open");
+        assert!(due(&web, 0, 1800));
+        assert!(!due(&web, 0, 1799), "a request 1799 seconds ago");
+        assert!(!due(&web, 1, 9999), "a WebSocket is open");
     }
 
     #[test]
     fn dyno_80_worker_only_apps_never_sleep_but_workers_sleep_with_their_web() {
         let worker = dyno("worker.1", DynoRole::Formation, DynoState::Up, 0);
-        assert!(!due(std::slice::from_ref(&worker), 0, 0));
-        assert!(due(&[dyno("web.1", DynoRole::Formation, DynoState::Up, 0), worker], 0, 0));
-        assert!(!due(&[], 0, 0));
+        assert!(!due(std::slice::from_ref(&worker), 0, 9999));
+        assert!(due(&[dyno("web.1", DynoRole::Formation, DynoState::Up, 0), worker], 0, 9999));
+        assert!(!due(&[], 0, 9999));
     }
 
     #[test]
     fn a_boot_a_crash_and_a_young_dyno_keep_it_awake_and_a_one_off_does_not() {
         let web = dyno("web.1", DynoRole::Formation, DynoState::Up, 0);
         for state in [DynoState::Starting, DynoState::Stopping, DynoState::Crashed { retry_at: Timestamp(0) }] {
-            assert!(!due(&[web.clone(), dyno("web.2", DynoRole::Formation, state, 0)], 0, 0), "{state:?}");
+            assert!(!due(&[web.clone(), dyno("web.2", DynoRole::Formation, state, 0)], 0, 9999), "{state:?}");
         }
-        assert!(!due(&[dyno("web.1", DynoRole::Formation, DynoState::Up, 9000)], 0, 0), "up for 1000 seconds");
-        assert!(due(&[web, dyno("run.7", DynoRole::OneOff, DynoState::Up, 9990)], 0, 0));
+        assert!(!due(&[dyno("web.1", DynoRole::Formation, DynoState::Up, 9000)], 0, 9999), "up for 1000 seconds");
+        assert!(due(&[web, dyno("run.7", DynoRole::OneOff, DynoState::Up, 9990)], 0, 9999));
     }
 
     #[test]

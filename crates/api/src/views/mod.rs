@@ -6,6 +6,7 @@ pub mod build;
 pub mod dyno;
 pub mod feature;
 pub mod formation;
+pub mod idle;
 pub mod log_session;
 mod named;
 pub mod rate_limit;
