@@ -45,9 +45,10 @@ pub(crate) struct Serve {
     /// Stop an app that has been frozen for this long; a frozen one answers at once but keeps its memory
     #[arg(long, value_name = "MINUTES", default_value_t = 60)]
     pub(crate) stop_frozen_after: u32,
-    /// Where the router tells its figures to Prometheus, without a token: an address of this machine only
-    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:7790")]
-    pub(crate) router_metrics: SocketAddr,
+    /// Where the router tells its figures to Prometheus, without a token: a loopback address; else at 127.0.0.1 and the port
+    /// of --apps plus 10
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub(crate) router_metrics: Option<SocketAddr>,
     /// How the log on stderr looks
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) log_format: Format,

@@ -8,7 +8,7 @@ use control::{Control, Settings, StartError};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -94,7 +94,7 @@ async fn serve(args: Serve) -> Result<(), ServeError> {
         exe: std::env::current_exe()?,
         api: listener.local_addr()?,
         apps: args.apps,
-        router_metrics: args.router_metrics,
+        router_metrics: args.router_metrics.unwrap_or_else(|| beside(args.apps)),
         domain: args.domain,
         cycling: !args.no_cycling,
         stop_frozen_after: Duration::from_secs(u64::from(args.stop_frozen_after) * 60),
@@ -109,6 +109,12 @@ async fn serve(args: Serve) -> Result<(), ServeError> {
     end.send_replace(true);
     control::stop(&control, how == End::StopAll).await;
     doors.await.map_err(|error| ServeError::Io(std::io::Error::other(error)))
+}
+
+/// Port 0 stays: any free one.
+fn beside(apps: SocketAddr) -> SocketAddr {
+    let port = if apps.port() == 0 { 0 } else { apps.port().checked_add(10).unwrap_or(0) };
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
 }
 
 async fn serve_doors(listener: TcpListener, control: Control, mut ended: watch::Receiver<bool>) {
