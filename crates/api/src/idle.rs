@@ -10,10 +10,7 @@ use control::{Control, idle};
 use model::idle::Depth;
 
 /// GET /apps/{app}/sleep.
-pub(crate) async fn show(
-    State(control): State<Control>,
-    ForApp(app): ForApp,
-) -> Result<Json<SleepView>, ApiError> {
+pub(crate) async fn show(State(control): State<Control>, ForApp(app): ForApp) -> Result<Json<SleepView>, ApiError> {
     Ok(Json(idle::show(&control, &app).await?.into()))
 }
 
@@ -37,9 +34,6 @@ pub(crate) async fn sleep(
 }
 
 /// POST /apps/{app}/actions/wake.
-pub(crate) async fn wake(
-    State(control): State<Control>,
-    ForApp(app): ForApp,
-) -> Result<Json<SleepView>, ApiError> {
+pub(crate) async fn wake(State(control): State<Control>, ForApp(app): ForApp) -> Result<Json<SleepView>, ApiError> {
     Ok(Json(idle::wake(&control, &app).await?.into()))
 }

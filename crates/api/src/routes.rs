@@ -2,8 +2,8 @@
 
 use crate::door::Door;
 use crate::{
-    account, app, build, config_var, dyno, feature, formation, git_http, idle, log_session, metrics, platform, release, slug,
-    source,
+    account, app, build, config_var, dyno, feature, formation, git_http, idle, log_session, metrics, platform, release,
+    slug, source,
 };
 use axum::Router;
 use axum::extract::DefaultBodyLimit;

@@ -140,7 +140,9 @@ async fn look(control: &Control, id: AppId, seen: &mut Option<ReleaseId>) -> Res
         (Some(wanted), None) => converge(wanted, &dynos, now),
         // It is left as it is until somebody wants it.
         (Some(_), Some(Depth::Frozen)) => Vec::new(),
-        (Some(_), Some(Depth::Stopped)) | (None, _) => dynos.iter().filter(|dyno| stray(dyno)).map(|dyno| Step::Stop(dyno.id)).collect(),
+        (Some(_), Some(Depth::Stopped)) | (None, _) => {
+            dynos.iter().filter(|dyno| stray(dyno)).map(|dyno| Step::Stop(dyno.id)).collect()
+        }
     };
     let stops: Vec<Dyno> = dynos.iter().filter(|dyno| steps.contains(&Step::Stop(dyno.id))).cloned().collect();
     // Off the routes first, then told to end: a dyno never gets a request after its SIGTERM.

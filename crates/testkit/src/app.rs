@@ -150,6 +150,34 @@ impl<'f> App<'f> {
 }
 
 impl App<'_> {
+    /// Waits for the receipt of a deploy.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub async fn receipt(&self, version: i64) -> Value {
+        let path = format!("/releases/{version}/receipt");
+        let there = async {
+            loop {
+                let answer = self.call("GET", &path, None).await;
+                if answer.status == 200 {
+                    return answer.json();
+                }
+            }
+        };
+        within("the deploy's receipt", there).await
+    }
+
+    /// Waits until it has so many dynos, whatever their state.
+    ///
+    /// # Panics
+    /// When it never has.
+    pub async fn has_dynos(&self, count: usize) {
+        let there = async { while self.read("/dynos").await.as_array().unwrap().len() != count {} };
+        within("the number of dynos", there).await;
+    }
+}
+
+impl App<'_> {
     /// Waits until a path is answered with this text; the router switches a moment after the release is made.
     ///
     /// # Panics

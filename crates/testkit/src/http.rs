@@ -77,13 +77,8 @@ impl Client {
 }
 
 /// A request with a host and a body.
-pub(crate) fn request(
-    method: &str,
-    path: &str,
-    host: &str,
-    headers: &[(&str, &str)],
-    body: Bytes,
-) -> Request<Full<Bytes>> {
+#[must_use]
+pub fn request(method: &str, path: &str, host: &str, headers: &[(&str, &str)], body: Bytes) -> Request<Full<Bytes>> {
     let mut request = Request::builder().method(method).uri(path).header("host", host);
     for (name, value) in headers {
         request = request.header(*name, *value);

@@ -23,7 +23,7 @@ pub use app::App;
 pub use caller::{Caller, connect};
 pub use crowd::{Visitor, Visits, closed_loop, open_loop};
 pub use flow::{Flow, Start};
-pub use http::{Answer, Client};
+pub use http::{Answer, Client, request};
 pub use load::{Load, Outcome};
 pub use pace::Pace;
 pub use push::Push;

@@ -24,7 +24,14 @@ async fn two_hundred_requests_a_second_across_ten_deploys_with_none_failed() {
     }
     app.config(json!({ "A": "1" })).await;
     app.served("/env/A", "1").await;
+    for version in 4..=14 {
+        let receipt = app.receipt(version).await;
+        assert_eq!((&receipt["failed"], &receipt["held"]), (&json!(0), &json!(0)), "v{version}: {receipt}");
+        assert!(receipt["requests"].as_u64().unwrap() > 0, "v{version}: {receipt}");
+    }
     let outcome = load.stop().await;
     assert_eq!(outcome.failed, 0, "of {}: {:?}", outcome.answered, outcome.failures);
     assert!(outcome.answered > 200, "{}", outcome.answered);
+    let shown = flow.cli(&["releases:info", "v13", "-a", "shop"]).await;
+    assert!(String::from_utf8_lossy(&shown.stdout).contains("0 held, 0 failed; cut over in "), "{shown:?}");
 }
