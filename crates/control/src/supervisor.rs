@@ -121,14 +121,8 @@ async fn look(control: &Control, id: AppId, seen: &mut Option<ReleaseId>) -> Res
     let wanted = wanted(control, id).await?;
     let release = wanted.as_ref().map(|wanted| wanted.release);
     if *seen != release {
-        let first = seen.is_none();
+        release_came(control, id, seen.is_some(), release).await?;
         *seen = release;
-        control.registry.forget_crashes(id);
-        receipt::begin(control, id, release).await?;
-        // A deploy is use: who deploys wants to see it.
-        if control.registry.asleep(id).is_some() && !first {
-            slumber::wanted(control, id);
-        }
     }
     let now = control.now();
     let asleep = control.registry.asleep(id).map(|asleep| asleep.depth);
@@ -136,14 +130,7 @@ async fn look(control: &Control, id: AppId, seen: &mut Option<ReleaseId>) -> Res
         turn_over(control, id, now).await;
     }
     let dynos = control.registry.of_app(id);
-    let steps = match (&wanted, asleep) {
-        (Some(wanted), None) => converge(wanted, &dynos, now),
-        // It is left as it is until somebody wants it.
-        (Some(_), Some(Depth::Frozen)) => Vec::new(),
-        (Some(_), Some(Depth::Stopped)) | (None, _) => {
-            dynos.iter().filter(|dyno| stray(dyno)).map(|dyno| Step::Stop(dyno.id)).collect()
-        }
-    };
+    let steps = steps(wanted.as_ref(), asleep, &dynos, now);
     let stops: Vec<Dyno> = dynos.iter().filter(|dyno| steps.contains(&Step::Stop(dyno.id))).cloned().collect();
     // Off the routes first, then told to end: a dyno never gets a request after its SIGTERM.
     for dyno in &stops {
@@ -184,6 +171,28 @@ async fn look(control: &Control, id: AppId, seen: &mut Option<ReleaseId>) -> Res
         }
     }
     Ok(Some(next_look(&control.registry.of_app(id), now)))
+}
+
+/// Another release is to run, perhaps the first one that this loop sees.
+async fn release_came(control: &Control, app: AppId, new: bool, release: Option<ReleaseId>) -> Result<(), SyncError> {
+    control.registry.forget_crashes(app);
+    receipt::begin(control, app, release).await?;
+    // A deploy is use: who deploys wants to see it.
+    if control.registry.asleep(app).is_some() && new {
+        slumber::wanted(control, app);
+    }
+    Ok(())
+}
+
+fn steps(wanted: Option<&Wanted>, asleep: Option<Depth>, dynos: &[Dyno], now: Timestamp) -> Vec<Step> {
+    match (wanted, asleep) {
+        (Some(wanted), None) => converge(wanted, dynos, now),
+        // It is left as it is until somebody wants it.
+        (Some(_), Some(Depth::Frozen)) => Vec::new(),
+        (Some(_), Some(Depth::Stopped)) | (None, _) => {
+            dynos.iter().filter(|dyno| stray(dyno)).map(|dyno| Step::Stop(dyno.id)).collect()
+        }
+    }
 }
 
 /// Retires the dyno whose day is over (DYNO-33); it is replaced like one that somebody restarts.
