@@ -80,6 +80,7 @@ fn main() -> ExitCode {
 fn measure(args: &[String]) -> Result<(), Failure> {
     let scenario: Scenario = args.first().map_or("keep_alive", String::as_str).parse()?;
     let plan = Plan::from_args(args);
+    process::go_ahead(std::process::id());
     let backend = backend::start()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     runtime.block_on(async {

@@ -1,6 +1,6 @@
 //! The programs that are compared, each started in front of the back end.
 
-use crate::process::{Running, family};
+use crate::process::{Running, family, go_ahead};
 use crate::scenario::{HOST, Scenario};
 use crate::{Failure, conf};
 use model::route::{Backend, Route, Web};
@@ -59,6 +59,7 @@ impl Programs {
     }
 
     fn add(&mut self, name: &'static str, addr: SocketAddr, pids: Vec<u32>) {
+        pids.iter().for_each(|pid| go_ahead(*pid));
         self.targets.push(Target { name, addr, pids });
     }
 }
@@ -95,6 +96,13 @@ fn installed(program: &str) -> Option<String> {
     found
 }
 
+/// A session of its own for it, as the router has.
+fn session(program: &str) -> Command {
+    let mut command = Command::new("setsid");
+    command.arg(program);
+    command
+}
+
 fn free() -> Result<SocketAddr, Failure> {
     Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }
@@ -109,7 +117,7 @@ async fn nginx(
     let (Some(program), addr) = (installed("nginx"), free()?) else { return Ok(()) };
     let path = dir.join(format!("{name}.conf"));
     fs::write(&path, conf::nginx(dir, name, addr, backend, log))?;
-    let child = Command::new(program).arg("-p").arg(dir).arg("-c").arg(&path).stderr(Stdio::inherit()).spawn()?;
+    let child = session(&program).arg("-p").arg(dir).arg("-c").arg(&path).stderr(Stdio::inherit()).spawn()?;
     // The master listens before it has all its workers.
     let pids = listening(name, child, addr, 1 + THREADS, programs).await?;
     programs.add(name, addr, pids);
@@ -122,7 +130,7 @@ async fn haproxy(dir: &Path, backend: SocketAddr, programs: &mut Programs) -> Re
     fs::write(&path, conf::haproxy(addr, backend))?;
     let stdout = fs::File::create(&log)?;
     programs.logs.push(("haproxy", Log::File(log)));
-    let mut command = Command::new(program);
+    let mut command = session(&program);
     let child = command.arg("-db").arg("-f").arg(&path).stdout(stdout).stderr(Stdio::inherit()).spawn()?;
     let pids = listening("haproxy", child, addr, 1, programs).await?;
     programs.add("haproxy", addr, pids);

@@ -3,13 +3,20 @@
 //! Each benchmark is one module with one function that gives figures; this file runs them and prints the table.
 //! Programs under measurement print one figure a line, `name value unit [ratio]`, and anything else after a `#`.
 
+mod app_boot;
+mod call;
+mod clock;
+mod deploys;
 mod dyno_start;
 mod figure;
 mod idle_memory;
+mod memory;
 mod program;
 mod push_to_live;
 mod router_cost;
 mod server;
+mod sleeping_apps;
+mod wake;
 
 use std::path::{Path, PathBuf};
 
@@ -19,7 +26,7 @@ pub use figure::{Aim, Figure};
 struct Bench(&'static str, &'static str, fn(&Checkout) -> Result<Vec<Figure>, BenchError>);
 
 /// Every benchmark, in the order they run.
-const BENCHES: [Bench; 8] = [
+const BENCHES: [Bench; 11] = [
     Bench("dyno_start", "start of a dyno, to the end of `true` in it", dyno_start::run),
     Bench("router_keep_alive", "router: small requests over kept connections", router_cost::keep_alive),
     Bench("router_connections", "router: a connection for every request", router_cost::connections),
@@ -27,7 +34,10 @@ const BENCHES: [Bench; 8] = [
     Bench("router_uploads", "router: request bodies of 1 MB", router_cost::uploads),
     Bench("router_websockets", "router: echoes over 500 WebSockets", router_cost::websockets),
     Bench("push_to_live", "git push of a small change until the new code answers", push_to_live::run),
+    Bench("deploys", "100 deploys of one app at 500 requests a second", deploys::run),
+    Bench("wake", "an app that runs, is frozen, or was stopped, until it answers", wake::run),
     Bench("idle_memory", "memory of all Flowline processes while nothing happens", idle_memory::run),
+    Bench("sleeping_apps", "1000 apps asleep on one machine", sleeping_apps::run),
 ];
 
 /// Where the sources are, and what is built from them.

@@ -1,10 +1,11 @@
 //! From `git push` of a small change to its answer, minus what the app itself needs to boot.
 
-use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use super::app_boot::boot;
+use super::clock::now;
 use super::figure::median;
 use super::server::{Server, commit, git, io};
 use super::{Aim, BenchError, Checkout, Figure};
@@ -76,28 +77,4 @@ fn push(server: &Server, folder: &Path, answer: usize) -> Result<Duration, Bench
         std::thread::yield_now();
     }
     Ok(begin.elapsed())
-}
-
-/// The app by itself, from its start until it accepts a connection.
-fn boot(folder: &Path) -> Result<Duration, BenchError> {
-    let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-    let address = free.map_err(io("no free port"))?;
-    let begin = now();
-    let mut command = Command::new("node");
-    command.arg("index.js").current_dir(folder).env("PORT", address.port().to_string()).stdin(Stdio::null());
-    let mut app = command.spawn().map_err(|error| BenchError::NotStarted("node".to_owned(), error))?;
-    while TcpStream::connect(address).is_err() && matches!(app.try_wait(), Ok(None)) {
-        std::thread::yield_now();
-    }
-    let taken = begin.elapsed();
-    app.kill().and_then(|()| app.wait()).map_err(io("cannot stop the app"))?;
-    Ok(taken)
-}
-
-#[allow(
-    clippy::disallowed_methods,
-    reason = "a benchmark measures real time, and has no runtime whose time could be paused"
-)]
-fn now() -> Instant {
-    Instant::now()
 }

@@ -1,24 +1,25 @@
 //! A real `flowline serve` on a temporary data folder, and what a user does with it from a shell.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use super::call::{call, text};
+use super::clock::now;
 use super::program::output;
 use super::{BenchError, Checkout};
-
-/// How long one answer of an app may take before the run is given up.
-const ANSWER_LIMIT: Duration = Duration::from_secs(60);
 
 /// A running server that is stopped, with its dynos, when it is dropped.
 pub(super) struct Server {
     exe: PathBuf,
     process: Child,
     folder: Folder,
-    api: String,
-    apps: String,
+    /// Where the API listens.
+    pub(super) api: String,
+    /// Where the router listens.
+    pub(super) apps: String,
     token: String,
 }
 
@@ -42,33 +43,47 @@ impl Server {
         let folder = std::env::temp_dir().join(format!("flowline-bench-{}", std::process::id()));
         std::fs::create_dir_all(&folder).map_err(io("cannot make a folder"))?;
         let folder = Folder(folder);
-        let errors = std::fs::File::create(folder.0.join("serve.log")).map_err(io("cannot write serve.log"))?;
-        let mut command = Command::new(&exe);
-        command
-            .args(["serve", "--listen", "127.0.0.1:0", "--apps", "127.0.0.1:0", "--data"])
-            .arg(folder.0.join("data"));
-        let mut process = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(errors)
-            .spawn()
-            .map_err(|error| BenchError::NotStarted(exe.display().to_string(), error))?;
-        let mut line = String::new();
-        if let Some(stdout) = process.stdout.take() {
-            BufReader::new(stdout).read_line(&mut line).map_err(io("cannot read what serve says"))?;
-        }
-        let address =
-            |name| field(&line, name).ok_or_else(|| BenchError::Unexpected(format!("serve said `{}`", line.trim())));
-        let (api, apps) = (address("api")?, address("apps")?);
+        let (process, [api, apps]) = spawn(&exe, &folder.0, ["127.0.0.1:0"; 2])?;
         let token =
             std::fs::read_to_string(folder.0.join("data/admin.token")).map_err(io("cannot read admin.token"))?;
         Ok(Self { exe, process, folder, api, apps, token: token.trim().to_owned() })
+    }
+
+    /// Ends the control plane in order and starts it again on the same folder and ports; apps go on. How long the new
+    /// one took until it was ready.
+    ///
+    /// # Errors
+    /// When it does not say that it is ready.
+    pub(super) fn restart(&mut self) -> Result<Duration, BenchError> {
+        self.end("-TERM");
+        let begin = now();
+        let addresses = [&self.api, &self.apps].map(|url| super::call::address(url));
+        (self.process, _) = spawn(&self.exe, &self.folder.0, addresses)?;
+        Ok(begin.elapsed())
+    }
+
+    fn end(&mut self, signal: &str) {
+        let _ = Command::new("kill").args([signal, &self.process.id().to_string()]).status();
+        let _ = self.process.wait();
     }
 
     /// Runs `flowline <arguments>` against it.
     pub(super) fn flowline(&self, arguments: &[&str]) -> Result<String, BenchError> {
         let mut command = Command::new(&self.exe);
         output(command.args(arguments).env("FLOWLINE_URL", &self.api).env("FLOWLINE_TOKEN", &self.token))
+    }
+
+    /// A call of the API; the answer where it is a good one.
+    pub(super) fn call(&self, method: &str, path: &str, body: &str) -> Result<String, BenchError> {
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\n\
+             Accept: application/vnd.heroku+json; version=3\r\nContent-Type: application/json",
+            self.token
+        );
+        match call(&self.api, &head, body)? {
+            (200..=299, answer) => Ok(answer),
+            (status, answer) => Err(BenchError::Unexpected(format!("{method} {path}: {status} {answer}"))),
+        }
     }
 
     /// A new repository with these files, committed, that pushes to the app.
@@ -87,16 +102,10 @@ impl Server {
 
     /// The body of `GET /` of an app, through the router.
     pub(super) fn get(&self, app: &str) -> Result<String, BenchError> {
-        let failed = io("cannot ask the app");
-        let address = self.apps.split("://").nth(1).unwrap_or(&self.apps).trim_end_matches('/');
-        let mut stream = TcpStream::connect(address).map_err(&failed)?;
-        stream.set_read_timeout(Some(ANSWER_LIMIT)).map_err(&failed)?;
-        write!(stream, "GET / HTTP/1.1\r\nHost: {app}.localhost\r\nConnection: close\r\n\r\n").map_err(&failed)?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).map_err(&failed)?;
-        let body = answer.split_once("\r\n\r\n").filter(|_| answer.starts_with("HTTP/1.1 200"));
-        let body = body.ok_or_else(|| BenchError::Unexpected(answer.lines().next().unwrap_or_default().to_owned()))?;
-        Ok(body.1.to_owned())
+        match call(&self.apps, &format!("GET / HTTP/1.1\r\nHost: {app}.localhost"), "")? {
+            (200, body) => Ok(body),
+            (status, body) => Err(BenchError::Unexpected(format!("{app} answered {status} {body}"))),
+        }
     }
 
     /// Where an app is pushed to, with the token in it.
@@ -113,8 +122,24 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         // SIGINT stops the dynos and the router too; SIGTERM would leave them to the next start.
-        let _ = Command::new("kill").args(["-INT", &self.process.id().to_string()]).status();
-        let _ = self.process.wait();
+        self.end("-INT");
+    }
+}
+
+/// Starts the binary; the process, and where API and apps are.
+fn spawn(exe: &Path, folder: &Path, [api, apps]: [&str; 2]) -> Result<(Child, [String; 2]), BenchError> {
+    let log = File::options().create(true).append(true).open(folder.join("serve.log"));
+    let mut command = Command::new(exe);
+    command.args(["serve", "--listen", api, "--apps", apps, "--data"]).arg(folder.join("data")).stdin(Stdio::null());
+    command.stdout(Stdio::piped()).stderr(log.map_err(io("cannot write serve.log"))?);
+    let mut process = command.spawn().map_err(|error| BenchError::NotStarted(exe.display().to_string(), error))?;
+    let mut line = String::new();
+    if let Some(stdout) = process.stdout.take() {
+        BufReader::new(stdout).read_line(&mut line).map_err(io("cannot read what serve says"))?;
+    }
+    match (text(&line, "api"), text(&line, "apps")) {
+        (Some(api), Some(apps)) => Ok((process, [api, apps])),
+        _ => Err(BenchError::Unexpected(format!("serve said `{}`", line.trim()))),
     }
 }
 
@@ -137,22 +162,4 @@ pub(super) fn git(folder: &Path, arguments: &[&str]) -> Result<(), BenchError> {
 
 pub(super) fn io(what: &str) -> impl Fn(std::io::Error) -> BenchError {
     move |error| BenchError::Io(what.to_owned(), error)
-}
-
-/// A string of a flat JSON object.
-fn field(json: &str, name: &str) -> Option<String> {
-    let (_, rest) = json.split_once(&format!("\"{name}\""))?;
-    rest.split('"').nth(1).map(str::to_owned)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn reads_the_line_of_a_ready_server() {
-        let line = r#"{"api": "http://127.0.0.1:1", "apps":"http://127.0.0.1:2", "domain": "localhost"}"#;
-        assert_eq!(field(line, "apps").as_deref(), Some("http://127.0.0.1:2"));
-        assert_eq!(field(line, "nothing"), None);
-    }
 }
