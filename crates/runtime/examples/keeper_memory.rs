@@ -1,6 +1,6 @@
 //! What dynos cost in memory beside their payloads: keeper and init, as proportional set size.
 //!
-//! Prints one line each: `name median_kib min_kib`. `cargo run --release -p runtime --example keeper_memory [dynos]`
+//! Prints the medians: `name value unit`. `cargo run --release -p runtime --example keeper_memory [dynos]`
 
 use model::dyno::{DynoSize, Slice};
 use model::id::DynoId;
@@ -49,15 +49,17 @@ async fn measure(count: usize) -> Outcome<()> {
     let mut sizes: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
     for dyno in &dynos {
         let keeper = number(&format!("/proc/{}/status", dyno.pid), "PPid:")?;
-        sizes.entry("keeper").or_default().push(number(&format!("/proc/{keeper}/smaps_rollup"), "Pss:")?);
-        sizes.entry("init").or_default().push(number(&format!("/proc/{}/smaps_rollup", dyno.pid), "Pss:")?);
         let nursery = number(&format!("/proc/{keeper}/status"), "PPid:")?;
-        sizes.entry("nursery").or_default().push(number(&format!("/proc/{nursery}/smaps_rollup"), "Pss:")?);
+        for (name, pid) in [("keeper", keeper), ("init", u64::from(dyno.pid)), ("nursery", nursery)] {
+            sizes.entry(name).or_default().push(number(&format!("/proc/{pid}/smaps_rollup"), "Pss:")?);
+        }
+        // What it would be alone, with the pages of the binary that all share.
+        sizes.entry("keeper_resident").or_default().push(number(&format!("/proc/{keeper}/status"), "VmRSS:")?);
     }
     let mut out = std::io::stdout();
     for (name, mut sizes) in sizes {
         sizes.sort_unstable();
-        writeln!(out, "{name}_pss_kib {} {}", sizes[sizes.len() / 2], sizes[0])?;
+        writeln!(out, "{name} {} KiB", sizes[sizes.len() / 2])?;
     }
     for dyno in dynos {
         dyno.control().kill().await;

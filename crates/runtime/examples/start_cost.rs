@@ -1,6 +1,6 @@
 //! What it costs to start `/bin/true` and see it end: bare, as a dyno, in bubblewrap and in runc, in turns in one process.
 //!
-//! Prints one line each: `name median_ms min_ms`. `cargo run --release -p runtime --example start_cost [rounds]`
+//! Prints the median of each: `name value unit`. `cargo run --release -p runtime --example start_cost [rounds]`
 #![allow(clippy::disallowed_methods, reason = "measures real time")]
 
 use model::dyno::{DynoSize, Exit, Slice};
@@ -61,7 +61,7 @@ async fn measure(rounds: usize) -> Outcome<()> {
     let mut out = std::io::stdout();
     for (name, mut times) in times {
         times.sort_by(f64::total_cmp);
-        writeln!(out, "{name} {:.3} {:.3}", times[times.len() / 2], times[0])?;
+        writeln!(out, "{name} {:.3} ms", times[times.len() / 2])?;
     }
     Ok(())
 }

@@ -10,6 +10,7 @@ mod deploys;
 mod dyno_start;
 mod figure;
 mod idle_memory;
+mod keeper_memory;
 mod memory;
 mod program;
 mod push_to_live;
@@ -26,8 +27,9 @@ pub use figure::{Aim, Figure};
 struct Bench(&'static str, &'static str, fn(&Checkout) -> Result<Vec<Figure>, BenchError>);
 
 /// Every benchmark, in the order they run.
-const BENCHES: [Bench; 11] = [
+const BENCHES: [Bench; 12] = [
     Bench("dyno_start", "start of a dyno, to the end of `true` in it", dyno_start::run),
+    Bench("keeper_memory", "memory of a dyno's keeper and init", keeper_memory::run),
     Bench("router_keep_alive", "router: small requests over kept connections", router_cost::keep_alive),
     Bench("router_connections", "router: a connection for every request", router_cost::connections),
     Bench("router_downloads", "router: response bodies of 1 MB", router_cost::downloads),
