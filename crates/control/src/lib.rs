@@ -71,6 +71,8 @@ pub struct Settings {
     pub cycling: bool,
     /// An app that is frozen for this long is stopped.
     pub stop_frozen_after: Duration,
+    /// Services of this machine that dynos and builds may use; without it they reach none but the router.
+    pub host_services: Vec<SocketAddr>,
     /// The operator's environment for every build: registries, proxies, certificates.
     pub site_env: BTreeMap<String, String>,
 }

@@ -77,8 +77,16 @@ impl Control {
         let slugs = builder::Slugs::open(Arc::clone(&objects), dir.join("slugs"), owner);
         let slugs = slugs.map_err(|error| StartError::Folder("The slugs", error))?;
         let outputs = Outputs::open(dir.join("outputs")).map_err(|error| StartError::Folder("The outputs", error))?;
-        let config = RuntimeConfig { dir: dir.join("run/dynos"), exe: settings.exe.clone() };
+        let config = RuntimeConfig {
+            dir: dir.join("run/dynos"),
+            exe: settings.exe.clone(),
+            host_services: settings.host_services.clone(),
+            public: vec![settings.apps],
+        };
         let (runtime, adopted) = Runtime::open(config).await?;
+        if let Some(why) = runtime.open_network() {
+            tracing::warn!("Dynos share the host's network and reach all of its services: {why}");
+        }
         let link = LinkConfig {
             exe: settings.exe.clone(),
             dir: dir.join("run"),
@@ -88,6 +96,7 @@ impl Control {
         };
         let (router, events) = RouterLink::ensure_with_metrics(link, settings.router_metrics).await?;
         settings.apps = router.addr();
+        runtime.publish(vec![settings.apps]);
         let listener =
             git::hook::Listener::bind(&hook_sock).map_err(|error| StartError::Folder("The hook's socket", error))?;
         let control = Self(Arc::new(Parts {

@@ -49,6 +49,9 @@ pub(crate) struct Serve {
     /// of --apps plus 10
     #[arg(long, value_name = "ADDR:PORT")]
     pub(crate) router_metrics: Option<SocketAddr>,
+    /// A service of this machine that apps and builds may use, a database for example; can be given several times
+    #[arg(long = "allow-host-service", value_name = "ADDR:PORT")]
+    pub(crate) host_services: Vec<SocketAddr>,
     /// How the log on stderr looks
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) log_format: Format,

@@ -98,6 +98,7 @@ async fn serve(args: Serve) -> Result<(), ServeError> {
         domain: args.domain,
         cycling: !args.no_cycling,
         stop_frozen_after: Duration::from_secs(u64::from(args.stop_frozen_after) * 60),
+        host_services: args.host_services,
         site_env: site_env(),
     };
     let control = Control::start(settings, store, world).await?;

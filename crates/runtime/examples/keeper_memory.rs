@@ -34,7 +34,7 @@ fn main() -> ExitCode {
 
 async fn measure(count: usize) -> Outcome<()> {
     let dir = tempfile::tempdir()?;
-    let config = RuntimeConfig { dir: dir.path().join("dynos"), exe: std::env::current_exe()? };
+    let config = RuntimeConfig::new(dir.path().join("dynos"), std::env::current_exe()?);
     let (runtime, _) = Runtime::open(config).await?;
     let mut dynos = Vec::new();
     for number in 0..count {

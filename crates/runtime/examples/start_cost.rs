@@ -40,7 +40,7 @@ fn main() -> ExitCode {
 
 async fn measure(rounds: usize) -> Outcome<()> {
     let dir = tempfile::tempdir()?;
-    let config = RuntimeConfig { dir: dir.path().join("dynos"), exe: std::env::current_exe()? };
+    let config = RuntimeConfig::new(dir.path().join("dynos"), std::env::current_exe()?);
     let (runtime, _) = Runtime::open(config).await?;
     let bundle = dir.path().join("bundle");
     let mut others = vec![("bare", vec!["/bin/true".to_owned()])];

@@ -4,7 +4,7 @@ use crate::cgroup;
 use crate::folder::Folder;
 use crate::keeper::BUFFER_LINES;
 use crate::meeting::Met;
-use crate::ports::Port;
+use crate::ports::Seat;
 use crate::relay::Relay;
 use crate::wire::{Frost, ToKeeper};
 use model::dyno::{Exit, OutOfMemory};
@@ -88,7 +88,7 @@ struct Shared {
     /// The number of the last wish to freeze or thaw.
     wishes: AtomicU64,
     /// Free for other dynos when the last handle has gone.
-    _port: Option<Port>,
+    seat: Seat,
 }
 
 impl Dyno {
@@ -104,29 +104,29 @@ impl Dyno {
     }
 
     /// A dyno whose keeper has said hello.
-    pub(crate) fn of(met: Met, folder: Folder, port: Option<Port>) -> Self {
+    pub(crate) fn of(met: Met, folder: Folder, seat: Seat) -> Self {
         let Met { hello, incoming, writer } = met;
         let (to, outputs) = mpsc::channel(CHANNEL_ITEMS);
         let (end, ended) = watch::channel(None);
         let (melt, frost) = watch::channel(Frost { frozen: hello.frozen.unwrap_or_default(), ..Frost::default() });
-        let addr = port.as_ref().map(Port::addr);
+        let addr = seat.addr();
         tokio::spawn(Relay { to, end, frost: melt, last: hello.acked }.run(incoming, folder.clone()));
         let writer = Some(Mutex::new(writer));
         let freezes = hello.frozen.is_some();
         let (cgroups, wishes) = (OnceLock::new(), AtomicU64::new(0));
-        let shared = Arc::new(Shared { folder, writer, freezes, cgroups, wishes, _port: port });
+        let shared = Arc::new(Shared { folder, writer, freezes, cgroups, wishes, seat });
         Self { addr, pid: hello.pid, outputs, control: DynoControl { shared, ended, frost } }
     }
 
     /// A dyno whose keeper has gone; its folder tells the rest.
-    pub(crate) fn read_back(folder: Folder) -> Self {
+    pub(crate) fn read_back(folder: Folder, seat: Seat) -> Self {
         let (to, outputs) = mpsc::channel(CHANNEL_ITEMS);
         let (end, ended) = watch::channel(None);
         let told = folder.read_ended();
         let (melt, frost) = watch::channel(Frost::default());
         let relay = Relay { to, end, frost: melt, last: told.map_or(0, |ended| ended.acked) };
         let (writer, freezes, wishes, cgroups) = (None, true, AtomicU64::new(0), OnceLock::new());
-        let shared = Arc::new(Shared { folder: folder.clone(), writer, freezes, cgroups, wishes, _port: None });
+        let shared = Arc::new(Shared { folder: folder.clone(), writer, freezes, cgroups, wishes, seat });
         tokio::spawn(async move { relay.finish_from_disk(&folder).await });
         Self { addr: None, pid: 0, outputs, control: DynoControl { shared, ended, frost } }
     }
@@ -230,7 +230,9 @@ impl DynoControl {
         self.ended().await;
         self.send(ToKeeper::Finish).await;
         let folder = self.shared.folder.clone();
-        tokio::task::spawn_blocking(move || folder.remove()).await.map_err(io::Error::other)?
+        let removed = tokio::task::spawn_blocking(move || folder.remove()).await.map_err(io::Error::other)?;
+        self.shared.seat.left();
+        removed
     }
 
     async fn send(&self, message: ToKeeper) {

@@ -2,6 +2,7 @@
 
 use crate::cgroup;
 use crate::dirs::remove_dir;
+use crate::keeper;
 use crate::spec::Order;
 use crate::wire::{Ended, Frames, FromKeeper, Line, write_line};
 use model::id::DynoId;
@@ -91,7 +92,8 @@ impl Folder {
     /// Removes the folder with all that the dyno left in `/tmp`, and its cgroups if its keeper did not.
     pub(crate) fn remove(&self) -> io::Result<()> {
         if let Ok(order) = self.read_order() {
-            cgroup::remove(&order.cgroups);
+            // The last process of one whose keeper was killed may be about to end.
+            cgroup::remove_at_last(&order.cgroups, || keeper::pause(keeper::CGROUP_PAUSE_MS));
         }
         remove_dir(&self.0)
     }

@@ -14,6 +14,7 @@ mod folder;
 mod handover;
 pub mod keeper;
 mod meeting;
+mod network;
 mod nursery;
 mod ports;
 mod relay;

@@ -2,7 +2,8 @@
 
 use crate::error::RuntimeError;
 use crate::handover;
-use crate::wire::{self, FRAME_LIMIT_BYTES, FromNursery};
+use crate::network::Network;
+use crate::wire::{self, FRAME_LIMIT_BYTES, FromNursery, Opening, Settled};
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream as PlainStream;
@@ -26,6 +27,7 @@ const FORK_LIMIT: Duration = Duration::from_secs(30);
 pub(crate) struct Nursery {
     exe: PathBuf,
     dynos: PathBuf,
+    network: Arc<Network>,
     state: Mutex<State>,
 }
 
@@ -42,13 +44,17 @@ struct Running {
 }
 
 impl Nursery {
-    /// Starts it; what the machine cannot limit comes back as warnings.
-    pub(crate) async fn open(exe: &Path, dynos: &Path) -> Result<(Arc<Self>, Vec<String>), RuntimeError> {
-        let nursery = Self { exe: exe.to_owned(), dynos: dynos.to_owned(), state: Mutex::default() };
-        let (mut running, warnings) = nursery.settle().await?;
+    /// Starts it; what the machine lacks comes back.
+    pub(crate) async fn open(
+        exe: &Path,
+        dynos: &Path,
+        network: Arc<Network>,
+    ) -> Result<(Arc<Self>, Settled), RuntimeError> {
+        let nursery = Self { exe: exe.to_owned(), dynos: dynos.to_owned(), network, state: Mutex::default() };
+        let (mut running, settled) = nursery.settle().await?;
         let ready = running.keeper().await.map_err(|source| nursery.broken(source))?;
         *nursery.state.lock().await = State { running: Some(running), ready: Some(ready) };
-        Ok((Arc::new(nursery), warnings))
+        Ok((Arc::new(nursery), settled))
     }
 
     /// A keeper that waits for its dyno.
@@ -83,14 +89,19 @@ impl Nursery {
         Ok(keeper)
     }
 
-    async fn settle(&self) -> Result<(Running, Vec<String>), RuntimeError> {
+    async fn settle(&self) -> Result<(Running, Settled), RuntimeError> {
         let mut running = self.spawn().map_err(|source| self.broken(source))?;
         let mut hello = Vec::new();
-        let dynos = serde_json::to_vec(&self.dynos).map_err(|error| self.broken(error.into()))?;
-        wire::frame(b'O', &[&dynos], &mut hello);
+        let opening = Opening { dynos: self.dynos.clone(), openings: self.network.openings() };
+        let opening = serde_json::to_vec(&opening).map_err(|error| self.broken(error.into()))?;
+        wire::frame(b'O', &[&opening], &mut hello);
         let reply = timeout(SETTLE_LIMIT, running.ask(&hello)).await;
         match reply.map_err(|_| self.broken(ErrorKind::TimedOut.into()))?.map_err(|source| self.broken(source))? {
-            FromNursery::Ready(warnings) => Ok((running, warnings)),
+            FromNursery::Ready(settled) => {
+                let standing = settled.walls.as_ref().ok().cloned();
+                self.network.stands(standing).map_err(|source| self.broken(source))?;
+                Ok((running, settled))
+            }
             FromNursery::Failed(why) => Err(RuntimeError::Refused(why)),
         }
     }

@@ -1,5 +1,6 @@
-//! Ports on the loopback address, one for each dyno that listens.
+//! A port for each dyno that listens, and with its address what it has of the host's network.
 
+use crate::network::OwnAddress;
 use std::collections::HashSet;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,6 +19,31 @@ struct State {
     /// Ports go round: one that just became free is the last to be given again, because a request that is still on its
     /// way must not reach another app.
     last: Option<u16>,
+}
+
+/// What one dyno has of the host's network until this is dropped.
+#[derive(Debug, Default)]
+pub(crate) struct Seat {
+    pub(crate) port: Option<Port>,
+    pub(crate) own: Option<OwnAddress>,
+}
+
+impl Seat {
+    /// The dyno has ended and left nothing.
+    pub(crate) fn left(&self) {
+        self.own.iter().for_each(OwnAddress::left);
+    }
+
+    /// Its own address, where there are walls.
+    pub(crate) fn own(&self) -> Option<Ipv4Addr> {
+        self.own.as_ref().map(|own| own.ip)
+    }
+
+    /// Where it will listen, if it has a port.
+    pub(crate) fn addr(&self) -> Option<SocketAddr> {
+        let ip = self.own().unwrap_or(Ipv4Addr::LOCALHOST);
+        self.port.as_ref().map(|port| (ip, port.number).into())
+    }
 }
 
 /// A port that belongs to one dyno until this is dropped.
@@ -48,7 +74,7 @@ impl Ports {
     }
 }
 
-/// A dyno binds all addresses, so all must be free.
+/// Without walls a dyno binds all addresses, so all must be free.
 fn is_free(port: u16) -> bool {
     TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).is_ok()
 }
@@ -56,10 +82,6 @@ fn is_free(port: u16) -> bool {
 impl Port {
     pub(crate) fn number(&self) -> u16 {
         self.number
-    }
-
-    pub(crate) fn addr(&self) -> SocketAddr {
-        (Ipv4Addr::LOCALHOST, self.number).into()
     }
 }
 

@@ -5,10 +5,11 @@ use crate::dyno::Dyno;
 use crate::error::RuntimeError;
 use crate::folder::Folder;
 use crate::meeting::{Met, Unmet, meet};
+use crate::network::{Network, Openings};
 use crate::nursery::Nursery;
-use crate::ports::{Port, Ports};
+use crate::ports::{Port, Ports, Seat};
 use crate::spec::{DynoSpec, Order, SPEC_LIMIT_BYTES, SpecError};
-use crate::wire;
+use crate::wire::{self, Settled};
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
@@ -32,6 +33,18 @@ pub struct RuntimeConfig {
     pub dir: PathBuf,
     /// The program whose `keeper` word is [`crate::keeper::main`]: `flowline` itself.
     pub exe: PathBuf,
+    /// Services of this machine that dynos may use, at the machine's own addresses. Without it they reach none.
+    pub host_services: Vec<SocketAddr>,
+    /// Where the router listens, as far as that is known already: see [`Runtime::publish`].
+    pub public: Vec<SocketAddr>,
+}
+
+impl RuntimeConfig {
+    /// With nothing of this machine open to dynos.
+    #[must_use]
+    pub fn new(dir: PathBuf, exe: PathBuf) -> Self {
+        Self { dir, exe, host_services: Vec::new(), public: Vec::new() }
+    }
 }
 
 /// Starts dynos. Cheap to clone.
@@ -44,7 +57,17 @@ struct Shared {
     dir: PathBuf,
     nursery: Arc<Nursery>,
     ports: Arc<Ports>,
-    warnings: Vec<String>,
+    network: Arc<Network>,
+    settled: Settled,
+}
+
+impl Shared {
+    /// What is to be done after each start.
+    async fn look_after(self: Arc<Self>) {
+        Arc::clone(&self.nursery).refill().await;
+        // Another resolver, for example.
+        self.network.refresh();
+    }
 }
 
 /// A dyno that an earlier `serve` started. It runs still, or has ended meanwhile: its output and its end are delivered
@@ -59,35 +82,55 @@ pub struct Adopted {
 impl Runtime {
     /// Opens the folder and finds the dynos of an earlier life. Call it in a tokio runtime.
     pub async fn open(config: RuntimeConfig) -> Result<(Self, Vec<Adopted>), RuntimeError> {
-        let RuntimeConfig { dir, exe } = config;
+        let RuntimeConfig { dir, exe, host_services: services, public } = config;
         let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir);
         made.map_err(RuntimeError::folder(&dir))?;
         let dir = fs::canonicalize(&dir).map_err(RuntimeError::folder(&dir))?;
         // First the nursery: when it is ready, no older one can start anything any more.
-        let (nursery, warnings) = Nursery::open(&exe, &dir).await?;
+        let network = Network::new(Openings { services, public });
+        let (nursery, settled) = Nursery::open(&exe, &dir, Arc::clone(&network)).await?;
+        network.watch();
         let ports = Arc::new(Ports::default());
-        let adopted = adopt::all(&dir, &ports).await?;
-        Ok((Self { shared: Arc::new(Shared { dir, nursery, ports, warnings }) }, adopted))
+        let adopted = adopt::all(&dir, &ports, &network).await?;
+        Ok((Self { shared: Arc::new(Shared { dir, nursery, ports, network, settled }) }, adopted))
     }
 
     /// What this machine cannot limit; worth a warning in the log.
     #[must_use]
     pub fn warnings(&self) -> &[String] {
-        &self.shared.warnings
+        &self.shared.settled.warnings
+    }
+
+    /// Why dynos share the host's network on this machine; none: they do not.
+    #[must_use]
+    pub fn open_network(&self) -> Option<&str> {
+        self.shared.settled.walls.as_ref().err().map(String::as_str)
+    }
+
+    /// How many dynos the kernel lets use the network now; none where there are no walls.
+    #[must_use]
+    pub fn admitted(&self) -> Option<usize> {
+        self.shared.network.admitted()
+    }
+
+    /// The router listens there: dynos may connect to it, at every address of this machine if it has no certain one.
+    pub fn publish(&self, public: Vec<SocketAddr>) {
+        self.shared.network.publish(public);
     }
 
     /// Starts a dyno. When this returns its payload runs, or has already ended.
     pub async fn start(&self, mut spec: DynoSpec) -> Result<Dyno, RuntimeError> {
         spec.check().map_err(|source| RuntimeError::Spec { name: spec.name.clone(), source })?;
-        let port = self.port(&mut spec)?;
+        let own = self.shared.network.address().map_err(|_| RuntimeError::NoPort { name: spec.name.clone() })?;
+        let seat = Seat { port: self.port(&mut spec)?, own };
         let name = spec.name.clone();
         let folder = Folder::of(&self.shared.dir, spec.id);
-        let order = Order { spec, addr: port.as_ref().map(Port::addr), cgroups: Vec::new() };
+        let order = Order { spec, addr: seat.addr(), own: seat.own(), cgroups: Vec::new() };
         let met = self.order(&folder, &message(&order)?).await?;
         // Not earlier: making the next keeper ready would take time from this start.
-        tokio::spawn(Arc::clone(&self.shared.nursery).refill());
+        tokio::spawn(Arc::clone(&self.shared).look_after());
         match met {
-            Ok(met) => Ok(Dyno::of(met, folder, port)),
+            Ok(met) => Ok(Dyno::of(met, folder, seat)),
             Err(Unmet::Refused(reason)) => Err(RuntimeError::Sandbox { name, reason }),
             Err(Unmet::Gone) => Err(RuntimeError::Sandbox { name, reason: "its keeper has gone".to_owned() }),
         }

@@ -5,7 +5,7 @@ use model::id::DynoId;
 use model::mount::Mount;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 /// The identity of every dyno and build. Far outside the ranges of people, services and subordinate ids, so that no
@@ -114,6 +114,9 @@ pub(crate) struct Order {
     pub(crate) spec: DynoSpec,
     /// Where it will listen, if it was given a port.
     pub(crate) addr: Option<SocketAddr>,
+    /// Its own loopback address, where there are walls around dynos.
+    #[serde(default)]
+    pub(crate) own: Option<Ipv4Addr>,
     /// Its cgroups, filled in by its keeper: they are to be removed also should the keeper not come to it.
     #[serde(default)]
     pub(crate) cgroups: Vec<PathBuf>,

@@ -3,9 +3,11 @@
 //! A frame is its length (u32, little-endian, of what follows), a tag byte and a body. Lines, the many, are bytes; the
 //! few others are JSON. Nothing here reads or writes a socket: both the async and the plain side use it.
 
+use crate::network::{Openings, Standing};
 use model::dyno::{Exit, OutOfMemory};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
 
 /// No frame between keeper and `serve` is larger: a line has at most 10,000 bytes.
 pub(crate) const FRAME_LIMIT_BYTES: usize = 64 * 1024;
@@ -99,11 +101,29 @@ pub(crate) enum ToKeeper {
     Thaw(u64),
 }
 
+/// From `serve` to the nursery, once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Opening {
+    /// The folder of all dynos.
+    pub(crate) dynos: PathBuf,
+    /// What of this host they can reach.
+    pub(crate) openings: Openings,
+}
+
+/// What the nursery found and made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Settled {
+    /// These things about the machine are worth a warning.
+    pub(crate) warnings: Vec<String>,
+    /// Where the walls around dynos stand, or why there are none.
+    pub(crate) walls: Result<Standing, String>,
+}
+
 /// From the nursery to `serve`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum FromNursery {
-    /// Ready; these things about the machine are worth a warning.
-    Ready(Vec<String>),
+    /// Ready.
+    Ready(Settled),
     /// It cannot work.
     Failed(String),
 }
@@ -231,7 +251,7 @@ impl ToKeeper {
 impl FromNursery {
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         match self {
-            Self::Ready(warnings) => frame(b'R', &[&json(warnings)], out),
+            Self::Ready(settled) => frame(b'R', &[&json(settled)], out),
             Self::Failed(why) => frame(b'F', &[why.as_bytes()], out),
         }
     }

@@ -19,6 +19,9 @@ pub(super) const KEEPERS: &str = "keepers";
 const APPS_WEIGHT: u32 = 400;
 const BUILDS_WEIGHT: u32 = 100;
 
+/// Both together, as the keepers see them.
+pub(super) const SLICES_WEIGHT: u32 = APPS_WEIGHT + BUILDS_WEIGHT;
+
 /// A cgroup gets its first process within milliseconds.
 const SWEEP_AGE: Duration = Duration::from_secs(60);
 
@@ -39,6 +42,18 @@ pub(super) fn divide(branch: &Path) -> io::Result<()> {
         let dir = branch.join(of(*slice));
         make(&dir).map_err(|error| named(&dir, &error))
     })
+}
+
+/// Removes the slices that are empty, where nobody needs them any more.
+pub(super) fn remove_slices(branch: &Path) {
+    for (slice, _) in SLICES {
+        let _in_use = fs::remove_dir(branch.join(of(slice)));
+    }
+}
+
+/// The cgroups of all dynos in a branch.
+pub(crate) fn dynos(branch: &Path) -> impl Iterator<Item = fs::DirEntry> {
+    SLICES.iter().filter_map(|(slice, _)| fs::read_dir(branch.join(of(*slice))).ok()).flatten().flatten()
 }
 
 /// Shares the CPU out between them.

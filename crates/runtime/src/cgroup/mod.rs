@@ -1,6 +1,7 @@
 //! Limits on memory, CPU and processes: cgroup v2, cgroup v1 (also the hybrid layout), or none where the machine gives none.
 
 mod branch;
+mod claim;
 mod freezer;
 mod layout;
 mod oom;
@@ -8,6 +9,8 @@ mod usage;
 mod v1;
 mod v2;
 
+pub(crate) use branch::dynos;
+pub(crate) use claim::Claim;
 pub(crate) use freezer::{Freezer, thaw};
 pub(crate) use oom::OomWatch;
 pub(crate) use usage::usage;
@@ -35,16 +38,16 @@ pub(crate) enum Cgroups {
 }
 
 impl Cgroups {
-    /// Looks at the machine, makes our branch, and says what cannot be limited.
-    pub(crate) fn prepare() -> (Self, Vec<String>) {
+    /// Looks at the machine, makes the branch of a folder of dynos, and says what cannot be limited.
+    pub(crate) fn prepare(dynos: &Path) -> (Self, Vec<String>) {
         let layout = layout::Layout::of_this_process();
         if v2::is_mounted() {
-            match v2::Tree::prepare(&layout) {
+            match v2::Tree::prepare(&layout, dynos) {
                 Ok((tree, warnings)) => (Self::V2(tree), warnings),
                 Err(why) => (Self::None, vec![format!("dynos have no limits: {why}")]),
             }
         } else {
-            let (trees, warnings) = v1::Trees::prepare(&layout);
+            let (trees, warnings) = v1::Trees::prepare(&layout, dynos);
             if trees.is_empty() { (Self::None, warnings) } else { (Self::V1(trees), warnings) }
         }
     }
@@ -56,6 +59,15 @@ impl Cgroups {
             Self::V2(tree) => tree.settle(),
             Self::V1(trees) => trees.sweep(),
             Self::None => {}
+        }
+    }
+
+    /// Where all dynos are in the unified hierarchy; none where there is no such.
+    pub(crate) fn claim(&self) -> Option<&Claim> {
+        match self {
+            Self::V2(tree) => Some(tree.claim()),
+            Self::V1(trees) => trees.claim(),
+            Self::None => None,
         }
     }
 
@@ -149,6 +161,11 @@ impl Cgroup {
     pub(crate) fn oom_watch(&self) -> OomWatch {
         let memory = self.controllers.iter().find(|(controller, _)| *controller == Controller::Memory);
         memory.map(|(_, dir)| OomWatch::of(dir)).unwrap_or_default()
+    }
+
+    /// Its folder in the unified hierarchy.
+    pub(crate) fn unified(&self) -> Option<&Path> {
+        self.unified.as_ref().map(|(dir, _)| dir.as_path())
     }
 
     /// How its processes are halted.

@@ -2,7 +2,7 @@
 
 use super::branch::{BRANCH, divide, prepare_v1, set_shares, sweep};
 use super::layout::Layout;
-use super::{Cgroup, Controller, Freezer, make, named, open_dir, set, set_if_there, v2};
+use super::{Cgroup, Claim, Controller, Freezer, make, named, open_dir, set, set_if_there, v2};
 use model::dyno::Limits;
 use std::fs::OpenOptions;
 use std::io;
@@ -17,14 +17,14 @@ pub(crate) struct Trees {
     /// In each controller's tree.
     controllers: Vec<(Controller, PathBuf)>,
     /// In the hybrid layout's unified tree.
-    unified: Option<PathBuf>,
+    unified: Option<Claim>,
     /// In the freezer's tree, where there is no unified one.
     freezer: Option<PathBuf>,
 }
 
 impl Trees {
     /// Our branches below this process's own cgroups; what is missing is said.
-    pub(super) fn prepare(layout: &Layout) -> (Self, Vec<String>) {
+    pub(super) fn prepare(layout: &Layout, dynos: &Path) -> (Self, Vec<String>) {
         let (mut trees, mut warnings) = (Self::default(), Vec::new());
         for controller in Controller::ALL {
             let (name, what) = (controller.name(), controller.what());
@@ -44,7 +44,7 @@ impl Trees {
                 )),
             }
         }
-        trees.unified = v2::plain_branch(layout);
+        trees.unified = v2::plain_branch(layout, dynos);
         if trees.unified.is_none() {
             // Without it, signals do.
             let branch = layout.own_v1("freezer").map(|own| own.join(BRANCH));
@@ -55,8 +55,13 @@ impl Trees {
 
     /// Under systemd the hierarchy that it watches is none of these: `KillMode=process` is what keeps keepers alive.
     pub(super) fn sweep(&self) {
-        self.controllers.iter().for_each(|(_, branch)| sweep(branch));
-        self.unified.iter().chain(&self.freezer).for_each(|branch| sweep(branch));
+        let unified = self.unified.iter().map(Claim::dir);
+        let branches = self.controllers.iter().map(|(_, branch)| branch).chain(&self.freezer);
+        branches.map(PathBuf::as_path).chain(unified).for_each(|branch| sweep(branch));
+    }
+
+    pub(super) fn claim(&self) -> Option<&Claim> {
+        self.unified.as_ref()
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -75,8 +80,8 @@ impl Trees {
             cgroup.open(&dir)?;
             cgroup.freezer = Freezer::V1(dir);
         }
-        if let Some(branch) = &self.unified {
-            let dir = branch.join(name);
+        if let Some(claim) = &self.unified {
+            let dir = claim.dir().join(name);
             make(&dir).map_err(|error| named(&dir, &error))?;
             cgroup.dirs.push(dir.clone());
             cgroup.freezer = Freezer::Unified(dir.clone());

@@ -1,8 +1,8 @@
 //! cgroup v2: one tree. Root uses a branch at its top; an ordinary user the branch that was delegated to it.
 
-use super::branch::{BRANCH, KEEPERS, divide, of, set_budget, set_weight, sweep, weigh};
+use super::branch::{BRANCH, KEEPERS, SLICES_WEIGHT, of, set_budget, set_weight, sweep, weigh};
 use super::layout::Layout;
-use super::{Cgroup, Controller, Freezer, make, named, open_dir, set, set_if_there};
+use super::{Cgroup, Claim, Controller, Freezer, make, named, open_dir, set, set_if_there};
 use model::dyno::{Limits, Slice};
 use std::fs::{self, OpenOptions};
 use std::io;
@@ -23,7 +23,10 @@ const KEEPERS_WEIGHT: u32 = 400;
 /// Our branch, with its controllers switched on.
 #[derive(Debug, Clone)]
 pub(crate) struct Tree {
+    /// For all of them.
     branch: PathBuf,
+    /// For the dynos of one data folder.
+    claim: Claim,
     controllers: Vec<Controller>,
 }
 
@@ -33,11 +36,11 @@ pub(super) fn is_mounted() -> bool {
 
 impl Tree {
     /// The first place upwards from the top (root) or from our own cgroup (ordinary user) that we may use.
-    pub(super) fn prepare(layout: &Layout) -> Result<(Self, Vec<String>), String> {
+    pub(super) fn prepare(layout: &Layout, dynos: &Path) -> Result<(Self, Vec<String>), String> {
         let (top, own) = layout.own_v2().ok_or("no cgroup2 is mounted at /sys/fs/cgroup")?;
         let mut reasons = Vec::new();
         for place in places(top, &own) {
-            match Self::at(&place, place == own) {
+            match Self::at(&place, place == own, dynos) {
                 Ok(found) => return Ok(found),
                 Err(error) => reasons.push(error.to_string()),
             }
@@ -48,7 +51,7 @@ impl Tree {
         Err(reasons.join("; "))
     }
 
-    fn at(place: &Path, is_own: bool) -> io::Result<(Self, Vec<String>)> {
+    fn at(place: &Path, is_own: bool, dynos: &Path) -> io::Result<(Self, Vec<String>)> {
         let branch = place.join(BRANCH);
         let offered = fs::read_to_string(place.join("cgroup.controllers"))?;
         let is_offered = |one: &Controller| offered.split_whitespace().any(|word| word == one.name());
@@ -67,9 +70,9 @@ impl Tree {
             switch_on(place, &wanted).map_err(|error| named(place, &error))?;
         }
         switch_on(&branch, &wanted)?;
-        divide(&branch)?;
-        for slice in [Slice::Apps, Slice::Builds] {
-            switch_on(&branch.join(of(slice)), &wanted)?;
+        let claim = Claim::stake(&branch, dynos)?;
+        for dir in [claim.dir(), &claim.dir().join(of(Slice::Apps)), &claim.dir().join(of(Slice::Builds))] {
+            switch_on(dir, &wanted)?;
         }
         let warn =
             |one: Controller| format!("the {} of dynos is not limited: no `{}` controller", one.what(), one.name());
@@ -78,13 +81,14 @@ impl Tree {
             warnings.extend(set_budget(&branch, "memory.max"));
         }
         if wanted.contains(&Controller::Cpu) {
-            weigh(&branch, set_weight)?;
+            set_weight(claim.dir(), SLICES_WEIGHT)?;
+            weigh(claim.dir(), set_weight)?;
         }
-        Ok((Self { branch, controllers: wanted }, warnings))
+        Ok((Self { branch, claim, controllers: wanted }, warnings))
     }
 
     pub(super) fn settle(&self) {
-        sweep(&self.branch);
+        sweep(self.claim.dir());
         let keepers = self.branch.join(KEEPERS);
         // Without it keepers stay where they are, which is where they were all along.
         let _stays = make(&keepers).and_then(|()| set(&keepers, "cgroup.procs", 0));
@@ -94,8 +98,12 @@ impl Tree {
         }
     }
 
+    pub(super) fn claim(&self) -> &Claim {
+        &self.claim
+    }
+
     pub(super) fn create(&self, name: &Path) -> io::Result<Cgroup> {
-        let dir = self.branch.join(name);
+        let dir = self.claim.dir().join(name);
         make(&dir).map_err(|error| named(&dir, &error))?;
         let controllers = self.controllers.iter().map(|one| (*one, dir.clone())).collect();
         let (unified, freezer) = (Some((dir.clone(), open_dir(&dir)?)), Freezer::Unified(dir.clone()));
@@ -104,15 +112,15 @@ impl Tree {
 }
 
 /// Our branch in the unified hierarchy of a hybrid layout: it needs no controllers.
-pub(super) fn plain_branch(layout: &Layout) -> Option<PathBuf> {
+pub(super) fn plain_branch(layout: &Layout, dynos: &Path) -> Option<Claim> {
     let (top, own) = layout.own_v2()?;
     let branches = places(top, &own).into_iter().map(|place| place.join(BRANCH));
-    branches.into_iter().find(|branch| prepare_plain(branch).is_ok())
+    let usable = branches.into_iter().filter(|branch| prepare_plain(branch).is_ok());
+    usable.into_iter().find_map(|branch| Claim::stake(&branch, dynos).ok())
 }
 
 fn prepare_plain(branch: &Path) -> io::Result<()> {
     make(branch)?;
-    divide(branch)?;
     OpenOptions::new().write(true).open(branch.join("cgroup.procs"))?;
     OpenOptions::new().write(true).open(branch.join("cgroup.freeze")).map(drop)
 }

@@ -12,6 +12,7 @@ use super::memory::Memory;
 use super::nursery::Nest;
 use crate::cgroup::{self, Cgroup};
 use crate::folder::Folder;
+use crate::network::{Place, Walls};
 use crate::sandbox::{self, Job, Sandbox};
 use crate::spec::Order;
 use crate::sys::{self, Signals};
@@ -65,7 +66,8 @@ fn live(mut nest: Nest, serve: UnixStream, lock: File) -> io::Result<()> {
         }
     };
     let mut keeper = Keeper::new(folder, listener, stop_signal, Link::new(serve)?);
-    if let Err(reason) = egg.and_then(|egg| set_to_work(&mut keeper, egg, order, lock)) {
+    let walls = nest.walls.take();
+    if let Err(reason) = egg.and_then(|egg| set_to_work(&mut keeper, (egg, walls), order, lock)) {
         keeper.phase = Phase::Refused(reason);
     }
     drop(nest);
@@ -146,8 +148,15 @@ fn listen(folder: &Folder) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
-fn set_to_work(keeper: &mut Keeper, egg: Egg, order: Order, lock: File) -> Result<(), String> {
+fn set_to_work(
+    keeper: &mut Keeper,
+    (egg, walls): (Egg, Option<Walls>),
+    order: Order,
+    lock: File,
+) -> Result<(), String> {
     let Egg { cgroup, mut sandbox, .. } = egg;
+    // Before its order can be read: a later nursery admits those whose orders it finds.
+    keeper.place = Place::take(walls, cgroup.unified(), order.own)?;
     keeper.cgroup_dirs = cgroup.dirs().to_vec();
     keeper.ice = Ice::of(&cgroup);
     keeper.memory = Memory::of(cgroup.oom_watch());

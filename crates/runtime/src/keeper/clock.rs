@@ -21,6 +21,6 @@ pub(super) fn timespec(ms: u64) -> Timespec {
 }
 
 /// Sleeps, where a process has nothing else to do.
-pub(super) fn pause(ms: u64) {
+pub(crate) fn pause(ms: u64) {
     let _interrupted = poll(&mut [], Some(&timespec(ms)));
 }

@@ -7,6 +7,7 @@ use super::link::Link;
 use super::memory::Memory;
 use crate::cgroup;
 use crate::folder::Folder;
+use crate::network::Place;
 use crate::sandbox::{self, Report, Sandbox};
 use crate::wire::{Ended, FromKeeper, Frost, Hello, PROTOCOL, ToKeeper};
 use model::dyno::{Exit, STOP_GRACE_S};
@@ -19,7 +20,7 @@ use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 
 /// Between attempts to remove a cgroup.
-pub(super) const CGROUP_PAUSE_MS: u64 = 5;
+pub(crate) const CGROUP_PAUSE_MS: u64 = 5;
 
 /// How far the dyno is.
 pub(super) enum Phase {
@@ -37,6 +38,7 @@ pub(super) struct Keeper {
     pub(super) cgroup_dirs: Vec<PathBuf>,
     pub(super) ice: Ice,
     pub(super) memory: Memory,
+    pub(super) place: Option<Place>,
     /// Until its first process is reaped.
     pub(super) sandbox: Option<Sandbox>,
     pub(super) intake: Intake,
@@ -60,6 +62,7 @@ impl Keeper {
             cgroup_dirs: Vec::new(),
             ice: Ice::default(),
             memory: Memory::default(),
+            place: None,
             sandbox: None,
             intake: Intake::new(None),
             phase: Phase::Booting,
@@ -305,6 +308,7 @@ impl Keeper {
             Phase::Ended(_) | Phase::Booting | Phase::Running => {}
         }
         self.link = None;
+        self.place = None;
         cgroup::remove_at_last(&self.cgroup_dirs, || pause(CGROUP_PAUSE_MS));
     }
 }

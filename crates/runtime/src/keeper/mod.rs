@@ -14,6 +14,8 @@ mod probe;
 mod split;
 
 pub(crate) use buffer::BUFFER_LINES;
+pub(crate) use clock::pause;
+pub(crate) use life::CGROUP_PAUSE_MS;
 pub(crate) use probe::Findings;
 
 use std::ffi::OsString;

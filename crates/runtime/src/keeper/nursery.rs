@@ -5,18 +5,22 @@
 use super::birth;
 use super::frames::receive;
 use crate::cgroup::Cgroups;
+use crate::folder;
 use crate::handover;
+use crate::network::{Openings, Walls};
 use crate::sandbox::Ground;
+use crate::spec::Order;
 use crate::sys::{self, Forked};
-use crate::wire::FromNursery;
+use crate::wire::{FromNursery, Opening, Settled};
 use rustix::fs::FlockOperation;
 use rustix::io::fcntl_dupfd_cloexec;
-use rustix::process::{Signal, setsid};
+use rustix::process::{Signal, geteuid, setsid};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::net::Ipv4Addr;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// What keepers inherit from the nursery.
@@ -24,19 +28,21 @@ pub(super) struct Nest {
     pub(super) dynos: PathBuf,
     pub(super) cgroups: Cgroups,
     pub(super) ground: Ground,
+    /// None: dynos are in the host's network as any program is.
+    pub(super) walls: Option<Walls>,
 }
 
 /// Serves requests until the socket closes.
 pub(super) fn run() -> ExitCode {
     let Ok(mut control) = detach() else { return ExitCode::FAILURE };
-    let (nest, lock, warnings) = match settle(&mut control) {
+    let (nest, lock, settled) = match settle(&mut control) {
         Ok(settled) => settled,
         Err(error) => {
             let _gone = answer(&mut control, &FromNursery::Failed(error.to_string()));
             return ExitCode::FAILURE;
         }
     };
-    match serve(control, lock, nest, warnings) {
+    match serve(control, lock, nest, settled) {
         Ok(()) => ExitCode::SUCCESS,
         Err(_socket) => ExitCode::FAILURE,
     }
@@ -61,22 +67,41 @@ fn detach() -> io::Result<UnixStream> {
 }
 
 /// The first frame names the folder; all that every start has in common is done here, once.
-fn settle(control: &mut UnixStream) -> io::Result<(Nest, File, Vec<String>)> {
+fn settle(control: &mut UnixStream) -> io::Result<(Nest, File, Settled)> {
     if !sys::is_single_threaded() {
         return Err(io::Error::other("`flowline keeper` must be started before any thread is"));
     }
     let body = receive(control)?.ok_or(io::ErrorKind::UnexpectedEof)?;
-    let dynos: PathBuf = serde_json::from_slice(&body)?;
+    let Opening { dynos, openings } = serde_json::from_slice(&body)?;
     // One at a time: an earlier `serve`, which was killed, may have given its last order a moment ago. Keepers hold this
     // lock too until they are to be found.
     let lock = OpenOptions::new().write(true).create(true).truncate(false).open(dynos.join(".nursery"))?;
     rustix::fs::flock(&lock, FlockOperation::LockExclusive)?;
     let ground = Ground::prepare(&dynos).map_err(|fault| io::Error::other(fault.to_string()))?;
-    let (cgroups, warnings) = Cgroups::prepare();
+    let (cgroups, warnings) = Cgroups::prepare(&dynos);
     cgroups.settle();
+    let walls = raise(&cgroups, &dynos, &openings);
     protect_from_oom_killer();
     let _unnamed = rustix::thread::set_name(c"flowline-nurse");
-    Ok((Nest { dynos, cgroups, ground }, lock, warnings))
+    let standing = walls.as_ref().map(|walls| walls.standing().clone());
+    let settled = Settled { warnings, walls: standing.map_err(Clone::clone) };
+    Ok((Nest { dynos, cgroups, ground, walls: walls.ok() }, lock, settled))
+}
+
+/// Raises the walls around all dynos, those that live already too; or says why there are none.
+pub(super) fn raise(cgroups: &Cgroups, dynos: &Path, openings: &Openings) -> Result<Walls, String> {
+    if !geteuid().is_root() {
+        return Err("only root can have the kernel ask about the sockets of others".to_owned());
+    }
+    let claim = cgroups.claim().ok_or("no unified cgroup hierarchy is mounted")?;
+    let orders = folder::all(dynos).unwrap_or_default().into_iter().filter_map(|(_, folder)| folder.read_order().ok());
+    let living = orders.filter_map(|order| living(&order, claim.dir()));
+    Walls::raise((claim.dir(), claim.block()), openings, living).map_err(|error| error.to_string())
+}
+
+/// Its cgroup and address, if it was started with any.
+fn living(order: &Order, branch: &Path) -> Option<(PathBuf, Ipv4Addr)> {
+    Some((order.cgroups.iter().find(|dir| dir.starts_with(branch))?.clone(), order.own?))
 }
 
 /// Keepers are small and hold what nobody else has: when memory is short, others go first. Only root may ask for that.
@@ -85,8 +110,8 @@ fn protect_from_oom_killer() {
 }
 
 /// Forks a keeper for each wish, and gives the socket to it.
-fn serve(mut control: UnixStream, lock: File, nest: Nest, warnings: Vec<String>) -> io::Result<()> {
-    answer(&mut control, &FromNursery::Ready(warnings))?;
+fn serve(mut control: UnixStream, lock: File, nest: Nest, settled: Settled) -> io::Result<()> {
+    answer(&mut control, &FromNursery::Ready(settled))?;
     while receive(&mut control)?.is_some() {
         let (its_end, serves_end) = UnixStream::pair()?;
         match sys::fork()? {

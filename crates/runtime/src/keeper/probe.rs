@@ -34,7 +34,7 @@ pub(crate) struct Findings {
 
 /// Prints the findings.
 pub(super) fn run(dir: &Path) -> ExitCode {
-    let (cgroups, unlimited) = Cgroups::prepare();
+    let (cgroups, unlimited) = Cgroups::prepare(dir);
     let findings = Findings {
         cgroups: cgroups.kind().to_owned(),
         unlimited,

@@ -17,6 +17,7 @@ const X32_FROM: u32 = 0x4000_0000;
 const NUMBER: u32 = 0;
 const ARCH: u32 = 4;
 const ARGUMENT_0: u32 = 16;
+const ARGUMENT_2: u32 = 32;
 
 const ALLOW: u32 = libc::SECCOMP_RET_ALLOW;
 const REFUSE: u32 = libc::SECCOMP_RET_ERRNO | libc::EPERM as u32;
@@ -33,8 +34,8 @@ const NAMESPACES: u32 = (libc::CLONE_NEWNS
     | libc::CLONE_NEWCGROUP) as u32
     | 0x80; // CLONE_NEWTIME, which shares its bit with no flag of clone
 
-/// The socket families of apps: local, IPv4, IPv6, and the kernel's list of interfaces.
-const FAMILIES: [i32; 4] = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK];
+/// The socket families of apps: local, IPv4, IPv6. The kernel's list of interfaces is one more.
+const FAMILIES: [i32; 3] = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6];
 
 /// Refused with "operation not permitted".
 const REFUSED: &[i64] = &[
@@ -131,16 +132,24 @@ pub(super) fn program() -> Vec<sock_filter> {
     program
 }
 
-/// `socket` and `socketpair` of the families that apps use.
+/// `socket` and `socketpair` of the families that apps use; of the kernel's own, only what tells of interfaces and routes:
+/// others list every connection of the machine.
 fn families() -> Vec<sock_filter> {
     let known = FAMILIES.len() as u8;
     let mut program = Vec::new();
     for call in [libc::SYS_socket, libc::SYS_socketpair] {
-        program.extend([jump(BPF_JEQ, number(call), 0, known + 3), load(ARGUMENT_0)]);
+        program.extend([jump(BPF_JEQ, number(call), 0, known + 7), load(ARGUMENT_0)]);
+        program.push(jump(BPF_JEQ, libc::AF_NETLINK as u32, known + 1, 0));
         for (place, family) in (0_u8..).zip(FAMILIES) {
-            program.push(jump(BPF_JEQ, family as u32, known - place, 0));
+            program.push(jump(BPF_JEQ, family as u32, known - place + 3, 0));
         }
-        program.extend([answer(NO_FAMILY), answer(ALLOW)]);
+        program.push(answer(NO_FAMILY));
+        program.extend([
+            load(ARGUMENT_2),
+            jump(BPF_JEQ, libc::NETLINK_ROUTE as u32, 1, 0),
+            answer(NO_FAMILY),
+            answer(ALLOW),
+        ]);
     }
     program
 }

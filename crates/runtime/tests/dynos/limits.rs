@@ -92,9 +92,9 @@ async fn builds_take_from_a_branch_of_their_own() {
     build.slice = Slice::Builds;
     let mut build = machine.runtime.start(build).await.unwrap();
     let (of_apps, of_builds) = (cgroups(serving.pid), cgroups(build.pid));
-    assert!(!of_apps.is_empty() && of_apps.iter().all(|path| path.contains("/flowline/apps/")), "{of_apps:?}");
+    assert!(!of_apps.is_empty() && of_apps.iter().all(|path| path.contains("/apps/")), "{of_apps:?}");
     assert!(of_apps.len() == of_builds.len(), "{of_builds:?}");
-    assert!(of_builds.iter().all(|path| path.contains("/flowline/builds/")), "{of_builds:?}");
+    assert!(of_builds.iter().all(|path| path.contains("/builds/")), "{of_builds:?}");
     assert_eq!(line(&mut build).await, "700");
     for dyno in [&mut serving, &mut build] {
         dyno.control().kill().await;

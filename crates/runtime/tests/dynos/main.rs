@@ -4,6 +4,7 @@
 mod doctor;
 mod freeze;
 mod limits;
+mod network;
 mod ordinary_user;
 mod run;
 mod sandbox;

@@ -55,7 +55,7 @@ impl Machine {
 }
 
 pub async fn open(dir: &Path) -> (Runtime, Vec<Adopted>) {
-    Runtime::open(RuntimeConfig { dir: dir.join("dynos"), exe: keeper() }).await.unwrap()
+    Runtime::open(RuntimeConfig::new(dir.join("dynos"), keeper())).await.unwrap()
 }
 
 pub fn id() -> DynoId {
