@@ -68,10 +68,12 @@ pub fn doctor() -> Vec<Check> {
 pub fn doctor_with(exe: &Path) -> Vec<Check> {
     let mut checks = vec![kernel(), identity()];
     match probe(exe) {
-        Ok(findings) => checks.extend([sandbox(&findings), overlay(&findings), limits(&findings)]),
+        Ok(findings) => {
+            checks.extend([sandbox(&findings), overlay(&findings), limits(&findings), network(&findings)]);
+        }
         Err(error) => checks.push(Check::bad("sandbox", error, "run `flowline doctor` with the installed program")),
     }
-    checks.extend([open_files(), watches(), sockets(), network()]);
+    checks.extend([open_files(), watches(), sockets()]);
     checks
 }
 
@@ -167,9 +169,20 @@ fn sockets() -> Check {
     }
 }
 
-fn network() -> Check {
-    let hint = "do not run apps of people whom you do not trust beside services that only listen on 127.0.0.1";
-    Check::warning("network", "dynos share the host's network", hint)
+fn network(findings: &Findings) -> Check {
+    match &findings.network {
+        Ok(()) => Check::good("network", "dynos reach the internet; not each other, nor services of this host"),
+        Err(why) => {
+            let hint = "run as root, for example as a system service, on a kernel with CONFIG_CGROUP_BPF and a unified \
+                        cgroup hierarchy; until then run no apps of people whom you do not trust, nor beside services \
+                        that only listen on 127.0.0.1";
+            Check::warning(
+                "network",
+                format!("dynos share the host's network and reach all that listens on it: {why}"),
+                hint,
+            )
+        }
+    }
 }
 
 fn setting(path: &str) -> Option<u64> {

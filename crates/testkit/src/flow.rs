@@ -20,13 +20,21 @@ use tokio::process::{Child, Command};
 pub struct Start {
     exe: PathBuf,
     domain: String,
+    host_services: Vec<SocketAddr>,
 }
 
 impl Start {
     /// The binary under test: `env!("CARGO_BIN_EXE_flowline")`.
     #[must_use]
     pub fn of(exe: &str) -> Self {
-        Self { exe: exe.into(), domain: "localhost".into() }
+        Self { exe: exe.into(), domain: "localhost".into(), host_services: Vec::new() }
+    }
+
+    /// Lets apps and builds use a service of this machine: one that the test made.
+    #[must_use]
+    pub fn with_host_service(mut self, at: SocketAddr) -> Self {
+        self.host_services.push(at);
+        self
     }
 }
 
@@ -57,8 +65,16 @@ impl Flow {
     /// # Panics
     /// When it does not start.
     pub async fn start(exe: &str) -> Self {
+        Self::start_as(Start::of(exe)).await
+    }
+
+    /// Starts one in a certain way.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn start_as(start: Start) -> Self {
         let dir = tempfile::Builder::new().prefix("flowline-").tempdir().unwrap();
-        Self::start_in(Start::of(exe), dir, None).await
+        Self::start_in(start, dir, None).await
     }
 
     pub(crate) async fn start_in(start: Start, dir: TempDir, disk: Option<Disk>) -> Self {
@@ -276,6 +292,7 @@ async fn spawn(start: &Start, dir: &Path, api: &str, apps: &str) -> Ready {
     let mut child = Command::new(&start.exe)
         .args(["serve", "--listen", api, "--apps", apps, "--domain", &start.domain, "--data"])
         .arg(dir)
+        .args(start.host_services.iter().map(|at| format!("--allow-host-service={at}")))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(std::fs::File::options().create(true).append(true).open(dir.join("serve.log")).unwrap())

@@ -2,7 +2,7 @@
 
 use crate::flow;
 use serde_json::json;
-use testkit::{Source, within};
+use testkit::{Flow, Source, Start, within};
 
 #[tokio::test]
 async fn a_failing_build_declines_the_push_and_changes_nothing() {
@@ -63,9 +63,8 @@ async fn main_cannot_be_deleted() {
 
 #[tokio::test]
 async fn bld_5_a_second_push_to_an_app_that_builds_is_refused_with_the_reason() {
-    let flow = flow().await;
+    let (slow, flow) = slow_build().await;
     let app = flow.app("shop").await;
-    let slow = slow_build(&flow);
     let (first, second) = tokio::join!(app.push(slow.source()), async {
         app.log_says("Build started").await;
         let other = flow.dir().join("other");
@@ -86,9 +85,8 @@ async fn bld_5_a_second_push_to_an_app_that_builds_is_refused_with_the_reason() 
 
 #[tokio::test]
 async fn a_client_that_disconnects_does_not_stop_the_build() {
-    let flow = flow().await;
+    let (slow, flow) = slow_build().await;
     let app = flow.app("shop").await;
-    let slow = slow_build(&flow);
     app.commit(slow.source()).await;
     let url = app.git_url();
     let mut push = app.git_command(&["push", &url, "HEAD:refs/heads/main"]).process_group(0).spawn().unwrap();
@@ -104,13 +102,13 @@ async fn a_client_that_disconnects_does_not_stop_the_build() {
     assert_eq!(app.current_version().await, 3);
 }
 
-/// A build that waits until the test lets it go on: the build script fetches from an app of the same Flowline.
+/// A build that waits until the test lets it go on, and a Flowline where it can: the build script fetches from the test.
 struct SlowBuild {
     gate: std::net::SocketAddr,
     open: tokio::sync::watch::Sender<bool>,
 }
 
-fn slow_build(_flow: &testkit::Flow) -> SlowBuild {
+async fn slow_build() -> (SlowBuild, Flow) {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let gate = listener.local_addr().unwrap();
@@ -126,7 +124,8 @@ fn slow_build(_flow: &testkit::Flow) -> SlowBuild {
             });
         }
     });
-    SlowBuild { gate, open }
+    let start = Start::of(env!("CARGO_BIN_EXE_flowline")).with_host_service(gate);
+    (SlowBuild { gate, open }, Flow::start_as(start).await)
 }
 
 impl SlowBuild {

@@ -53,6 +53,12 @@ impl Claim {
         &self.dir
     }
 
+    /// Removes the folder, if there is nothing in it.
+    pub(crate) fn give_up(&self) {
+        // Otherwise another one removes it later.
+        let _in_use = remove(&self.dir);
+    }
+
     pub(crate) fn block(&self) -> Block {
         self.block
     }
@@ -77,7 +83,11 @@ fn clear(part: &Path) -> bool {
         return false;
     }
     sweep(part);
-    // Refused when there is something in it.
+    remove(part)
+}
+
+/// `false`: there is something in it.
+fn remove(part: &Path) -> bool {
     remove_slices(part);
     fs::remove_dir(part).is_ok()
 }

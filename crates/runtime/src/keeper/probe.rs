@@ -1,8 +1,10 @@
 //! `flowline keeper probe DIR`: tries on this machine, for real, what a dyno needs, and prints what came of it.
 
 use super::clock::monotonic_ms;
-use crate::cgroup::{self, Cgroups};
+use super::nursery;
+use crate::cgroup::{self, Cgroups, Claim};
 use crate::dirs::prepare_dir;
+use crate::network::{Openings, Place, Walls};
 use crate::sandbox::{self, Ground, Job, Report, Sandbox};
 use crate::spec::DynoSpec;
 use model::dyno::{DynoSize, Exit, Slice};
@@ -13,6 +15,7 @@ use rustix::process::{Signal, WaitOptions, waitpid};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io::{self, Write};
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -30,6 +33,8 @@ pub(crate) struct Findings {
     pub(crate) sandbox: Result<u64, String>,
     /// The same with an overlay.
     pub(crate) overlay: Result<u64, String>,
+    /// Did walls keep a sandbox away from a service of this machine? Or why not.
+    pub(crate) network: Result<(), String>,
 }
 
 /// Prints the findings.
@@ -38,9 +43,11 @@ pub(super) fn run(dir: &Path) -> ExitCode {
     let findings = Findings {
         cgroups: cgroups.kind().to_owned(),
         unlimited,
-        sandbox: attempt(dir, &cgroups, Vec::new()),
-        overlay: overlay(dir).and_then(|mount| attempt(dir, &cgroups, vec![mount])),
+        sandbox: attempt(dir, &cgroups, spec("true", Vec::new()), None),
+        overlay: overlay(dir).and_then(|mount| attempt(dir, &cgroups, spec("true", vec![mount]), None)),
+        network: network(dir, &cgroups),
     };
+    cgroups.claim().map(Claim::give_up);
     let printed =
         serde_json::to_vec(&findings).map_err(io::Error::other).and_then(|json| io::stdout().write_all(&json));
     if printed.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -54,14 +61,29 @@ fn overlay(dir: &Path) -> Result<Mount, String> {
     Ok(Mount::Overlay { lowers: vec![lower], upper, work, to: "/app".into() })
 }
 
-fn attempt(dir: &Path, cgroups: &Cgroups, mounts: Vec<Mount>) -> Result<u64, String> {
+/// Raises walls, and has a sandbox try to get out to a service that listens here.
+fn network(dir: &Path, cgroups: &Cgroups) -> Result<(), String> {
+    let walls = nursery::raise(cgroups, dir, &Openings::default())?;
+    let listening = |error: io::Error| format!("listening at 127.0.0.1: {error}");
+    let service = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(listening)?;
+    let port = service.local_addr().map_err(listening)?.port();
+    let script = format!("exec 3<>/dev/tcp/127.0.0.1/{port} && exit 1; exit 0");
+    match attempt(dir, cgroups, spec(&script, Vec::new()), Some(walls)) {
+        Ok(_) => Ok(()),
+        Err(why) => Err(format!("a sandbox was not kept from a service of this machine: {why}")),
+    }
+}
+
+fn attempt(dir: &Path, cgroups: &Cgroups, spec: DynoSpec, walls: Option<Walls>) -> Result<u64, String> {
     let begin = monotonic_ms();
     let ground = Ground::prepare(dir).map_err(|fault| fault.to_string())?;
     let cgroup = cgroups.create(Slice::Apps).map_err(|error| format!("making a cgroup: {error}"))?;
+    let own = walls.as_ref().map(Walls::first_address);
+    let _place = Place::take(walls, cgroup.unified(), own)?;
     let (sandbox, ()) = sandbox::open(&ground, &cgroup, ());
     let outcome = sandbox.map_err(|fault| fault.to_string()).and_then(|mut sandbox| {
         // One that could not even be opened says so below.
-        let _says_why = sandbox.give(&Job { spec: spec(mounts), tmp: dir.to_owned() });
+        let _says_why = sandbox.give(&Job { spec, tmp: dir.to_owned() });
         let outcome = watch(&sandbox);
         sandbox.signal(Signal::KILL);
         let _reaped = waitpid(Some(sandbox.pid), WaitOptions::empty());
@@ -82,16 +104,16 @@ fn watch(sandbox: &Sandbox) -> Result<(), String> {
     match Report::read(bytes.get(..count).unwrap_or_default()).pop() {
         Some(Report::Ended(Exit::Code(0))) => Ok(()),
         Some(Report::Failed(why)) => Err(why),
-        Some(other @ (Report::Ready | Report::Ended(_))) => Err(format!("`true` ran with this result: {other:?}")),
+        Some(other @ (Report::Ready | Report::Ended(_))) => Err(format!("it ended with this result: {other:?}")),
         None => Err("the sandbox ended without a word".to_owned()),
     }
 }
 
-fn spec(mounts: Vec<Mount>) -> DynoSpec {
+fn spec(script: &str, mounts: Vec<Mount>) -> DynoSpec {
     DynoSpec {
         id: DynoId(Default::default()),
         name: "doctor.1".to_owned(),
-        argv: vec!["true".to_owned()],
+        argv: ["bash", "-c", script].map(str::to_owned).to_vec(),
         cwd: "/app".into(),
         env: BTreeMap::from([("PATH".to_owned(), "/usr/bin:/bin".to_owned())]),
         mounts,

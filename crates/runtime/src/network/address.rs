@@ -20,7 +20,7 @@ const FIRST: u32 = u32::from_be_bytes([127, 64, 0, 0]);
 pub(crate) struct Block(pub(crate) u16);
 
 impl Block {
-    fn address(self, number: u32) -> Ipv4Addr {
+    pub(super) fn address(self, number: u32) -> Ipv4Addr {
         Ipv4Addr::from_bits(FIRST + u32::from(self.0 % BLOCKS) * BLOCK_SIZE + number % BLOCK_SIZE)
     }
 }

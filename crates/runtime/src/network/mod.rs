@@ -91,6 +91,11 @@ impl Walls {
         self.dynos.remove(&number(cgroup)?.to_ne_bytes())
     }
 
+    /// For a trial, where nobody else is.
+    pub(crate) fn first_address(&self) -> Ipv4Addr {
+        self.standing.block.address(1)
+    }
+
     pub(crate) fn standing(&self) -> &Standing {
         &self.standing
     }

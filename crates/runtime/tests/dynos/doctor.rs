@@ -10,6 +10,7 @@ async fn the_doctor_agrees_with_what_happens() {
     let machine = Machine::new().await;
     let works = machine.sh("true").await.exit.is_success();
     assert_eq!(works, level("sandbox") == Level::Good, "{checks:#?}");
+    assert_eq!(machine.runtime.open_network().is_none(), level("network") == Level::Good, "{checks:#?}");
     assert_eq!(machine.runtime.warnings().is_empty(), level("limits") == Level::Good, "{checks:#?}");
     assert_eq!(
         (level("overlay"), level("kernel"), level("user")),

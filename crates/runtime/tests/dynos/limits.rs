@@ -114,7 +114,8 @@ fn branch(dyno: &Dyno, controller: &str) -> PathBuf {
         Some(path) => (Path::new("/sys/fs/cgroup").join(controller), path),
         None => ("/sys/fs/cgroup".into(), of("").unwrap()),
     };
-    mount.join(path).parent().unwrap().parent().unwrap().to_owned()
+    let dyno = mount.join(path);
+    dyno.ancestors().find(|dir| dir.ends_with("flowline")).unwrap().to_owned()
 }
 
 #[tokio::test]
