@@ -10,7 +10,10 @@ mod arrival;
 mod assembler;
 mod doors;
 mod kernel;
+mod place;
 mod program;
+mod reach;
+mod socket;
 mod upkeep;
 mod watch;
 

@@ -10,7 +10,7 @@ use std::process::Command;
 use std::time::Duration;
 
 /// What every payload here begins with: `tcp` and `udp` say how an attempt went.
-const PYTHON: &str = r#"
+pub(crate) const PYTHON: &str = r#"
 import errno, os, socket, sys, threading
 def said(attempt):
     try:
@@ -45,12 +45,12 @@ def serve(s, answer):
     threading.Thread(target=loop, daemon=True).start()
 "#;
 
-fn python(script: &str) -> DynoSpec {
+pub(crate) fn python(script: &str) -> DynoSpec {
     spec(&["python3", "-u", "-c", &format!("{PYTHON}{script}")])
 }
 
 /// None: this machine gives no walls.
-async fn walled() -> Option<Machine> {
+pub(crate) async fn walled() -> Option<Machine> {
     let machine = Machine::new().await;
     walls(&machine.runtime).then_some(machine)
 }
@@ -66,7 +66,7 @@ fn walls(runtime: &Runtime) -> bool {
     }
 }
 
-async fn lines(machine: &Machine, script: &str) -> Vec<String> {
+pub(crate) async fn lines(machine: &Machine, script: &str) -> Vec<String> {
     machine.run(python(script)).await.lines
 }
 
