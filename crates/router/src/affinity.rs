@@ -3,7 +3,8 @@
 //! The cookie is a keyed hash of the dyno's id: it names the dyno to this router only, and says nothing about it. The
 //! key lives as long as the router and its successors; after a crash of the router visitors get new cookies.
 
-use hyper::header::{COOKIE, HeaderMap, HeaderValue};
+use crate::field::Kind;
+use crate::request::Request;
 use model::id::DynoId;
 use model::world::World;
 use serde::{Deserialize, Serialize};
@@ -49,8 +50,8 @@ impl Key {
 }
 
 /// What the request's cookies say. The last one counts: browsers send the more special path first, and ours is `/`.
-pub(crate) fn wished(headers: &HeaderMap) -> Affinity {
-    let cookies = headers.get_all(COOKIE).iter().flat_map(|value| value.as_bytes().split(|&byte| byte == b';'));
+pub(crate) fn wished(request: &Request<'_>) -> Affinity {
+    let cookies = request.values(Kind::Cookie).flat_map(|value| value.split(|&byte| byte == b';'));
     let mut ours = cookies.filter_map(|cookie| cookie.trim_ascii().strip_prefix(NAME.as_bytes())?.strip_prefix(b"="));
     match ours.next_back().and_then(|value| Tag::try_from(value).ok()) {
         Some(tag) => Affinity::To(tag),
@@ -59,9 +60,8 @@ pub(crate) fn wished(headers: &HeaderMap) -> Affinity {
 }
 
 /// For `Set-Cookie`.
-pub(crate) fn cookie(tag: Tag) -> Option<HeaderValue> {
-    let text = [NAME.as_bytes(), b"=", &tag, b"; Path=/; HttpOnly"].concat();
-    HeaderValue::from_maybe_shared(bytes::Bytes::from(text)).ok()
+pub(crate) fn cookie(tag: Tag) -> Vec<u8> {
+    [NAME.as_bytes(), b"=", &tag, b"; Path=/; HttpOnly"].concat()
 }
 
 #[cfg(test)]
@@ -81,11 +81,9 @@ mod tests {
     #[test]
     fn our_cookie_is_found_among_others() {
         let wished = |values: &[&'static str]| {
-            let mut headers = HeaderMap::new();
-            for value in values {
-                headers.append(COOKIE, HeaderValue::from_static(value));
-            }
-            super::wished(&headers)
+            let lines: String = values.iter().map(|value| format!("Cookie: {value}\r\n")).collect();
+            let head = format!("GET / HTTP/1.1\r\nHost: a\r\n{lines}\r\n");
+            super::wished(&crate::request::read(head.as_bytes(), Vec::new()))
         };
         let to = Affinity::To(*b"0123456789abcdef");
         assert_eq!(wished(&["heroku-session-affinity=0123456789abcdef"]), to);

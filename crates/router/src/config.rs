@@ -35,6 +35,8 @@ pub struct Limits {
     pub rolling: Duration,
     /// An idle client connection is closed after this (ROUTE-23).
     pub client_idle: Duration,
+    /// From the first byte of a request's head to its last: who sends it slower than this has something else in mind.
+    pub head: Duration,
     /// To open a connection to a dyno (H19, ROUTE-11).
     pub connect: Duration,
     /// A dyno that could not be connected to is passed over this long (ROUTE-11).
@@ -48,6 +50,9 @@ pub struct Limits {
     /// Requests of one app that each thread serves at once, WebSockets included (H22): one app cannot have all the
     /// router's files and memory.
     pub open_per_app: u64,
+    /// What the responses to slow clients may hold of each thread's memory, beside 64 KB each (ROUTE-32): enough for some
+    /// dozens of them at 1 MB, and no more however many there are.
+    pub ahead_bytes: usize,
     /// Idle connections that each thread keeps to one dyno.
     pub idle_per_dyno: usize,
     /// An idle connection to a dyno is not used after this: Node.js closes its end after 5 s.
@@ -66,12 +71,14 @@ impl Default for Limits {
             first_byte: Duration::from_secs(30),
             rolling: Duration::from_secs(55),
             client_idle: Duration::from_secs(60),
+            head: Duration::from_secs(30),
             connect: Duration::from_secs(5),
             quarantine: Duration::from_secs(5),
             held: Duration::from_secs(75),
             second_look: Duration::from_millis(500),
             held_per_app: 1000,
             open_per_app: 5000,
+            ahead_bytes: 64 * 1024 * 1024,
             idle_per_dyno: 256,
             dyno_idle: Duration::from_secs(4),
             stop: Duration::from_secs(30),
@@ -84,7 +91,7 @@ impl Default for Limits {
 impl Limits {
     /// The shortest wait that a client connection can be in: its one timer never sleeps longer.
     pub(crate) fn shortest(&self) -> Duration {
-        self.first_byte.min(self.rolling).min(self.client_idle)
+        self.first_byte.min(self.rolling).min(self.client_idle).min(self.head)
     }
 }
 

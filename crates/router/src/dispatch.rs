@@ -1,17 +1,20 @@
 //! From an app to a dyno's answer: hold, choose, connect, send, and what to do when that fails (section 9.2).
 
 use crate::affinity::Affinity;
+use crate::client::{Client, Stream};
 use crate::exchange::Exchange;
 use crate::failure::Failure;
-use crate::line::{Line, NoAnswer};
+use crate::line::{Line, NoAnswer, Reader};
 use crate::pool::{Backend, Seat};
 use crate::response::Answer;
 use crate::table::{Held, Meets};
-use crate::upload::{Uploading, upload};
+use crate::upload::{Upload, Uploaded};
 use crate::wanted::Wanted;
-use hyper::body::Incoming;
-use hyper::header::HeaderMap;
+use crate::worker::Worker;
+use std::future::Future;
+use std::pin::pin;
 use std::rc::Rc;
+use std::task::{Context, Poll};
 use tokio::time::{Instant, timeout_at};
 
 /// ROUTE-12
@@ -23,27 +26,42 @@ pub(crate) struct Answered {
     pub(crate) line: Line,
 }
 
-/// What is left of the request beside its head.
-pub(crate) struct Rest {
-    pub(crate) body: Option<Incoming>,
-    /// Empty; its room is used again for the response.
-    pub(crate) headers: HeaderMap,
-}
-
 /// The answer of one of the app's dynos.
-pub(crate) async fn dispatch(exchange: &mut Exchange, mut rest: Rest) -> Result<Answered, Failure> {
-    if exchange.app.counts.open() > exchange.worker.limits.open_per_app {
+pub(crate) async fn dispatch<S: Stream>(
+    exchange: &mut Exchange,
+    client: &mut Client<S>,
+    upload: &mut Upload,
+) -> Result<Answered, Failure> {
+    let worker = Rc::clone(&exchange.worker);
+    if exchange.app.counts.open() > worker.limits.open_per_app {
         return Err(Failure::ConnectionLimit);
     }
     let mut search = Search::default();
     loop {
-        let line = search.line(exchange).await?;
-        match send(exchange, line, &mut rest).await {
+        let line = while_there(client, &worker, search.line(exchange)).await?;
+        match send(exchange, client, upload, line).await {
             Ok(answered) => return Ok(answered),
             Err(Unanswered::Failed(failure)) => return Err(failure),
-            Err(Unanswered::Repeat) => search.fresh_only = true,
+            Err(Unanswered::Repeat) => {
+                search.fresh_only = true;
+                upload.start_again();
+            }
         }
     }
+}
+
+/// `work`, unless the client leaves before it is done.
+async fn while_there<S: Stream, T>(
+    client: &mut Client<S>,
+    worker: &Worker,
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let mut work = pin!(work);
+    std::future::poll_fn(|cx| match work.as_mut().poll(cx) {
+        Poll::Pending => client.poll_gone(cx, &worker.buffers).map(|()| Err(Failure::ClientInterrupted)),
+        done => done,
+    })
+    .await
 }
 
 /// The search for a dyno that can be connected to.
@@ -179,22 +197,29 @@ enum Unanswered {
     Repeat,
 }
 
-async fn send(exchange: &Exchange, mut line: Line, rest: &mut Rest) -> Result<Answered, Unanswered> {
-    let (watch, head) = (exchange.watch(), &exchange.head);
-    let written = watch.limited(line.send(head.bytes())).await.map_err(Unanswered::Failed)?;
-    if written.is_err() {
-        // The head did not get out whole, so no app can have acted on it.
-        return Err(again_or(line.is_reused(), Failure::ClosedWithoutResponse));
-    }
-    if let Some(body) = rest.body.take() {
-        return send_body(exchange, line, body, &mut rest.headers).await;
-    }
-    let answer = line.answer(&mut rest.headers, head.bodyless);
-    match watch.limited(answer).await.map_err(Unanswered::Failed)? {
+async fn send<S: Stream>(
+    exchange: &Exchange,
+    client: &mut Client<S>,
+    upload: &mut Upload,
+    mut line: Line,
+) -> Result<Answered, Unanswered> {
+    let worker = &exchange.worker;
+    let reader = Reader { buffers: &worker.buffers, date: &worker.date, world: &*worker.world, asked: exchange.asked };
+    let bodyless = upload.is_bodyless();
+    let answer = std::future::poll_fn(|cx| poll_answer(cx, exchange, client, upload, &mut line, &reader)).await;
+    match answer {
         Ok(answer) => Ok(Answered { answer, line }),
-        // Only what may be done twice, and only because the dyno may have closed before it saw the request.
-        Err(NoAnswer::Closed) => Err(again_or(line.is_reused() && head.repeatable, Failure::ClosedWithoutResponse)),
-        Err(NoAnswer::Bad(failure)) => Err(Unanswered::Failed(failure)),
+        // The head did not get out whole, so no app can have acted on it.
+        Err(NotAnswered::NoHead) => Err(again_or(line.is_reused(), Failure::ClosedWithoutResponse)),
+        // Only what may be done twice, and only because the dyno may have closed before it saw the request. A body
+        // can be sent only once.
+        Err(NotAnswered::Line(NoAnswer::Closed)) => {
+            let again = line.is_reused() && exchange.head.repeatable && bodyless;
+            Err(again_or(again, Failure::ClosedWithoutResponse))
+        }
+        Err(NotAnswered::Line(NoAnswer::Bad(failure)) | NotAnswered::Failed(failure)) => {
+            Err(Unanswered::Failed(failure))
+        }
     }
 }
 
@@ -202,26 +227,39 @@ fn again_or(again: bool, failure: Failure) -> Unanswered {
     if again { Unanswered::Repeat } else { Unanswered::Failed(failure) }
 }
 
-/// A body can be sent only once, so there is no second attempt.
-async fn send_body(
+/// What came instead of an answer.
+enum NotAnswered {
+    NoHead,
+    Line(NoAnswer),
+    Failed(Failure),
+}
+
+/// The request goes out while the response is waited for: an app may answer before it has all of it.
+fn poll_answer<S: Stream>(
+    cx: &mut Context<'_>,
     exchange: &Exchange,
-    mut line: Line,
-    body: Incoming,
-    headers: &mut HeaderMap,
-) -> Result<Answered, Unanswered> {
-    let (watch, head) = (exchange.watch(), &exchange.head);
-    let closed = Unanswered::Failed(Failure::ClosedWithoutResponse);
-    let Some(to) = line.lend_writer() else { return Err(closed) };
-    let mut uploading: Option<Uploading> = Some(Box::pin(upload(body, to, head.chunked, Rc::clone(watch))));
-    let answer = watch.limited(line.answer_to_body(headers, head.bodyless, &mut uploading)).await;
-    let answer = answer.map_err(Unanswered::Failed)?;
-    if let (Some(rest), Ok(_)) = (uploading, &answer) {
-        // Answered before all of it was there: the rest still goes out, but the connection is not kept.
-        tokio::task::spawn_local(rest);
+    client: &mut Client<S>,
+    upload: &mut Upload,
+    line: &mut Line,
+    reader: &Reader<'_>,
+) -> Poll<Result<Answer, NotAnswered>> {
+    let watch = exchange.watch();
+    if !upload.is_over() {
+        let around = (&**watch, reader.buffers, false);
+        match upload.poll(cx, client, line, exchange.head.bytes(), around) {
+            Poll::Ready(Uploaded::NoHead) => return Poll::Ready(Err(NotAnswered::NoHead)),
+            Poll::Ready(Uploaded::Broken(failure)) => return Poll::Ready(Err(NotAnswered::Failed(failure))),
+            Poll::Ready(Uploaded::All | Uploaded::NotTaken) | Poll::Pending => {}
+        }
     }
-    match answer {
-        Ok(answer) => Ok(Answered { answer, line }),
-        Err(NoAnswer::Closed) => Err(closed),
-        Err(NoAnswer::Bad(failure)) => Err(Unanswered::Failed(failure)),
+    if let Poll::Ready(answer) = line.poll_answer(cx, reader) {
+        return Poll::Ready(answer.map_err(NotAnswered::Line));
     }
+    if let Some(failure) = watch.expired() {
+        return Poll::Ready(Err(NotAnswered::Failed(failure)));
+    }
+    if upload.is_over() && client.poll_gone(cx, reader.buffers).is_ready() {
+        return Poll::Ready(Err(NotAnswered::Failed(Failure::ClientInterrupted)));
+    }
+    Poll::Pending
 }

@@ -5,12 +5,12 @@ use crate::failure::Failure;
 use crate::head::Head;
 use crate::line::Line;
 use crate::log_line::{self, Went};
+use crate::pool::Backend;
 use crate::pool::Seat;
+use crate::response::{Asked, SWITCHING_PROTOCOLS};
 use crate::table::App;
 use crate::watch::{Turn, Watch};
 use crate::worker::Worker;
-use hyper::StatusCode;
-use hyper::header::HeaderValue;
 use model::time::Timestamp;
 use std::rc::Rc;
 use std::time::Duration;
@@ -23,14 +23,18 @@ pub(crate) struct Exchange {
     pub(crate) head: Head,
     /// Where the visitor's session is.
     pub(crate) affinity: Affinity,
+    /// What its response depends on.
+    pub(crate) asked: Asked,
     watch: Rc<Watch>,
     host: Rc<str>,
     received_at: Timestamp,
     started: Instant,
     seat: Option<Seat>,
+    /// The dyno that was chosen last.
+    dyno: Option<Rc<Backend>>,
     connect: Option<Duration>,
     connected: Option<Instant>,
-    status: Option<StatusCode>,
+    status: u16,
     bytes: u64,
     over: bool,
 }
@@ -52,14 +56,16 @@ impl Exchange {
             app,
             head,
             affinity: Affinity::Off,
+            asked: Asked::default(),
             watch: Rc::clone(watch),
             host,
             received_at,
             started,
             seat: None,
+            dyno: None,
             connect: None,
             connected: None,
-            status: None,
+            status: 0,
             bytes: 0,
             over: false,
         }
@@ -75,18 +81,19 @@ impl Exchange {
 
     /// A dyno was chosen.
     pub(crate) fn sit_down(&mut self, seat: Seat) {
+        self.dyno = Some(Rc::clone(&seat.0));
         self.seat = Some(seat);
         (self.connect, self.connected) = (None, None);
     }
 
     /// The cookie by which the visitor's next requests find this dyno again, where there is need of one.
-    pub(crate) fn new_cookie(&self) -> Option<HeaderValue> {
-        let Seat(backend) = self.seat.as_ref()?;
+    pub(crate) fn new_cookie(&self) -> Option<Vec<u8>> {
+        let backend = self.dyno.as_ref()?;
         let tag = || self.worker.affinity.tag(backend.dyno);
         match self.affinity {
             Affinity::Off => None,
-            Affinity::New => affinity::cookie(tag()),
-            Affinity::To(wished) => Some(tag()).filter(|tag| *tag != wished).and_then(affinity::cookie),
+            Affinity::New => Some(affinity::cookie(tag())),
+            Affinity::To(wished) => Some(tag()).filter(|tag| *tag != wished).map(affinity::cookie),
         }
     }
 
@@ -103,9 +110,8 @@ impl Exchange {
     }
 
     /// The dyno answered.
-    pub(crate) fn answered(&mut self, status: StatusCode, head_bytes: usize) {
-        self.status = Some(status);
-        self.sent(head_bytes);
+    pub(crate) fn answered(&mut self, status: u16) {
+        self.status = status;
     }
 
     /// Bytes of the response passed to the client.
@@ -115,29 +121,41 @@ impl Exchange {
 
     /// It ended well. The connection to the dyno is kept for the next request, where it can be.
     pub(crate) fn succeed(&mut self, line: Option<Line>, keep_alive: bool) {
-        if let (Some(line), true, Some(Seat(backend))) = (line, keep_alive, &self.seat)
-            && backend.take_back(line, Instant::now(), &self.worker.limits)
+        let now = Instant::now();
+        if let Some(line) = line {
+            self.give_back(line, keep_alive, now);
+        }
+        self.end(None, now);
+    }
+
+    /// The dyno is done with it, though the client is not: it is in flight there no more.
+    pub(crate) fn release(&mut self, line: Line, keep_alive: bool) {
+        self.give_back(line, keep_alive, Instant::now());
+        self.seat = None;
+    }
+
+    fn give_back(&self, line: Line, keep_alive: bool, now: Instant) {
+        if let (true, Some(Seat(backend))) = (keep_alive, &self.seat)
+            && backend.take_back(line, now, &self.worker.limits)
         {
             self.worker.keeps_lines();
         }
-        self.end(None);
     }
 
     /// It ended for this reason.
     pub(crate) fn fail(&mut self, failure: Failure) {
-        self.end(Some(failure));
+        self.end(Some(failure), Instant::now());
     }
 
-    fn end(&mut self, failure: Option<Failure>) {
+    fn end(&mut self, failure: Option<Failure>, now: Instant) {
         if std::mem::replace(&mut self.over, true) {
             return;
         }
-        let now = Instant::now();
         self.watch.pass(Turn::Idle, now);
         let took = now.duration_since(self.started);
         let went = self.went(failure, now);
         self.app.counts.ended(went.status, failure, now);
-        if went.status != StatusCode::SWITCHING_PROTOCOLS.as_u16() {
+        if went.status != SWITCHING_PROTOCOLS {
             self.worker.latency.note(took);
         }
         if failure != Some(Failure::AppGone)
@@ -150,13 +168,12 @@ impl Exchange {
     }
 
     fn went(&self, failure: Option<Failure>, now: Instant) -> Went<'_> {
-        let answered = self.status.map_or(0, |status| status.as_u16());
         Went {
             host: &self.host,
-            dyno: self.seat.as_ref().map_or("", |seat| &seat.0.name),
+            dyno: self.dyno.as_ref().map_or("", |dyno| &dyno.name),
             connect: self.connect,
             service: self.connected.map(|connected| now.duration_since(connected)),
-            status: failure.map_or(answered, |failure| failure.facts().status),
+            status: failure.map_or(self.status, |failure| failure.facts().status),
             bytes: self.connected.map(|_| self.bytes),
         }
     }
@@ -164,6 +181,9 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        self.fail(self.watch.expired().unwrap_or(Failure::ClientInterrupted));
+        if !self.over {
+            self.fail(self.watch.expired().unwrap_or(Failure::ClientInterrupted));
+        }
+        self.worker.buffers.give_written(self.head.take_bytes());
     }
 }

@@ -1,21 +1,18 @@
 //! A connection to a dyno: one request after the other goes out, its response comes back.
 
+use crate::buffers::{Buffers, READ_BYTES};
+use crate::client;
+use crate::date::Date;
 use crate::failure::Failure;
-use crate::response::{self, Answer, HEAD_LIMIT_BYTES};
-use crate::upload::{Uploaded, Uploading};
-use bytes::BytesMut;
-use hyper::header::HeaderMap;
+use crate::response::{self, Answer, Asked, HEAD_LIMIT_BYTES, SWITCHING_PROTOCOLS};
+use bytes::{Buf, BytesMut};
+use model::world::World;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::Instant;
 use tokio_util::io::poll_read_buf;
-
-/// What is read at once at first; most responses fit.
-const READ_BYTES: usize = 8 * 1024;
 
 /// What is read at once when a response keeps filling what was read before: less of it costs more CPU on big bodies.
 const READ_LIMIT_BYTES: usize = 256 * 1024;
@@ -32,27 +29,42 @@ pub(crate) enum NoAnswer {
     Bad(Failure),
 }
 
+/// What a response is read with.
+pub(crate) struct Reader<'a> {
+    pub(crate) buffers: &'a Buffers,
+    pub(crate) date: &'a Date,
+    pub(crate) world: &'a dyn World,
+    pub(crate) asked: Asked,
+}
+
 /// A connection to a dyno.
 #[derive(Debug)]
 pub(crate) struct Line {
-    from: OwnedReadHalf,
-    /// `None` while a body that outlives its own response is still on its way.
-    to: Option<OwnedWriteHalf>,
+    stream: TcpStream,
     pub(crate) buffer: BytesMut,
     read_bytes: usize,
     scanned: usize,
     interim: usize,
     used_at: Instant,
     uses: u32,
+    /// A request did not get out whole: no other one can follow it.
+    spoiled: bool,
 }
 
 impl Line {
     pub(crate) fn new(stream: TcpStream, now: Instant) -> Self {
         // Only speed is lost if the kernel refuses.
         let _ = stream.set_nodelay(true);
-        let (from, to) = stream.into_split();
-        let buffer = BytesMut::new();
-        Self { from, to: Some(to), buffer, read_bytes: READ_BYTES, scanned: 0, interim: 0, used_at: now, uses: 0 }
+        Self {
+            stream,
+            buffer: BytesMut::new(),
+            read_bytes: READ_BYTES,
+            scanned: 0,
+            interim: 0,
+            used_at: now,
+            uses: 0,
+            spoiled: false,
+        }
     }
 
     /// It carried a request before: the dyno may be closing it at this moment.
@@ -67,7 +79,12 @@ impl Line {
     /// Is it still fit for a request? No system call unless the kernel reported something.
     pub(crate) fn is_open(&self) -> bool {
         // Bytes that nobody asked for are no better than an end.
-        matches!(self.from.try_read(&mut [0]), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+        matches!(self.stream.try_read(&mut [0]), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    /// No other request may go out on it.
+    pub(crate) fn spoil(&mut self) {
+        self.spoiled = true;
     }
 
     /// Between two requests. `false`: there can be no other one.
@@ -75,59 +92,59 @@ impl Line {
         self.used_at = now;
         self.uses = self.uses.saturating_add(1);
         (self.scanned, self.interim) = (0, 0);
-        if self.read_bytes > READ_BYTES {
+        if self.read_bytes > READ_BYTES || self.buffer.capacity() > READ_BYTES {
             // Idle connections keep no big buffers.
             self.read_bytes = READ_BYTES;
-            self.buffer = BytesMut::new();
+            if self.buffer.is_empty() {
+                self.buffer = BytesMut::new();
+            }
         }
-        self.to.is_some() && self.buffer.is_empty()
+        !self.spoiled && self.buffer.is_empty()
     }
 
-    /// Sends a request's head.
-    pub(crate) async fn send(&mut self, head: &[u8]) -> io::Result<()> {
-        match &mut self.to {
-            Some(to) => to.write_all(head).await,
-            None => Err(io::ErrorKind::BrokenPipe.into()),
-        }
+    /// Writes what it can of two pieces with one call.
+    pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>, first: &[u8], second: &[u8]) -> Poll<io::Result<usize>> {
+        client::poll_write(Pin::new(&mut self.stream), cx, first, second)
     }
 
-    /// The writing side, for a body.
-    pub(crate) fn lend_writer(&mut self) -> Option<OwnedWriteHalf> {
-        self.to.take()
+    /// For another protocol.
+    pub(crate) fn stream(&mut self) -> Pin<&mut TcpStream> {
+        Pin::new(&mut self.stream)
     }
 
-    /// Both sides and what was read already, for another protocol.
-    pub(crate) fn into_parts(self) -> Option<(OwnedReadHalf, OwnedWriteHalf, BytesMut)> {
-        self.to.map(|to| (self.from, to, self.buffer))
+    /// So many bytes of a body are to come: they are read in pieces that fit.
+    pub(crate) fn expect(&mut self, length: u64) {
+        let wanted = usize::try_from(length).unwrap_or(usize::MAX).min(READ_LIMIT_BYTES);
+        self.read_bytes = self.read_bytes.max(wanted);
     }
 
     /// More of the response into the buffer; 0: the dyno closed.
     pub(crate) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        if self.buffer.capacity() - self.buffer.len() < READ_BYTES.min(self.read_bytes) / 2 {
+        let room = self.buffer.capacity() - self.buffer.len();
+        if room < READ_BYTES / 2 || (self.buffer.is_empty() && room < self.read_bytes / 2) {
             self.buffer.reserve(self.read_bytes);
         }
         let room = self.buffer.capacity() - self.buffer.len();
-        let read = ready!(poll_read_buf(Pin::new(&mut self.from), cx, &mut self.buffer))?;
+        let read = ready!(poll_read_buf(Pin::new(&mut self.stream), cx, &mut self.buffer))?;
         if read == room {
             self.read_bytes = (self.read_bytes * 2).min(READ_LIMIT_BYTES);
         }
         Poll::Ready(Ok(read))
     }
 
-    /// The response's head. `headers` is an empty map whose room is used again.
-    pub(crate) fn poll_answer(
-        &mut self,
-        cx: &mut Context<'_>,
-        headers: &mut HeaderMap,
-        bodyless: bool,
-    ) -> Poll<Result<Answer, NoAnswer>> {
+    /// The response's head.
+    pub(crate) fn poll_answer(&mut self, cx: &mut Context<'_>, reader: &Reader<'_>) -> Poll<Result<Answer, NoAnswer>> {
         loop {
-            if let Some(head) = response::take_head(&mut self.buffer, &mut self.scanned) {
-                let answer = response::read(&head, std::mem::take(headers), bodyless).map_err(NoAnswer::Bad)?;
-                let status = answer.response.status().as_u16();
-                if !(100..200).contains(&status) || status == 101 {
+            if let Some(length) = response::find_head(&self.buffer, &mut self.scanned) {
+                let out = reader.buffers.take_written();
+                let date = || reader.date.text(reader.world.now());
+                let answer = response::read(&self.buffer[..length], out, reader.asked, date);
+                self.buffer.advance(length);
+                let answer = answer.map_err(NoAnswer::Bad)?;
+                if answer.status >= 200 || answer.status == SWITCHING_PROTOCOLS {
                     return Poll::Ready(Ok(answer));
                 }
+                reader.buffers.give_written(answer.head);
                 self.interim += 1;
                 if self.interim > INTERIM_LIMIT {
                     return Poll::Ready(Err(NoAnswer::Bad(Failure::PoorlyFormattedResponse)));
@@ -147,35 +164,5 @@ impl Line {
                 Ok(0) | Err(_) => return Poll::Ready(Err(NoAnswer::Bad(Failure::PoorlyFormattedResponse))),
             }
         }
-    }
-
-    /// The response's head.
-    pub(crate) async fn answer(&mut self, headers: &mut HeaderMap, bodyless: bool) -> Result<Answer, NoAnswer> {
-        std::future::poll_fn(|cx| self.poll_answer(cx, headers, bodyless)).await
-    }
-
-    /// The response's head, while `uploading` sends the request's body. It becomes `None` when it is over; what is
-    /// left of it had no time before the response.
-    pub(crate) async fn answer_to_body(
-        &mut self,
-        headers: &mut HeaderMap,
-        bodyless: bool,
-        uploading: &mut Option<Uploading>,
-    ) -> Result<Answer, NoAnswer> {
-        std::future::poll_fn(|cx| {
-            if let Some(upload) = uploading
-                && let Poll::Ready(uploaded) = upload.as_mut().poll(cx)
-            {
-                *uploading = None;
-                match uploaded {
-                    Uploaded::All(to) => self.to = Some(to),
-                    // The writing side is given up: no further request goes out on this connection.
-                    Uploaded::NotTaken => {}
-                    Uploaded::Broken(failure) => return Poll::Ready(Err(NoAnswer::Bad(failure))),
-                }
-            }
-            self.poll_answer(cx, headers, bodyless)
-        })
-        .await
     }
 }

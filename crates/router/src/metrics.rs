@@ -1,24 +1,17 @@
 //! The router's figures for Prometheus (text format 0.0.4), on an address of this machine only.
 
-use crate::body::Reply;
 use crate::counts::{BOUNDS_US, Tally, Totals};
 use crate::desk::Desk;
 use crate::error::RouterError;
+use crate::request::{self, Found, Scan};
 use crate::worker::Message;
-use bytes::Bytes;
-use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE, HeaderValue};
-use hyper::server::conn::http1::Builder;
-use hyper::service::service_fn;
-use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 use std::fmt::{Display, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, oneshot};
 
@@ -37,7 +30,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// A scrape that takes longer is cut.
 const SCRAPE_LIMIT: Duration = Duration::from_secs(10);
 
-const TEXT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// A listener for scrapes.
 pub(crate) fn listen(addr: SocketAddr) -> Result<TcpListener, RouterError> {
@@ -73,31 +66,46 @@ pub(crate) async fn serve(desk: Rc<Desk>, listener: TcpListener) {
     }
 }
 
-async fn scrape(desk: Rc<Desk>, stream: TcpStream) {
-    let service = service_fn(|request: Request<Incoming>| {
-        let desk = Rc::clone(&desk);
-        async move { Ok::<_, Infallible>(answer(&desk, &request).await) }
-    });
-    let http = Builder::new().keep_alive(false).serve_connection(TokioIo::new(stream), service);
-    if let Err(error) = http.await {
+/// One request, one response: a scraper connects anew each time.
+async fn scrape(desk: Rc<Desk>, mut stream: TcpStream) {
+    let (mut scan, mut read) = (Scan::default(), Vec::new());
+    let head = loop {
+        match scan.look(&read) {
+            Found::Head(length) => break length,
+            Found::Nonsense => return,
+            Found::More => {}
+        }
+        if stream.read_buf(&mut read).await.unwrap_or(0) == 0 {
+            return;
+        }
+    };
+    let request = request::read(&read[..head], Vec::new());
+    let path = request.target.split(|byte| *byte == b'?').next();
+    let asked = (request.refused, request.method) == (None, b"GET") && path == Some(b"/metrics");
+    let (status, kind, text) = match asked {
+        true => ("200 OK", TEXT, figures(&desk).await),
+        false => ("404 Not Found", "text/plain", "The figures are at GET /metrics\n".to_owned()),
+    };
+    let length = text.len();
+    let response = format!(
+        "HTTP/1.1 {status}\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{text}"
+    );
+    let sent = async {
+        stream.write_all(response.as_bytes()).await?;
+        stream.shutdown().await
+    };
+    if let Err(error) = sent.await {
         tracing::trace!(%error, "A scrape broke off");
     }
 }
 
-async fn answer<T>(desk: &Desk, request: &Request<T>) -> Response<Reply> {
-    if request.uri().path() != "/metrics" || request.method() != Method::GET {
-        let mut response = Response::new(Reply::page(Bytes::from_static(b"The figures are at GET /metrics\n")));
-        *response.status_mut() = StatusCode::NOT_FOUND;
-        return response;
-    }
+async fn figures(desk: &Desk) -> String {
     let tallies = desk.tell_all(|| {
         let (done, wait) = oneshot::channel();
         (Message::Tally(done), wait)
     });
     let tally = tallies.await.into_iter().fold(Tally::default(), Tally::plus);
-    let mut response = Response::new(Reply::page(text(&tally, resident_bytes()).into()));
-    response.headers_mut().insert(CONTENT_TYPE, TEXT);
-    response
+    text(&tally, resident_bytes())
 }
 
 /// Resident memory of this process; 0 where the kernel does not say.

@@ -1,12 +1,11 @@
 //! The dyno's response head: read, judged, and made into the client's.
 
+use crate::date;
 use crate::failure::Failure;
-use crate::head;
-use bytes::{Bytes, BytesMut};
-use httparse::{ParserConfig, Status};
-use hyper::ext::ReasonPhrase;
-use hyper::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, SERVER, UPGRADE, VIA};
-use hyper::{Response, StatusCode};
+use crate::field::{Kind, kind};
+use crate::head::{VIA, line, write_number};
+use crate::request::{number, tokens};
+use httparse::{Header, ParserConfig, Status};
 use std::mem::MaybeUninit;
 
 /// A whole response head (ROUTE-31).
@@ -18,9 +17,7 @@ const COOKIE_LIMIT_BYTES: usize = 8192;
 /// More are refused: nobody sends them in earnest.
 const HEADER_LIMIT: usize = 256;
 
-const VIA_US: HeaderValue = HeaderValue::from_static("1.1 flowline");
-const SERVED_BY_US: HeaderValue = HeaderValue::from_static("Flowline");
-const UPGRADES: HeaderValue = HeaderValue::from_static("upgrade");
+pub(crate) const SWITCHING_PROTOCOLS: u16 = 101;
 
 /// How the end of a body is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,15 +29,25 @@ pub(crate) enum Framing {
     Close,
 }
 
+/// What the request was, as far as its response depends on it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Asked {
+    /// A HEAD: the response has no body.
+    pub(crate) bodyless: bool,
+    pub(crate) http_1_0: bool,
+}
+
 /// A response without its body.
 #[derive(Debug)]
 pub(crate) struct Answer {
-    pub(crate) response: Response<()>,
+    pub(crate) status: u16,
     pub(crate) framing: Framing,
-    /// The connection may carry another request after the body.
+    /// The connection to the dyno may carry another request after the body.
     pub(crate) keep_alive: bool,
-    /// The size of the head as the dyno sent it.
-    pub(crate) head_bytes: usize,
+    /// The client knows the body's end only by the end of the connection.
+    pub(crate) closes: bool,
+    /// What the client gets, without the empty line at its end.
+    pub(crate) head: Vec<u8>,
 }
 
 /// What a look at each header found.
@@ -50,14 +57,16 @@ struct Seen<'a> {
     chunked: bool,
     close: bool,
     keep_alive: bool,
-    upgrade: Option<Bytes>,
-    named: Vec<&'a str>,
+    upgrade: Option<&'a [u8]>,
+    names_others: bool,
     via: bool,
     server: bool,
+    date: bool,
 }
 
-/// Takes a complete head out of what was read; `None`: there is more to read. Bytes before `scanned` were looked at.
-pub(crate) fn take_head(buffer: &mut BytesMut, scanned: &mut usize) -> Option<Bytes> {
+/// The length of the head at the front of what was read; `None`: there is more to read. Bytes before `scanned` were
+/// looked at. Apps may end their lines in a bare LF.
+pub(crate) fn find_head(buffer: &[u8], scanned: &mut usize) -> Option<usize> {
     let start = scanned.saturating_sub(3);
     let end = memchr::memchr_iter(b'\n', &buffer[start..]).find_map(|at| {
         let rest = &buffer[start + at + 1..];
@@ -65,15 +74,20 @@ pub(crate) fn take_head(buffer: &mut BytesMut, scanned: &mut usize) -> Option<By
         (end > 0).then_some(start + at + 1 + end)
     });
     *scanned = if end.is_some() { 0 } else { buffer.len() };
-    end.map(|end| buffer.split_to(end).freeze())
+    end
 }
 
-/// Reads a head. `headers` is an empty map whose room is used again; `bodyless`: it answers a HEAD.
-pub(crate) fn read(head: &Bytes, mut headers: HeaderMap, bodyless: bool) -> Result<Answer, Failure> {
+/// Reads a head and writes the client's into `out`, which is empty. `date` is for an app that says none.
+pub(crate) fn read(
+    head: &[u8],
+    mut out: Vec<u8>,
+    asked: Asked,
+    date: impl FnOnce() -> date::Text,
+) -> Result<Answer, Failure> {
     let mut room = [const { MaybeUninit::uninit() }; HEADER_LIMIT];
     let mut parsed = httparse::Response::new(&mut []);
     let status = match ParserConfig::default().parse_response_with_uninit_headers(&mut parsed, head, &mut room) {
-        Ok(Status::Complete(_)) => StatusCode::from_u16(parsed.code.unwrap_or(0)).map_err(|_| malformed())?,
+        Ok(Status::Complete(_)) => parsed.code.filter(|code| *code >= 100).ok_or_else(malformed)?,
         Err(httparse::Error::TooManyHeaders) => {
             return Err(Failure::ResponseRestriction("HTTP restriction: oversized header"));
         }
@@ -83,129 +97,155 @@ pub(crate) fn read(head: &Bytes, mut headers: HeaderMap, bodyless: bool) -> Resu
     if reason.len() > STATUS_LINE_LIMIT_BYTES {
         return Err(Failure::ResponseRestriction("HTTP restriction: oversized status line"));
     }
-    let seen = read_headers(head, parsed.headers, &mut headers)?;
-    let switches = status == StatusCode::SWITCHING_PROTOCOLS;
-    let framing = framing(&seen, status, bodyless);
+    let mut kinds = [Kind::Other; HEADER_LIMIT];
+    let seen = look(parsed.headers, &mut kinds)?;
+    let framing = framing(&seen, status, asked.bodyless);
     let reusable = if parsed.version == Some(1) { !seen.close } else { seen.keep_alive };
-    let keep_alive = reusable && framing != Framing::Close && !switches;
-    finish_headers(&mut headers, &seen, switches);
-    let mut response = Response::new(());
-    *response.status_mut() = status;
-    *response.headers_mut() = headers;
-    if status.canonical_reason() != Some(reason)
-        && let Ok(reason) = ReasonPhrase::try_from(head.slice_ref(reason.as_bytes()))
-    {
-        response.extensions_mut().insert(reason);
+    let keep_alive = reusable && framing != Framing::Close && status != SWITCHING_PROTOCOLS;
+    out.extend_from_slice(if asked.http_1_0 { b"HTTP/1.0 " } else { b"HTTP/1.1 " });
+    write_number(&mut out, u64::from(status));
+    out.push(b' ');
+    out.extend_from_slice(reason.as_bytes());
+    out.extend_from_slice(b"\r\n");
+    for (header, kind) in parsed.headers.iter().zip(kinds) {
+        if is_passed_on(kind) && !(seen.names_others && is_named(parsed.headers, header.name)) {
+            line(&mut out, header.name.as_bytes(), header.value);
+        }
     }
-    Ok(Answer { response, framing, keep_alive, head_bytes: head.len() })
+    write_own(&mut out, parsed.headers, &seen, date);
+    if status == SWITCHING_PROTOCOLS {
+        line(&mut out, b"connection", b"upgrade");
+        line(&mut out, b"upgrade", seen.upgrade.unwrap_or_default());
+    } else {
+        write_framing(&mut out, &seen, framing, status, asked);
+    }
+    let closes = asked.http_1_0 && matches!(framing, Framing::Chunked | Framing::Close);
+    Ok(Answer { status, framing, keep_alive, closes, head: out })
 }
 
 fn malformed() -> Failure {
     Failure::PoorlyFormattedResponse
 }
 
-/// Keeps what reaches the client as it is, and notes the rest.
-fn read_headers<'a>(
-    head: &Bytes,
-    parsed: &[httparse::Header<'a>],
-    headers: &mut HeaderMap,
-) -> Result<Seen<'a>, Failure> {
+/// Notes what concerns the router.
+fn look<'a>(headers: &[Header<'a>], kinds: &mut [Kind; HEADER_LIMIT]) -> Result<Seen<'a>, Failure> {
     let mut seen = Seen::default();
-    headers.reserve(parsed.len() + 2);
-    for header in parsed {
-        let name = HeaderName::from_bytes(header.name.as_bytes()).map_err(|_| malformed())?;
-        match name.as_str() {
-            "content-length" => match (length(header.value), seen.length) {
+    for (header, known) in headers.iter().zip(kinds) {
+        *known = kind(header.name.as_bytes());
+        match known {
+            Kind::ContentLength => match (number(header.value), seen.length) {
                 (Some(length), None) => seen.length = Some(length),
-                (Some(length), Some(before)) if length == before => continue,
+                (Some(length), Some(before)) if length == before => {}
                 (Some(_) | None, _) => {
                     return Err(Failure::ResponseRestriction("HTTP restriction: invalid content length"));
                 }
             },
-            "transfer-encoding" if !seen.chunked && header.value.eq_ignore_ascii_case(b"chunked") => {
+            Kind::TransferEncoding if !seen.chunked && header.value.eq_ignore_ascii_case(b"chunked") => {
                 seen.chunked = true;
-                continue;
             }
             // A coding that nobody here can take off, and that the client did not ask for.
-            "transfer-encoding" => return Err(malformed()),
-            "connection" => {
-                note_connection(&mut seen, header.value)?;
-                continue;
-            }
-            "upgrade" => {
-                seen.upgrade = Some(head.slice_ref(header.value));
-                continue;
-            }
-            "keep-alive" | "proxy-connection" | "te" | "trailer" => continue,
-            "via" => seen.via = true,
-            "server" => seen.server = true,
-            "set-cookie" if header.value.len() > COOKIE_LIMIT_BYTES => {
+            Kind::TransferEncoding => return Err(malformed()),
+            Kind::Connection => note_connection(&mut seen, header.value),
+            Kind::Upgrade => seen.upgrade = Some(header.value),
+            Kind::Via => seen.via = true,
+            Kind::Server => seen.server = true,
+            Kind::Date => seen.date = true,
+            Kind::SetCookie if header.value.len() > COOKIE_LIMIT_BYTES => {
                 return Err(Failure::ResponseRestriction("HTTP restriction: oversized cookie"));
             }
-            _ => {}
+            Kind::SetCookie
+            | Kind::Host
+            | Kind::Expect
+            | Kind::Cookie
+            | Kind::RequestId
+            | Kind::ForwardedFor
+            | Kind::Hop
+            | Kind::Ours
+            | Kind::Other => {}
         }
-        headers.append(name, value(head.slice_ref(header.value))?);
     }
     Ok(seen)
 }
 
-fn value(bytes: Bytes) -> Result<HeaderValue, Failure> {
-    HeaderValue::from_maybe_shared(bytes).map_err(|_| malformed())
-}
-
-/// Digits only: a sign or a list would be read differently by others.
-fn length(value: &[u8]) -> Option<u64> {
-    let digits = value.iter().all(u8::is_ascii_digit) && !value.is_empty();
-    digits.then(|| std::str::from_utf8(value).ok()?.parse().ok()).flatten()
-}
-
-fn note_connection<'a>(seen: &mut Seen<'a>, value: &'a [u8]) -> Result<(), Failure> {
-    let value = std::str::from_utf8(value).map_err(|_| malformed())?;
-    for token in value.split(',').map(str::trim) {
-        if token.eq_ignore_ascii_case("close") {
+fn note_connection(seen: &mut Seen<'_>, value: &[u8]) {
+    for token in tokens(value) {
+        if token.eq_ignore_ascii_case(b"close") {
             seen.close = true;
-        } else if token.eq_ignore_ascii_case("keep-alive") {
+        } else if token.eq_ignore_ascii_case(b"keep-alive") {
             seen.keep_alive = true;
         } else if !token.is_empty() {
-            seen.named.push(token);
+            seen.names_others = true;
         }
     }
-    Ok(())
+}
+
+/// Reaches the client as the dyno said it, unless `Connection` names it.
+fn is_passed_on(kind: Kind) -> bool {
+    match kind {
+        Kind::ContentLength | Kind::TransferEncoding | Kind::Connection | Kind::Upgrade | Kind::Via | Kind::Hop => {
+            false
+        }
+        Kind::Host
+        | Kind::Expect
+        | Kind::Cookie
+        | Kind::RequestId
+        | Kind::ForwardedFor
+        | Kind::Server
+        | Kind::Date
+        | Kind::SetCookie
+        | Kind::Ours
+        | Kind::Other => true,
+    }
+}
+
+fn is_named(headers: &[Header<'_>], name: &str) -> bool {
+    let connections = headers.iter().filter(|header| kind(header.name.as_bytes()) == Kind::Connection);
+    let mut named = connections.flat_map(|header| tokens(header.value));
+    named.any(|token| token.eq_ignore_ascii_case(name.as_bytes()))
+}
+
+/// What the router adds (section 9.5).
+fn write_own(out: &mut Vec<u8>, headers: &[Header<'_>], seen: &Seen<'_>, date: impl FnOnce() -> date::Text) {
+    out.extend_from_slice(b"via: ");
+    if seen.via {
+        for header in headers.iter().filter(|header| kind(header.name.as_bytes()) == Kind::Via) {
+            out.extend_from_slice(header.value);
+            out.extend_from_slice(b", ");
+        }
+    }
+    out.extend_from_slice(VIA);
+    out.extend_from_slice(b"\r\n");
+    if !seen.server {
+        line(out, b"server", b"Flowline");
+    }
+    if !seen.date {
+        line(out, b"date", &date());
+    }
+}
+
+fn write_framing(out: &mut Vec<u8>, seen: &Seen<'_>, framing: Framing, status: u16, asked: Asked) {
+    let length = seen.length.filter(|_| !seen.chunked && status != 204 && status >= 200);
+    match framing {
+        // What a HEAD or a 304 says of a length is said of another response.
+        Framing::Length(_) => {
+            if let Some(length) = length {
+                out.extend_from_slice(b"content-length: ");
+                write_number(out, length);
+                out.extend_from_slice(b"\r\n");
+            }
+        }
+        Framing::Chunked | Framing::Close if asked.http_1_0 => {}
+        Framing::Chunked | Framing::Close => out.extend_from_slice(b"transfer-encoding: chunked\r\n"),
+    }
 }
 
 /// RFC 9112 6.3: chunked wins over a length.
-fn framing(seen: &Seen<'_>, status: StatusCode, bodyless: bool) -> Framing {
-    let none =
-        bodyless || status.is_informational() || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+fn framing(seen: &Seen<'_>, status: u16, bodyless: bool) -> Framing {
     match seen.length {
-        _ if none => Framing::Length(0),
+        _ if bodyless || status < 200 || matches!(status, 204 | 304) => Framing::Length(0),
         _ if seen.chunked => Framing::Chunked,
         Some(length) => Framing::Length(length),
         None => Framing::Close,
-    }
-}
-
-fn finish_headers(headers: &mut HeaderMap, seen: &Seen<'_>, switches: bool) {
-    for named in &seen.named {
-        headers.remove(*named);
-    }
-    if seen.chunked {
-        headers.remove(CONTENT_LENGTH);
-    }
-    if switches && let Some(Ok(upgrade)) = seen.upgrade.clone().map(HeaderValue::from_maybe_shared) {
-        headers.insert(hyper::header::CONNECTION, UPGRADES);
-        headers.insert(UPGRADE, upgrade);
-    }
-    if seen.via {
-        let mut chain = Vec::new();
-        head::write_chain(&mut chain, headers, "via");
-        chain.extend_from_slice(head::VIA);
-        headers.insert(VIA, HeaderValue::from_maybe_shared(Bytes::from(chain)).unwrap_or(VIA_US));
-    } else {
-        headers.append(VIA, VIA_US);
-    }
-    if !seen.server {
-        headers.append(SERVER, SERVED_BY_US);
     }
 }
 

@@ -2,20 +2,23 @@
 
 use super::*;
 
+const DATE: &[u8; 29] = b"Sun, 06 Nov 1994 08:49:37 GMT";
+
 fn answer(head: &str) -> Result<Answer, Failure> {
-    read(&Bytes::copy_from_slice(head.as_bytes()), HeaderMap::new(), false)
+    read(head.as_bytes(), Vec::new(), Asked::default(), || *DATE)
+}
+
+fn text(answer: &Answer) -> &str {
+    std::str::from_utf8(&answer.head).unwrap()
 }
 
 #[test]
-fn a_head_is_taken_whole_however_it_arrives() {
+fn a_head_is_found_whole_however_it_arrives() {
     for head in ["HTTP/1.1 200 OK\r\nA: b\r\n\r\n", "HTTP/1.1 200 OK\nA: b\n\n", "HTTP/1.1 200 OK\r\nA: b\n\r\n"] {
         for cut in 1..head.len() {
-            let (mut buffer, mut scanned) = (BytesMut::from(&head.as_bytes()[..cut]), 0);
-            assert_eq!(take_head(&mut buffer, &mut scanned), None, "{head:?} {cut}");
-            buffer.extend_from_slice(&head.as_bytes()[cut..]);
-            buffer.extend_from_slice(b"body");
-            assert_eq!(take_head(&mut buffer, &mut scanned).as_deref(), Some(head.as_bytes()), "{head:?} {cut}");
-            assert_eq!(&buffer[..], b"body");
+            let mut scanned = 0;
+            assert_eq!(find_head(&head.as_bytes()[..cut], &mut scanned), None, "{head:?} {cut}");
+            assert_eq!(find_head(format!("{head}body").as_bytes(), &mut scanned), Some(head.len()), "{head:?} {cut}");
         }
     }
 }
@@ -30,15 +33,30 @@ fn rfc_9112_6_3_where_a_body_ends() {
         ("HTTP/1.1 200 OK\r\n\r\n", Framing::Close, false),
         ("HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\n", Framing::Length(5), false),
         ("HTTP/1.0 200 OK\r\nContent-Length: 5\r\nConnection: keep-alive\r\n\r\n", Framing::Length(5), true),
-        ("HTTP/1.1 204 No Content\r\n\r\n", Framing::Length(0), true),
+        ("HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n", Framing::Length(0), true),
         ("HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", Framing::Length(0), true),
     ] {
         let answer = answer(head).unwrap();
         assert_eq!((answer.framing, answer.keep_alive), (framing, keep_alive), "{head}");
-        assert!(!answer.response.headers().contains_key("transfer-encoding"), "{head}");
+        let (lengths, codings) =
+            (text(&answer).matches("content-length: 5\r\n").count(), text(&answer).matches("chunked").count());
+        let expected = match (framing, answer.status) {
+            (Framing::Chunked | Framing::Close, _) => (0, 1),
+            (Framing::Length(_), 204) => (0, 0),
+            (Framing::Length(_), _) => (1, 0),
+        };
+        assert_eq!((lengths, codings), expected, "{head}");
     }
-    let chunked = answer("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n").unwrap();
-    assert!(!chunked.response.headers().contains_key("content-length"));
+}
+
+#[test]
+fn route_33_http_1_0_gets_no_chunks() {
+    let asked = Asked { bodyless: false, http_1_0: true };
+    for head in ["HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n"] {
+        let answer = read(head.as_bytes(), Vec::new(), asked, || *DATE).unwrap();
+        assert!(answer.closes && text(&answer).starts_with("HTTP/1.0 200 OK\r\n"), "{head}");
+        assert!(!text(&answer).contains("chunked"), "{head}");
+    }
 }
 
 #[test]
@@ -50,6 +68,7 @@ fn heads_that_are_no_good() {
         ("HTTP/1.1 99 OK\r\n\r\n", "H17"),
         ("HTTP/1.1 200 OK\r\nA b\r\n\r\n", "H17"),
         ("HTTP/1.1 200 OK\r\nA: a\r\n b\r\n\r\n", "H17"),
+        ("HTTP/1.1 200 OK\r\nA: a\rb\r\n\r\n", "H17"),
         ("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n", "H17"),
         ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n", "H17"),
         ("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", "H25"),
@@ -64,9 +83,17 @@ fn heads_that_are_no_good() {
 }
 
 #[test]
-fn reasons_are_kept() {
-    let plain = answer("HTTP/1.1 200 OK\r\n\r\n").unwrap();
-    assert!(plain.response.extensions().get::<ReasonPhrase>().is_none());
-    let own = answer("HTTP/1.1 200 Fine by me\r\n\r\n").unwrap();
-    assert_eq!(own.response.extensions().get::<ReasonPhrase>().unwrap().as_bytes(), b"Fine by me");
+fn what_the_app_says_is_kept_and_what_it_leaves_out_is_added() {
+    let own =
+        answer("HTTP/1.1 200 Fine by me\r\nDate: now\r\nSERVER: app\r\nX:  y \r\nContent-Length: 0\r\n\r\n").unwrap();
+    assert_eq!(
+        text(&own),
+        "HTTP/1.1 200 Fine by me\r\nDate: now\r\nSERVER: app\r\nX: y\r\nvia: 1.1 flowline\r\ncontent-length: 0\r\n"
+    );
+    let bare = answer("HTTP/1.1 200 OK\nContent-Length: 0\n\n").unwrap();
+    assert_eq!(
+        text(&bare),
+        "HTTP/1.1 200 OK\r\nvia: 1.1 flowline\r\nserver: Flowline\r\ndate: Sun, 06 Nov 1994 08:49:37 GMT\r\n\
+         content-length: 0\r\n"
+    );
 }

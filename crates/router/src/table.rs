@@ -113,15 +113,26 @@ impl Drop for Held {
 #[derive(Default)]
 pub(crate) struct Table {
     hosts: RefCell<HashMap<Rc<str>, Rc<App>>>,
+    /// Some of them may begin with `*.`.
+    wildcards: Cell<bool>,
     apps: RefCell<HashMap<AppId, Rc<App>>>,
     /// Also those that left the table while requests were in flight on them.
     backends: RefCell<HashMap<DynoId, Rc<Backend>>>,
 }
 
+/// The app whose `*.example.com` covers this host (ROUTE-2); the longest such name counts.
+fn wild<'a>(hosts: &'a HashMap<Rc<str>, Rc<App>>, host: &str) -> Option<&'a Rc<App>> {
+    host.match_indices('.').find_map(|(dot, _)| hosts.get(format!("*{}", &host[dot..]).as_str()))
+}
+
 impl Table {
     /// The app of a lower-case host name, and that name.
     pub(crate) fn find(&self, host: &str) -> Option<(Rc<str>, Rc<App>)> {
-        self.hosts.borrow().get_key_value(host).map(|(host, app)| (Rc::clone(host), Rc::clone(app)))
+        let hosts = self.hosts.borrow();
+        match hosts.get_key_value(host) {
+            Some((host, app)) => Some((Rc::clone(host), Rc::clone(app))),
+            None => self.wildcards.get().then(|| Some((host.into(), Rc::clone(wild(&hosts, host)?))))?,
+        }
     }
 
     pub(crate) fn apply(&self, change: &Change) {
@@ -183,6 +194,7 @@ impl Table {
         }
         for name in names {
             let name: Rc<str> = name.to_ascii_lowercase().into();
+            self.wildcards.set(self.wildcards.get() || name.starts_with("*."));
             hosts.insert(Rc::clone(&name), Rc::clone(app));
             app.hosts.borrow_mut().push(name);
         }

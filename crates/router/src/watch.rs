@@ -6,10 +6,8 @@
 use crate::config::Limits;
 use crate::failure::Failure;
 use std::cell::{Cell, RefCell};
-use std::future::Future;
-use std::pin::pin;
 use std::rc::Rc;
-use std::task::{Poll, Waker};
+use std::task::Waker;
 use tokio::time::Instant;
 
 /// Whose turn it is.
@@ -17,6 +15,8 @@ use tokio::time::Instant;
 pub(crate) enum Turn {
     /// No request is open: the client may send one.
     Idle,
+    /// The client must send the rest of a head that it began.
+    ClientHead,
     /// The router itself looks for a dyno; those waits have limits of their own.
     Router,
     /// The client must send more of the request's body.
@@ -84,6 +84,7 @@ impl Watch {
     pub(crate) fn limit(&self, limits: &Limits) -> Option<(Instant, Option<Failure>)> {
         let (length, failure) = match self.turn.get() {
             Turn::Idle => (limits.client_idle, None),
+            Turn::ClientHead => (limits.head.min(limits.client_idle), None),
             Turn::Router => return None,
             Turn::ClientBody | Turn::ClientRead => (limits.rolling, Some(Failure::ClientIdle)),
             Turn::DynoHead => (limits.first_byte, Some(Failure::RequestTimeout)),
@@ -114,16 +115,5 @@ impl Watch {
             Some(kept) => kept.clone_from(waker),
             None => *kept = Some(waker.clone()),
         }
-    }
-
-    /// `work`, unless the present turn takes too long before it is done.
-    pub(crate) async fn limited<T>(&self, work: impl Future<Output = T>) -> Result<T, Failure> {
-        let mut work = pin!(work);
-        std::future::poll_fn(|cx| match (work.as_mut().poll(cx), self.expired.get()) {
-            (Poll::Ready(done), _) => Poll::Ready(Ok(done)),
-            (Poll::Pending, Some(failure)) => Poll::Ready(Err(failure)),
-            (Poll::Pending, None) => Poll::Pending,
-        })
-        .await
     }
 }

@@ -2,13 +2,17 @@
 
 use crate::activity::Activity;
 use crate::affinity;
+use crate::buffers::Buffers;
 use crate::chance::Chance;
 use crate::config::Limits;
 use crate::connection;
 use crate::counts::{Latency, Tally, Totals};
+use crate::date::Date;
 use crate::entry::Entry;
+use crate::field::Field;
 use crate::outbox::{Lines, Outbox};
 use crate::table::{Change, Table};
+use crate::tunnel::SCRATCH_BYTES;
 use crate::wanted::Wanted;
 use crate::watch::Watch;
 use model::id::{AppId, DynoId};
@@ -91,6 +95,14 @@ pub(crate) struct Worker {
     /// Header lines that every request gets.
     pub(crate) fixed_headers: Vec<u8>,
     pub(crate) latency: Latency,
+    pub(crate) buffers: Buffers,
+    /// Empty; its room is used for the fields of each request in turn.
+    pub(crate) fields: RefCell<Vec<Field>>,
+    /// For reading what is passed on at once.
+    pub(crate) scratch: RefCell<Box<[u8]>>,
+    pub(crate) date: Date,
+    /// What the responses to slow clients hold.
+    pub(crate) ahead: Cell<usize>,
     nobodys: Cell<u64>,
     leaving: Cell<bool>,
     clients: RefCell<HashMap<u64, Weak<Watch>>>,
@@ -127,6 +139,11 @@ impl Worker {
             affinity: shared.affinity,
             fixed_headers: format!("x-forwarded-proto: http\r\nx-forwarded-port: {}\r\n", shared.port).into_bytes(),
             latency: Latency::default(),
+            buffers: Buffers::default(),
+            fields: RefCell::default(),
+            scratch: RefCell::new(vec![0; SCRATCH_BYTES].into()),
+            date: Date::default(),
+            ahead: Cell::new(0),
             nobodys: Cell::new(0),
             leaving: Cell::new(false),
             clients: RefCell::default(),
@@ -306,6 +323,8 @@ async fn accept(worker: Rc<Worker>, listener: tokio::net::TcpListener) {
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
+                // Only speed is lost if the kernel refuses.
+                let _ = stream.set_nodelay(true);
                 let watch = Watch::new(Instant::now());
                 let known = worker.register(&watch);
                 let serve = connection::serve(Rc::clone(&worker), watch, stream, peer);

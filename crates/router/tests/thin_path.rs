@@ -39,3 +39,25 @@ async fn route_3_unknown_and_missing_hosts() {
     }
     flow.no_log();
 }
+
+#[tokio::test]
+async fn route_2_a_wildcard_host_covers_what_nothing_else_does() {
+    let mut flow = Flow::start().await;
+    let upstream = Upstream::hello("any").await;
+    let mut route = shop(up(&[upstream.addr]));
+    route.hosts.push("*.shop.test".into());
+    flow.link.set(route).await.unwrap();
+    for (host, logged) in [
+        ("a.shop.test", Some("a.shop.test")),
+        ("B.a.shop.test:80", Some("b.a.shop.test")),
+        ("shop.localhost", Some("shop.localhost")),
+        ("shop.test", None),
+        ("ashop.test", None),
+    ] {
+        let response = flow.client().await.ask(format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n")).await;
+        assert_eq!(response.status, if logged.is_some() { 200 } else { 404 }, "{host}");
+        if let Some(logged) = logged {
+            assert_eq!(value(&flow.log().await, "host"), logged);
+        }
+    }
+}
