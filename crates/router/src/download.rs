@@ -190,7 +190,10 @@ impl Download {
                     self.ready = ready;
                     chunks.is_done()
                 }
-                Err(_) => return self.state = State::Broken,
+                Err(_) => {
+                    self.state = State::Broken;
+                    return;
+                }
             },
             Form::Close => {
                 self.ready = buffer.len();
@@ -213,7 +216,10 @@ impl Download {
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(line) = &mut self.line else { return Poll::Ready(self.state = State::Broken) };
+        let Some(line) = &mut self.line else {
+            self.state = State::Broken;
+            return Poll::Ready(());
+        };
         match line.poll_fill(cx) {
             Poll::Pending => return Poll::Pending,
             Poll::Ready(Ok(1..)) => self.moved = true,
