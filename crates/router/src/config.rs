@@ -22,6 +22,8 @@ pub struct RouterConfig {
     /// Takes over from the router that runs on the folder: its sockets, its table and its settings, whatever stands in
     /// `listen`, `request_log` and `threads`; `metrics` only where it is given.
     pub upgrade: bool,
+    /// Only holds the clients' sockets, which come over its standard input, for routers that start later.
+    pub hold: bool,
     /// How long and how many.
     pub limits: Limits,
 }
@@ -106,7 +108,7 @@ impl RouterConfig {
     /// Reads what stands after `flowline router`.
     pub fn from_args(args: impl IntoIterator<Item = OsString>) -> Result<Self, BadArguments> {
         let (mut listen, mut dir, mut threads, mut metrics) = (None, None, None, None);
-        let (mut request_log, mut upgrade) = (true, false);
+        let (mut request_log, mut upgrade, mut hold) = (true, false, false);
         let mut args = args.into_iter();
         while let Some(name) = args.next() {
             let mut value = || args.next().ok_or_else(|| BadArguments(format!("{} needs a value", name.display())));
@@ -117,12 +119,13 @@ impl RouterConfig {
                 Some("--dir") => dir = Some(PathBuf::from(value()?)),
                 Some("--no-request-log") => request_log = false,
                 Some("--upgrade") => upgrade = true,
+                Some("--hold") => hold = true,
                 Some(_) | None => return Err(BadArguments(format!("unknown argument {}", name.display()))),
             }
         }
         let missing = |name| BadArguments(format!("{name} is missing"));
-        // A successor listens where the one before it does.
-        let listen = listen.or(upgrade.then_some(SocketAddr::from(([0, 0, 0, 0], 0))));
+        // A successor listens where the one before it does, and a holder nowhere else.
+        let listen = listen.or((upgrade || hold).then_some(SocketAddr::from(([0, 0, 0, 0], 0))));
         Ok(Self {
             listen: listen.ok_or_else(|| missing("--listen"))?,
             dir: dir.ok_or_else(|| missing("--dir"))?,
@@ -130,6 +133,7 @@ impl RouterConfig {
             threads,
             metrics,
             upgrade,
+            hold,
             limits: Limits::default(),
         })
     }
@@ -150,6 +154,9 @@ impl RouterConfig {
         }
         if self.upgrade {
             args.push("--upgrade".into());
+        }
+        if self.hold {
+            args.push("--hold".into());
         }
         args
     }
@@ -175,11 +182,13 @@ mod tests {
             threads: NonZeroUsize::new(3),
             metrics: Some("[::1]:9100".parse().unwrap()),
             upgrade: true,
+            hold: true,
             limits: Limits::default(),
         };
         let read = RouterConfig::from_args(config.to_args()).unwrap();
         assert_eq!((read.listen, read.dir, read.metrics), (config.listen, config.dir, config.metrics));
-        assert_eq!((read.request_log, read.threads, read.upgrade), (false, NonZeroUsize::new(3), true));
+        assert_eq!((read.request_log, read.threads), (false, NonZeroUsize::new(3)));
+        assert_eq!((read.upgrade, read.hold), (true, true));
         let least = ["--upgrade", "--dir", "run"].map(OsString::from);
         assert!(RouterConfig::from_args(least.clone()).unwrap().upgrade);
         assert!(

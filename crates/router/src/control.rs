@@ -5,6 +5,7 @@ use crate::desk::{self, Desk};
 use crate::entry::Entry;
 use crate::error::RouterError;
 use crate::handover::{self, Offer, Sockets};
+use crate::holding::{Guard, Holding};
 use crate::metrics;
 use crate::outbox::Outbox;
 use crate::predecessor::Predecessor;
@@ -38,6 +39,8 @@ pub(crate) struct Control {
     pub(crate) wanted: Arc<Wanted>,
     pub(crate) stop: Arc<Notify>,
     pub(crate) sockets: Sockets,
+    /// What is to outlive this process, however it ends.
+    pub(crate) holding: Option<Holding>,
     /// The router before this one, where it handed over.
     pub(crate) predecessor: Option<net::UnixStream>,
 }
@@ -68,6 +71,8 @@ impl Talk {
 /// How the time of accepting ended.
 enum Over {
     Stopped,
+    /// A thread failed: another router is to come, and finds the sockets.
+    Broken,
     /// The successor, which serves.
     HandedOver(UnixStream),
 }
@@ -75,7 +80,8 @@ enum Over {
 impl Control {
     /// Serves the control socket until the router is told to stop, or until another one took over.
     pub(crate) async fn run(self, threads: Vec<Thread>) -> Result<(), RouterError> {
-        let Self { dir, addr, request_log, affinity, routes, outbox, wanted, stop, sockets, predecessor } = self;
+        let Self { dir, addr, request_log, affinity, routes, outbox, wanted, stop, sockets, holding, predecessor } =
+            self;
         let took_over = predecessor.is_some();
         let predecessor = match predecessor {
             Some(stream) => Some(UnixStream::from_std(stream).map_err(process::cannot_start)?),
@@ -100,12 +106,20 @@ impl Control {
         }
         let saver = tokio::task::spawn_local(desk::save_changes(Rc::clone(&desk)));
         let scraped = scraped(&desk, &sockets)?;
+        let guard = holding.map(Guard::begin);
         let mut talk = None;
         let offer = |routes| Offer::new(addr, request_log, affinity, routes);
-        match accept(&desk, &sockets, offer, &mut talk).await? {
-            Over::Stopped => {
+        let over = accept(&desk, &sockets, offer, &mut talk).await?;
+        let is_wanted = matches!(over, Over::Stopped);
+        match over {
+            Over::Stopped | Over::Broken => {
                 stop_all(&desk).await;
                 scraped.abort();
+                match guard {
+                    Some(guard) if is_wanted => guard.release().await,
+                    Some(guard) => guard.leave(),
+                    None => {}
+                }
                 // The port is free: another router may take over while this one finishes what is in flight.
                 drop(sockets);
                 let ended = join(&desk, threads).await;
@@ -115,6 +129,9 @@ impl Control {
                 ended
             }
             Over::HandedOver(successor) => {
+                if let Some(guard) = guard {
+                    guard.leave();
+                }
                 saver.abort();
                 scraped.abort();
                 leave_all(&desk).await;
@@ -178,7 +195,7 @@ async fn accept(
                 }
             }
             () = desk.stop.notified() => return Ok(Over::Stopped),
-            () = desk.some_thread_ended() => return Ok(Over::Stopped),
+            () = desk.some_thread_ended() => return Ok(Over::Broken),
         }
     }
 }

@@ -7,15 +7,11 @@
 
 use crate::entry::Entry;
 use crate::error::RouterError;
+use crate::rights::{self, FILES};
 use crate::{affinity, socket, wire};
-use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
-    recvmsg, sendmsg,
-};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
-use std::io::{self, IoSlice, IoSliceMut, Read, Write};
-use std::mem::MaybeUninit;
+use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -28,9 +24,6 @@ const HANDOVER: u32 = 1;
 
 /// How long the two wait for each other; the control plane waits meanwhile.
 const LIMIT: Duration = Duration::from_secs(4);
-
-/// Files per message: the kernel takes 253.
-const FILES: usize = 64;
 
 /// What the successor says when it serves.
 const SERVING: u8 = b'!';
@@ -96,7 +89,7 @@ pub(crate) async fn offer(to: &mut tokio::net::UnixStream, sockets: &Sockets, of
     let offered = async {
         wire::write_json(to, &offer).await?;
         for files in files.chunks(FILES) {
-            to.async_io(Interest::WRITABLE, || send(to.as_fd(), files)).await?;
+            to.async_io(Interest::WRITABLE, || rights::send(to.as_fd(), files)).await?;
         }
         match to.read_u8().await? {
             SERVING => Ok(()),
@@ -104,16 +97,6 @@ pub(crate) async fn offer(to: &mut tokio::net::UnixStream, sockets: &Sockets, of
         }
     };
     tokio::time::timeout(LIMIT, offered).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
-}
-
-fn send(to: BorrowedFd<'_>, files: &[BorrowedFd<'_>]) -> io::Result<()> {
-    let mut room = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FILES))];
-    let mut control = SendAncillaryBuffer::new(&mut room);
-    if !control.push(SendAncillaryMessage::ScmRights(files)) {
-        return Err(io::ErrorKind::InvalidInput.into());
-    }
-    sendmsg(to, &[IoSlice::new(b"f")], &mut control, SendFlags::NOSIGNAL)?;
-    Ok(())
 }
 
 /// The old router, before it knows that its successor serves.
@@ -140,28 +123,8 @@ fn receive(mut stream: &UnixStream) -> io::Result<(Offer, Vec<OwnedFd>)> {
     if offer.handover != HANDOVER {
         return Err(io::Error::other("the one that runs hands over in another way"));
     }
-    let mut files = Vec::new();
-    while files.len() < offer.files {
-        let before = files.len();
-        receive_some(stream.as_fd(), &mut files)?;
-        if files.len() == before {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-    }
+    let files = rights::receive(stream.as_fd(), offer.files)?;
     Ok((offer, files))
-}
-
-fn receive_some(from: BorrowedFd<'_>, files: &mut Vec<OwnedFd>) -> io::Result<()> {
-    let mut room = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FILES))];
-    let mut control = RecvAncillaryBuffer::new(&mut room);
-    // One byte: what was sent with the next files is not merged with it.
-    recvmsg(from, &mut [IoSliceMut::new(&mut [0])], &mut control, RecvFlags::CMSG_CLOEXEC)?;
-    for message in control.drain() {
-        if let RecvAncillaryMessage::ScmRights(some) = message {
-            files.extend(some);
-        }
-    }
-    Ok(())
 }
 
 impl Giver {

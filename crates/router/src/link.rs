@@ -13,7 +13,8 @@ use model::time::Timestamp;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -58,6 +59,7 @@ impl Setup {
             threads: self.link.threads,
             metrics: self.metrics,
             upgrade: false,
+            hold: false,
             limits: Limits::default(),
         }
     }
@@ -180,6 +182,21 @@ impl RouterLink {
     /// When the new one cannot take over: its last words. The old one goes on.
     pub async fn upgrade(&self) -> Result<u32, RouterError> {
         start::upgrade(&self.setup, self.addr, self.pid.clone()).await
+    }
+
+    /// [`RouterLink::upgrade`], where the router that runs is of another binary than the link's `exe`; `None`: it is not.
+    ///
+    /// # Errors
+    /// As [`RouterLink::upgrade`].
+    pub async fn upgrade_to_own(&self) -> Result<Option<u32>, RouterError> {
+        let file = |path: &Path| std::fs::metadata(path).ok().map(|about| (about.dev(), about.ino()));
+        let own = file(&self.setup.link.exe);
+        // The kernel keeps what a process runs under its number, also when another file lies in its place.
+        let runs = file(Path::new(&format!("/proc/{}/exe", self.pid())));
+        if own.is_none() || runs.is_none() || own == runs {
+            return Ok(None);
+        }
+        self.upgrade().await.map(Some)
     }
 
     /// Makes these the whole table; returns when every thread of the router uses it.

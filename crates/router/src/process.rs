@@ -5,15 +5,17 @@ use crate::control::Control;
 use crate::entry::Entry;
 use crate::error::RouterError;
 use crate::handover::{self, Giver, Offer, Sockets};
+use crate::holding::{Held, Holding};
 use crate::listen::listen;
 use crate::outbox::Outbox;
 use crate::wanted::Wanted;
 use crate::worker::{self, Message, Shared};
-use crate::{affinity, metrics, saved, socket};
+use crate::{affinity, holder, metrics, saved, socket};
 use model::world::World;
 use std::fs::File;
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
@@ -27,6 +29,12 @@ const MAILBOX: usize = 64;
 
 const LOCK_NAME: &str = "router.lock";
 
+/// A router that was just killed is still being cleared away while its control socket is closed already…
+const LOCK_ATTEMPTS: u32 = 40;
+
+/// …so the next one looks again, for 200 ms in all.
+const LOCK_PAUSE_NS: i64 = 5_000_000;
+
 /// A router that runs in this process.
 #[derive(Debug)]
 pub struct Router {
@@ -39,8 +47,18 @@ pub struct Router {
 impl Router {
     /// Starts a router; it serves at once: the saved table, or the table of the router that it takes over from.
     pub fn start(config: &RouterConfig, world: Arc<dyn World>) -> Result<Self, RouterError> {
-        let Begun { addr, request_log, routes, affinity, sockets, giver } =
-            if config.upgrade { Begun::taken_over(config)? } else { Begun::anew(config)? };
+        let begun = if config.upgrade { Begun::taken_over(config)? } else { Begun::anew(config, false)? };
+        Self::go_on(begun, config, world, false)
+    }
+
+    /// The same as a process of its own, whose sockets outlive it.
+    fn start_held(config: &RouterConfig, world: Arc<dyn World>) -> Result<Self, RouterError> {
+        let begun = if config.upgrade { Begun::taken_over(config)? } else { Begun::anew(config, true)? };
+        Self::go_on(begun, config, world, true)
+    }
+
+    fn go_on(begun: Begun, config: &RouterConfig, world: Arc<dyn World>, held: bool) -> Result<Self, RouterError> {
+        let Begun { addr, request_log, routes, affinity, sockets, line, giver } = begun;
         let outbox = Outbox::new(config.limits.log_backlog_bytes);
         let wanted = Arc::new(Wanted::default());
         let affinity = affinity.unwrap_or_else(|| affinity::Key::new(&*world));
@@ -60,6 +78,10 @@ impl Router {
         let predecessor = giver.map(Giver::serving).transpose()?;
         let stop = Arc::new(Notify::new());
         let dir = config.dir.clone();
+        let clients = if held { sockets.clients.iter().map(TcpListener::try_clone).collect() } else { Ok(Vec::new()) };
+        let clients = clients.map_err(cannot_start)?;
+        let holding = held.then(|| Holding { dir: dir.clone(), clients, line });
+        let stopped = Arc::clone(&stop);
         let control = Control {
             dir,
             addr,
@@ -68,8 +90,9 @@ impl Router {
             routes,
             outbox,
             wanted,
-            stop: Arc::clone(&stop),
+            stop: stopped,
             sockets,
+            holding,
             predecessor,
         };
         let thread = std::thread::Builder::new().name("router-control".into());
@@ -112,21 +135,35 @@ struct Begun {
     routes: Vec<Entry>,
     affinity: Option<affinity::Key>,
     sockets: Sockets,
+    /// To whom holds the sockets already.
+    line: Option<UnixStream>,
     giver: Option<Giver>,
 }
 
 impl Begun {
-    fn anew(config: &RouterConfig) -> Result<Self, RouterError> {
+    /// `held`: with the sockets of a router that was killed, if there are any.
+    fn anew(config: &RouterConfig, held: bool) -> Result<Self, RouterError> {
         let lock = lock(&config.dir)?;
-        let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        let (clients, addr) = listen(config.listen, config.threads.map_or_else(cores, NonZeroUsize::get))?;
+        let held = if held { Held::take(&config.dir) } else { None };
+        let wanted = |addr: SocketAddr| config.listen.port() == 0 || config.listen == addr;
+        let (clients, addr, line) = match held.and_then(|held| held.addr().map(|addr| (held, addr))) {
+            Some((Held { clients, line }, addr)) if wanted(addr) => (clients, addr, Some(line)),
+            other => {
+                if let Some((held, _)) = other {
+                    held.end();
+                }
+                let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+                let (clients, addr) = listen(config.listen, config.threads.map_or_else(cores, NonZeroUsize::get))?;
+                (clients, addr, None)
+            }
+        };
         let bind =
             |name| socket::bind(&config.dir, name).map_err(RouterError::file("listen on", config.dir.join(name)));
         let (orders, succession) = (bind(socket::ORDERS)?, bind(socket::SUCCESSION)?);
         let metrics = config.metrics.map(metrics::listen).transpose()?;
         let sockets = Sockets { lock, orders, succession, metrics, clients };
         let routes = saved::load(&config.dir);
-        Ok(Self { addr, request_log: config.request_log, routes, affinity: None, sockets, giver: None })
+        Ok(Self { addr, request_log: config.request_log, routes, affinity: None, sockets, line, giver: None })
     }
 
     fn taken_over(config: &RouterConfig) -> Result<Self, RouterError> {
@@ -136,13 +173,16 @@ impl Begun {
             sockets.metrics = Some(metrics::listen(wanted)?);
         }
         let Offer { addr, request_log, routes, affinity, .. } = offer;
-        Ok(Self { addr, request_log, routes, affinity, sockets, giver: Some(giver) })
+        Ok(Self { addr, request_log, routes, affinity, sockets, line: None, giver: Some(giver) })
     }
 }
 
 /// `flowline router`: runs until it is told to stop, over its socket or by SIGTERM, or until a successor took over; SIGUSR2
 /// starts one from the same path. Must be called before there is any other thread or runtime.
 pub fn run(config: &RouterConfig, world: Arc<dyn World>) -> Result<(), RouterError> {
+    if config.hold {
+        return holder::run(&config.dir);
+    }
     // A session of its own: neither Ctrl-C nor the end of the terminal that started the server reaches it. Fails only
     // when a person starts it by hand as a job of a shell, who then may want Ctrl-C.
     let _ = rustix::process::setsid();
@@ -153,7 +193,7 @@ pub fn run(config: &RouterConfig, world: Arc<dyn World>) -> Result<(), RouterErr
     let router = runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate()).map_err(cannot_start)?;
         let mut upgrade = signal(SignalKind::user_defined2()).map_err(cannot_start)?;
-        let router = Router::start(config, world)?;
+        let router = Router::start_held(config, world)?;
         loop {
             tokio::select! {
                 _ = terminate.recv() => {
@@ -201,11 +241,16 @@ fn raise_open_files() {
 fn lock(dir: &Path) -> Result<File, RouterError> {
     let path = dir.join(LOCK_NAME);
     let file = File::create(&path).map_err(RouterError::file("create", &path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => Err(RouterError::AlreadyRuns { dir: dir.to_owned() }),
-        Err(std::fs::TryLockError::Error(source)) => Err(RouterError::file("lock", path)(source)),
+    let pause = rustix::time::Timespec { tv_sec: 0, tv_nsec: LOCK_PAUSE_NS };
+    for _ in 0..LOCK_ATTEMPTS {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(std::fs::TryLockError::WouldBlock) => {}
+            Err(std::fs::TryLockError::Error(source)) => return Err(RouterError::file("lock", path)(source)),
+        }
+        let _early = rustix::thread::nanosleep(&pause);
     }
+    Err(RouterError::AlreadyRuns { dir: dir.to_owned() })
 }
 
 pub(crate) fn cannot_start(error: std::io::Error) -> RouterError {

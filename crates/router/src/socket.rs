@@ -14,6 +14,9 @@ pub(crate) const ORDERS: &str = "router.sock";
 /// In the router's folder: where a successor asks for everything.
 pub(crate) const SUCCESSION: &str = "router-upgrade.sock";
 
+/// In the router's folder: where the holder of the clients' sockets gives them to a router that starts.
+pub(crate) const HELD: &str = "router-holder.sock";
+
 /// `sun_path` has 108 bytes, the last one is zero.
 const PATH_LIMIT_BYTES: usize = 107;
 

@@ -83,6 +83,7 @@ pub fn config(dir: &TempDir, limits: Limits) -> RouterConfig {
         threads: NonZeroUsize::new(2),
         metrics: None,
         upgrade: false,
+        hold: false,
         limits,
     }
 }
@@ -403,7 +404,8 @@ pub fn router_pid(dir: &TempDir) -> u32 {
         std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
     let is_ours = |pid: &u32| {
         let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        String::from_utf8_lossy(&line).contains(&folder)
+        let line = String::from_utf8_lossy(&line);
+        line.contains(&folder) && !line.contains("--hold")
     };
     pids.into_iter().find(is_ours).unwrap()
 }
