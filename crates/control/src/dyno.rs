@@ -120,7 +120,9 @@ pub async fn run(control: &Control, app: &Authorized<App>, new: NewDyno) -> Resu
     };
     let said = format!("Starting process with command `{}` by user {}", dyno.command, app.by().email);
     journal::api(control, app.id, now, said).await;
-    life::begin_with(control, dyno.clone(), new.env, new.time_to_live_s.map(Duration::from_secs));
+    let started = life::begin_with(control, dyno.clone(), new.env, new.time_to_live_s.map(Duration::from_secs));
+    // Once it is accepted it runs, or the log says why not, whatever happens to this server. Closed, it says so.
+    let _closed = started.await;
     Ok(dyno)
 }
 

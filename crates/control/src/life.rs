@@ -1,6 +1,7 @@
 //! One dyno from start to end: its lines into the log, its boot, its end.
 
 use crate::lines::Lines;
+use crate::registry::Mark;
 use crate::{Control, journal, sandbox};
 use model::cycle;
 use model::dyno::{BOOT_LIMIT_S, Dyno, DynoRole, DynoState, Exit, STOP_GRACE_S};
@@ -9,6 +10,7 @@ use runtime::{DynoControl, Output};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
+use tokio::sync::oneshot;
 
 /// How soon after a start the first look is taken whether a web dyno accepts; later ones come less often.
 const FIRST_LOOK: Duration = Duration::from_millis(5);
@@ -21,12 +23,20 @@ const DRAIN_LIMIT: Duration = Duration::from_secs(30);
 
 /// Starts a dyno and sees it through, in the background.
 pub(crate) fn begin(control: &Control, dyno: Dyno) {
-    begin_with(control, dyno, BTreeMap::new(), None);
+    // Nobody waits for it: the supervisor looks again.
+    drop(begin_with(control, dyno, BTreeMap::new(), None));
 }
 
-/// The same with more environment, and a longest life for one-off dynos.
-pub(crate) fn begin_with(control: &Control, dyno: Dyno, extra: BTreeMap<String, String>, life: Option<Duration>) {
+/// The same with more environment, and a longest life for one-off dynos. What comes back is closed when the dyno has a
+/// keeper, which outlives this server, or none and the log says why.
+pub(crate) fn begin_with(
+    control: &Control,
+    dyno: Dyno,
+    extra: BTreeMap<String, String>,
+    life: Option<Duration>,
+) -> oneshot::Receiver<()> {
     control.registry.insert(dyno.clone(), None);
+    let (starting, started) = oneshot::channel();
     let control = control.clone();
     tokio::spawn(async move {
         journal::dyno(&control, dyno.app, &dyno.name, format!("Starting process with command `{}`", dyno.command))
@@ -36,6 +46,7 @@ pub(crate) fn begin_with(control: &Control, dyno: Dyno, extra: BTreeMap<String, 
                 if control.registry.started(dyno.id, running.addr, running.control()) {
                     stop(&control, &dyno);
                 }
+                drop(starting);
                 see_through(&control, dyno, running, life).await;
             }
             Err(error) => {
@@ -46,11 +57,15 @@ pub(crate) fn begin_with(control: &Control, dyno: Dyno, extra: BTreeMap<String, 
             }
         }
     });
+    started
 }
 
 /// Goes on with a dyno that outlived the server before this one. Its life counts from its start, not from this one.
 pub(crate) fn adopt(control: &Control, dyno: Dyno, running: runtime::Dyno, life: Option<Duration>) {
     control.registry.insert(dyno.clone(), Some(running.control()));
+    if dyno.state == DynoState::Stopping {
+        stop(control, &dyno);
+    }
     let control = control.clone();
     tokio::spawn(async move { see_through(&control, dyno, running, life).await });
 }
@@ -130,6 +145,8 @@ async fn boot(control: &Control, dyno: &Dyno, addr: Option<SocketAddr>) -> bool 
 /// Takes a dyno off the routes' mind: it finishes what it holds, then gets SIGTERM, then SIGKILL (DYNO-30).
 pub(crate) fn stop(control: &Control, dyno: &Dyno) {
     let Some(handle) = control.registry.end(dyno.id, control.now()) else { return };
+    // Who starts after this server must not send it requests again.
+    Mark::Ending.put(&handle);
     let (control, dyno) = (control.clone(), dyno.clone());
     tokio::spawn(async move {
         if dyno.addr.is_some() {

@@ -43,6 +43,34 @@ pub(crate) struct Deploy {
     pub(crate) before: router::Receipt,
 }
 
+/// What a server that starts later must know of a dyno: it is noted beside its keeper.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mark {
+    /// It is to be replaced.
+    Retired,
+    /// It is off the routes and told to end, or soon will be.
+    Ending,
+}
+
+impl Mark {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Retired => "retired",
+            Self::Ending => "ending",
+        }
+    }
+
+    pub(crate) fn put(self, control: &DynoControl) {
+        if let Err(error) = control.mark(self.word()) {
+            tracing::warn!(%error, "That a dyno is {} could not be noted", self.word());
+        }
+    }
+
+    pub(crate) fn of(word: &str) -> Option<Self> {
+        [Self::Retired, Self::Ending].into_iter().find(|mark| mark.word() == word)
+    }
+}
+
 /// What the router serves for an app.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Routed {
@@ -127,6 +155,14 @@ impl Registry {
         control
     }
 
+    /// The dynos of an app that are to end and whose process nobody has told yet.
+    pub(crate) fn unended(&self, app: AppId) -> Vec<Dyno> {
+        let known = self.known();
+        let unended = |entry: &&Entry| entry.dyno.state == DynoState::Stopping && !entry.ending;
+        let of_app = known.dynos.values().filter(|entry| entry.dyno.app == app);
+        of_app.filter(unended).map(|entry| entry.dyno.clone()).collect()
+    }
+
     /// Is there a process, or one that is being started?
     pub(crate) fn is_busy(&self) -> bool {
         let known = self.known();
@@ -160,12 +196,15 @@ impl Registry {
     }
 
     /// Marks dynos for replacement and forgets their crashes, so that crashed ones are tried at once; how many there were.
+    /// A server that starts later knows it too.
     pub(crate) fn retire(&self, app: AppId, which: impl Fn(&Dyno) -> bool) -> usize {
         let mut known = self.known();
         let mut count = 0;
+        let mut running = Vec::new();
         let mut names = Vec::new();
         for entry in known.dynos.values_mut().filter(|entry| entry.dyno.app == app && which(&entry.dyno)) {
             entry.dyno.retired = true;
+            running.extend(entry.control.clone());
             names.push((app, entry.dyno.name.clone()));
             count += 1;
         }
@@ -173,6 +212,7 @@ impl Registry {
             known.crashes.remove(&name);
         }
         drop(known);
+        running.iter().for_each(|control| Mark::Retired.put(control));
         self.changed();
         count
     }

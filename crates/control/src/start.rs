@@ -1,6 +1,7 @@
 //! Start and end: the hands are opened, what outlived the last server is found again, what did not is ended with a reason.
 
 use crate::output::Outputs;
+use crate::registry::Mark;
 use crate::{
     BUILDS_AT_ONCE, Control, Parts, Settings, build, disk, journal, life, objects, push, release_phase, sandbox,
 };
@@ -95,6 +96,7 @@ impl Control {
             threads: None,
         };
         let (router, events) = RouterLink::ensure_with_metrics(link, settings.router_metrics).await?;
+        upgrade(&router).await;
         settings.apps = router.addr();
         runtime.publish(vec![settings.apps]);
         let listener =
@@ -145,6 +147,17 @@ fn make_folders(dir: &Path) -> Result<(), StartError> {
     Ok(())
 }
 
+/// A router that an earlier server started from another binary is replaced by one of this binary; no request fails.
+async fn upgrade(router: &RouterLink) {
+    match router.upgrade_to_own().await {
+        Ok(None) => {}
+        Ok(Some(pid)) => {
+            tracing::info!(router.pid = pid, "The router was of another binary; one of this binary serves")
+        }
+        Err(error) => tracing::error!(%error, "The router is of another binary than this server"),
+    }
+}
+
 /// What the router says about requests goes into the apps' logs.
 fn request_lines(control: &Control, mut events: mpsc::Receiver<RouterEvent>) {
     let control = control.clone();
@@ -166,7 +179,7 @@ fn request_lines(control: &Control, mut events: mpsc::Receiver<RouterEvent>) {
 async fn adopt(control: &Control, adopted: Vec<Adopted>) -> Result<Vec<ReleaseId>, StoreError> {
     let mut resumed = Vec::new();
     let mut kept = Vec::new();
-    for Adopted { spec, dyno: running } in adopted {
+    for Adopted { spec, mark, dyno: running } in adopted {
         let handle = running.control();
         let Some(mut dyno) = sandbox::from_labels(&spec, running.addr) else {
             // A step of a build that nobody waits for any more.
@@ -179,6 +192,11 @@ async fn adopt(control: &Control, adopted: Vec<Adopted>) -> Result<Vec<ReleaseId
             && runtime::accepts(addr).await
         {
             dyno.state = if handle.is_frozen() { DynoState::Idle } else { DynoState::Up };
+        }
+        match mark.as_deref().and_then(Mark::of) {
+            Some(Mark::Retired) => dyno.retired = true,
+            Some(Mark::Ending) => dyno.state = DynoState::Stopping,
+            None => {}
         }
         match dyno.role {
             DynoRole::Formation | DynoRole::OneOff => life::adopt(control, dyno, running, sandbox::time_to_live(&spec)),

@@ -136,10 +136,8 @@ async fn look(control: &Control, id: AppId, seen: &mut Option<ReleaseId>) -> Res
     for dyno in &stops {
         control.registry.set_state(dyno.id, DynoState::Stopping, now);
     }
-    routing::publish(control, &app, wanted.as_ref()).await?;
-    for dyno in &stops {
-        life::stop(control, dyno);
-    }
+    // Also those that are to end since a look that came to nothing.
+    let stops = control.registry.unended(id);
     for step in steps {
         match step {
             Step::Start { name, size, command } => {
@@ -169,6 +167,11 @@ async fn look(control: &Control, id: AppId, seen: &mut Option<ReleaseId>) -> Res
             Step::Forget(id) => control.registry.remove(id),
             Step::Stop(_) => {}
         }
+    }
+    // With what is being started already: requests wait for it instead of hearing that the app crashed.
+    routing::publish(control, &app, wanted.as_ref()).await?;
+    for dyno in &stops {
+        life::stop(control, dyno);
     }
     Ok(Some(next_look(&control.registry.of_app(id), now)))
 }

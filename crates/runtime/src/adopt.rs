@@ -31,6 +31,7 @@ async fn one(folder: Folder, ports: &Arc<Ports>, network: &Arc<Network>) -> Resu
         return Ok(None);
     };
     let own = order.own.map(|ip| network.claim(ip));
+    let mark = folder.read_mark();
     let met = match connect(&folder).await {
         Ok(stream) => meet(stream).await,
         Err(_nobody_listens) => Err(Unmet::Gone),
@@ -45,5 +46,5 @@ async fn one(folder: Folder, ports: &Arc<Ports>, network: &Arc<Network>) -> Resu
             return Ok(None);
         }
     };
-    Ok(Some(Adopted { spec: order.spec, dyno }))
+    Ok(Some(Adopted { spec: order.spec, mark, dyno }))
 }

@@ -224,6 +224,11 @@ impl DynoControl {
         self.send(ToKeeper::Ack(seq)).await;
     }
 
+    /// Notes a word beside the dyno, opaque here; a later one replaces it. It is given back when the dyno is adopted.
+    pub fn mark(&self, mark: &str) -> io::Result<()> {
+        self.shared.folder.write_mark(mark)
+    }
+
     /// The end was taken note of: ends the keeper and removes the dyno's folder. Without it, a restarted `serve` is told
     /// of the end again. Does nothing sensible before [`Output::Exited`].
     pub async fn finish(&self) -> io::Result<()> {

@@ -62,6 +62,16 @@ impl Folder {
         }
     }
 
+    /// A word that is to outlive `serve`; a later one replaces it.
+    pub(crate) fn write_mark(&self, mark: &str) -> io::Result<()> {
+        self.replace("mark", mark.as_bytes())
+    }
+
+    /// That word, if there is one.
+    pub(crate) fn read_mark(&self) -> Option<String> {
+        fs::read_to_string(self.0.join("mark")).ok()
+    }
+
     /// The lines that nobody acknowledged before the keeper ended.
     pub(crate) fn write_lines<'a>(&self, lines: impl Iterator<Item = &'a Line>) -> io::Result<()> {
         let mut bytes = Vec::new();

@@ -75,6 +75,8 @@ impl Shared {
 pub struct Adopted {
     /// What it runs; `env` is empty, because that is never written down.
     pub spec: DynoSpec,
+    /// The last word of [`crate::DynoControl::mark`].
+    pub mark: Option<String>,
     /// The dyno.
     pub dyno: Dyno,
 }

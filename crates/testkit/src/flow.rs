@@ -3,7 +3,7 @@
 use crate::app::App;
 use crate::disk::Disk;
 use crate::http::{Answer, once, request};
-use crate::within;
+use crate::{PATIENCE, within};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -11,9 +11,12 @@ use rustix::process::{Pid, Signal, kill_process};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Duration;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 /// How a Flowline is started.
 #[derive(Debug, Clone)]
@@ -44,7 +47,7 @@ pub struct Flow {
     // Before the folder: what is mounted there goes first.
     pub(crate) disk: Option<Disk>,
     dir: TempDir,
-    serve: Option<Child>,
+    serve: Mutex<Option<Child>>,
     /// Where the API listens.
     pub api: SocketAddr,
     /// Where the router listens.
@@ -80,7 +83,7 @@ impl Flow {
     pub(crate) async fn start_in(start: Start, dir: TempDir, disk: Option<Disk>) -> Self {
         let ready = within("the start of the server", spawn(&start, dir.path(), "127.0.0.1:0", "127.0.0.1:0")).await;
         let token = std::fs::read_to_string(dir.path().join("admin.token")).unwrap().trim().to_owned();
-        Self { start, disk, dir, serve: Some(ready.child), api: ready.api, apps: ready.apps, token }
+        Self { start, disk, dir, serve: Mutex::new(Some(ready.child)), api: ready.api, apps: ready.apps, token }
     }
 
     /// The data folder.
@@ -114,12 +117,12 @@ impl Flow {
     /// When it does not run.
     #[must_use]
     pub fn pid(&self) -> u32 {
-        self.serve.as_ref().and_then(Child::id).expect("serve runs")
+        self.serve.try_lock().ok().and_then(|serve| serve.as_ref().and_then(Child::id)).expect("serve runs")
     }
 
     /// Ends the control plane only: `KILL`, or `TERM` in order. Apps go on.
     pub async fn end_serve(&mut self, signal: Signal) {
-        let mut child = self.serve.take().expect("serve runs");
+        let mut child = self.serve.get_mut().take().expect("serve runs");
         kill_process(pid(&child), signal).unwrap();
         within("the end of the server", child.wait()).await.unwrap();
     }
@@ -129,7 +132,39 @@ impl Flow {
         let (api, apps) = (self.api.to_string(), self.apps.to_string());
         let ready = within("the start of the server", spawn(&self.start, self.dir.path(), &api, &apps)).await;
         assert_eq!((ready.api, ready.apps), (self.api, self.apps));
-        self.serve = Some(ready.child);
+        *self.serve.get_mut() = Some(ready.child);
+    }
+
+    /// `kill -9` of the control plane, and its next start at once, as a service manager does it. `early`: the next one is
+    /// killed so soon after its start, and another one follows. How long until one was ready.
+    ///
+    /// # Panics
+    /// When none comes up.
+    pub async fn replace_serve(&self, early: Option<Duration>) -> Duration {
+        let mut serve = self.serve.lock().await;
+        let began = Instant::now();
+        let mut child = serve.take().expect("serve runs");
+        child.kill().await.unwrap();
+        let (api, apps) = (self.api.to_string(), self.apps.to_string());
+        if let Some(early) = early {
+            let mut child = command(&self.start, self.dir.path(), &api, &apps).spawn().unwrap();
+            // However far it has come by then: that is the point.
+            tokio::time::sleep(early).await;
+            child.kill().await.unwrap();
+        }
+        let ready = within("the start of the server", spawn(&self.start, self.dir.path(), &api, &apps)).await;
+        *serve = Some(ready.child);
+        began.elapsed()
+    }
+
+    /// Waits until the control plane that is being started is ready.
+    pub async fn ready(&self) {
+        drop(self.serve.lock().await);
+    }
+
+    /// From now on the control plane is started from this binary.
+    pub fn change_exe(&mut self, exe: &Path) {
+        exe.clone_into(&mut self.start.exe);
     }
 
     /// A new app.
@@ -169,6 +204,22 @@ impl Flow {
     pub async fn raw(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Bytes) -> Answer {
         let call = once(self.api, request(method, path, &self.api.to_string(), headers, body));
         within(path, call).await.unwrap_or_else(|error| panic!("{method} {path}: {error}"))
+    }
+
+    /// A call of the API that may go wrong, as one of a client that lives with that.
+    ///
+    /// # Errors
+    /// What the network says.
+    pub async fn attempt(&self, method: &str, path: &str, body: Option<&serde_json::Value>) -> Result<Answer, String> {
+        let authorization = format!("Bearer {}", self.token);
+        let headers = [
+            ("authorization", authorization.as_str()),
+            ("accept", "application/vnd.heroku+json; version=3"),
+            ("content-type", "application/json"),
+        ];
+        let body = body.map(|body| Bytes::from(body.to_string())).unwrap_or_default();
+        let call = once(self.api, request(method, path, &self.api.to_string(), &headers, body));
+        tokio::time::timeout(PATIENCE, call).await.unwrap_or_else(|_| Err("no answer in time".to_owned()))
     }
 
     /// GET of the API.
@@ -235,7 +286,7 @@ impl Flow {
 impl Drop for Flow {
     fn drop(&mut self) {
         // In order first, so that a test also tests the end; a test that already failed may not wait for ever.
-        let Some(child) = self.serve.take() else { return self.end_leftovers() };
+        let Some(child) = self.serve.get_mut().take() else { return self.end_leftovers() };
         let pid = pid(&child);
         // It may have ended by itself.
         let _gone = kill_process(pid, Signal::INT).is_err();
@@ -288,17 +339,17 @@ fn pid(child: &Child) -> Pid {
     child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw).expect("the server runs")
 }
 
+fn command(start: &Start, dir: &Path, api: &str, apps: &str) -> Command {
+    let log = std::fs::File::options().create(true).append(true).open(dir.join("serve.log")).unwrap();
+    let mut serve = Command::new(&start.exe);
+    serve.args(["serve", "--listen", api, "--apps", apps, "--domain", &start.domain, "--data"]).arg(dir);
+    serve.args(start.host_services.iter().map(|at| format!("--allow-host-service={at}")));
+    serve.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).process_group(0);
+    serve
+}
+
 async fn spawn(start: &Start, dir: &Path, api: &str, apps: &str) -> Ready {
-    let mut child = Command::new(&start.exe)
-        .args(["serve", "--listen", api, "--apps", apps, "--domain", &start.domain, "--data"])
-        .arg(dir)
-        .args(start.host_services.iter().map(|at| format!("--allow-host-service={at}")))
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(std::fs::File::options().create(true).append(true).open(dir.join("serve.log")).unwrap())
-        .process_group(0)
-        .spawn()
-        .unwrap();
+    let mut child = command(start, dir, api, apps).spawn().unwrap();
     let mut line = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).await.unwrap();
     let said = || std::fs::read_to_string(dir.join("serve.log")).unwrap_or_default();

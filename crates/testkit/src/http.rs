@@ -63,6 +63,14 @@ impl Client {
         Ok(Self { sender })
     }
 
+    /// A visitor's GET.
+    ///
+    /// # Errors
+    /// What the network says; it begins with `the body` when the answer had begun.
+    pub async fn get(&mut self, host: &str, path: &str) -> Result<Answer, String> {
+        self.send(request("GET", path, host, &[], Bytes::new())).await
+    }
+
     /// Sends a request and reads the whole answer.
     ///
     /// # Errors
