@@ -69,7 +69,7 @@ impl Talk {
 }
 
 /// How the time of accepting ended.
-enum Over {
+enum Ending {
     Stopped,
     /// A thread failed: another router is to come, and finds the sockets.
     Broken,
@@ -110,9 +110,9 @@ impl Control {
         let mut talk = None;
         let offer = |routes| Offer::new(addr, request_log, affinity, routes);
         let over = accept(&desk, &sockets, offer, &mut talk).await?;
-        let is_wanted = matches!(over, Over::Stopped);
+        let is_wanted = matches!(over, Ending::Stopped);
         match over {
-            Over::Stopped | Over::Broken => {
+            Ending::Stopped | Ending::Broken => {
                 stop_all(&desk).await;
                 scraped.abort();
                 match guard {
@@ -128,7 +128,7 @@ impl Control {
                 finish(&desk, talk).await;
                 ended
             }
-            Over::HandedOver(successor) => {
+            Ending::HandedOver(successor) => {
                 if let Some(guard) = guard {
                     guard.leave();
                 }
@@ -169,7 +169,7 @@ async fn accept(
     sockets: &Sockets,
     offer: impl Fn(Vec<Entry>) -> Offer,
     talk: &mut Option<Talk>,
-) -> Result<Over, RouterError> {
+) -> Result<Ending, RouterError> {
     let listener = |socket: &net::UnixListener| socket.try_clone().and_then(UnixListener::from_std);
     let orders = listener(&sockets.orders).map_err(process::cannot_start)?;
     let succession = listener(&sockets.succession).map_err(process::cannot_start)?;
@@ -190,12 +190,12 @@ async fn accept(
                 }
                 let _unsaved = desk.saving.lock().await;
                 match handover::offer(&mut stream, sockets, offer(desk.routes())).await {
-                    Ok(()) => return Ok(Over::HandedOver(stream)),
+                    Ok(()) => return Ok(Ending::HandedOver(stream)),
                     Err(error) => tracing::error!(%error, "A successor did not take over; this router goes on"),
                 }
             }
-            () = desk.stop.notified() => return Ok(Over::Stopped),
-            () = desk.some_thread_ended() => return Ok(Over::Broken),
+            () = desk.stop.notified() => return Ok(Ending::Stopped),
+            () = desk.some_thread_ended() => return Ok(Ending::Broken),
         }
     }
 }

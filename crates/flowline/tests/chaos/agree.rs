@@ -204,8 +204,15 @@ fn left_cgroups<'a>(
         let cgroups = order["cgroups"].as_array().into_iter().flatten();
         parents.extend(cgroups.filter_map(|path| Some(Path::new(path.as_str()?).parent()?.to_owned())));
     }
-    let seen: Vec<String> =
-        killed.cgroups.lock().unwrap().iter().filter(|name| !alive.contains(*name)).cloned().collect();
+    let unbooked = killed.unbooked.lock().unwrap();
+    let seen: Vec<String> = killed
+        .cgroups
+        .lock()
+        .unwrap()
+        .iter()
+        .filter(|name| !alive.contains(*name) && !unbooked.contains(*name))
+        .cloned()
+        .collect();
     let paths = parents.into_iter().flat_map(move |parent| seen.clone().into_iter().map(move |name| parent.join(name)));
     paths.filter(|path| path.exists())
 }

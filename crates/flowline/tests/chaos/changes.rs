@@ -14,6 +14,10 @@ use tokio::time::{Duration, Instant, sleep};
 /// Between two looks at something that is on its way.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
+/// The fixture's server, but a small answer leaves it in one piece, as those of most servers do: a router that is killed
+/// then has sent all of it or nothing.
+const IN_ONE_PIECE: &str = "text = open('server.py').read()\nexec(text.replace('protocol_version', 'wbufsize = -1\\n    protocol_version', 1))\n";
+
 /// What one app was changed to.
 pub(crate) struct App {
     pub(crate) name: &'static str,
@@ -270,5 +274,6 @@ async fn attempt(flow: &Flow, tally: &Tally, method: &str, path: &str, body: Opt
 
 fn source(text: &str, has_command: bool) -> Source {
     let release = if has_command { "release: echo migrating; sleep 0.2; echo migrated\n" } else { "" };
-    Source::answering(text).with("Procfile", &format!("web: python3 server.py\nworker: sleep 100000\n{release}"))
+    let procfile = format!("web: python3 whole.py\nworker: sleep 100000\n{release}");
+    Source::answering(text).with("Procfile", &procfile).with("whole.py", IN_ONE_PIECE)
 }

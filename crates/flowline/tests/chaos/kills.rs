@@ -55,6 +55,8 @@ pub(crate) struct Killed {
     pub(crate) took: Mutex<BTreeMap<Kind, Vec<Duration>>>,
     /// The names of all cgroups that were ever seen.
     pub(crate) cgroups: Mutex<BTreeSet<String>>,
+    /// Those of killed keepers that had no dyno yet.
+    pub(crate) unbooked: Mutex<BTreeSet<String>>,
 }
 
 impl Killed {
@@ -176,7 +178,8 @@ async fn answered(addr: SocketAddr) {
 }
 
 async fn keeper(flow: &Arc<Flow>, killed: &Arc<Killed>, pick: u64) -> JoinHandle<()> {
-    let mut keepers: Vec<Process> = machine::processes();
+    let processes = machine::processes();
+    let mut keepers = processes.clone();
     keepers.retain(|process| matches!(process.role, Role::Keeper(_)));
     keepers.sort_by(|a, b| a.role.cmp(&b.role).then(a.pid.cmp(&b.pid)));
     let at = usize::try_from(pick).unwrap_or_default() % keepers.len().max(1);
@@ -190,6 +193,11 @@ async fn keeper(flow: &Arc<Flow>, killed: &Arc<Killed>, pick: u64) -> JoinHandle
         victims.push(Victim { app: app.clone(), dyno: dyno.clone(), at, back: None });
         victims.len() - 1
     });
+    if dyno.is_none() {
+        // Its cgroup is in nobody's books yet: a nursery sweeps it away when it has been empty for a minute.
+        let its = machine::cgroups(&machine::below(&processes, pid));
+        killed.unbooked.lock().unwrap().extend(its);
+    }
     machine::kill(pid);
     killed.note(Kind::Keeper);
     tokio::spawn(async move {

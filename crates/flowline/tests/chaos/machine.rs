@@ -23,6 +23,8 @@ pub(crate) enum Role {
 pub(crate) struct Process {
     pub(crate) pid: i32,
     parent: i32,
+    /// Its ancestors, the nearest first.
+    line: Vec<i32>,
     name: String,
     pub(crate) role: Role,
 }
@@ -48,8 +50,8 @@ pub(crate) fn processes() -> Vec<Process> {
     let mut found: Vec<Process> = all.values().filter(|process| line(&all, process).contains(&own)).cloned().collect();
     let keepers: BTreeSet<i32> = found.iter().filter(|process| is_keeper(process)).map(|keeper| keeper.pid).collect();
     for process in &mut found {
-        let above = line(&all, process);
-        process.role = if above.iter().any(|pid| keepers.contains(pid)) {
+        process.line = line(&all, process);
+        process.role = if process.line.iter().any(|pid| keepers.contains(pid)) {
             Role::Inside
         } else if keepers.contains(&process.pid) {
             Role::Keeper(dyno_of(&all, process.pid))
@@ -68,7 +70,7 @@ fn read(pid: i32) -> Option<Process> {
     let parent = tail.next()?.parse().ok()?;
     let name = head.split_once('(')?.1.to_owned();
     // An ended one that nobody has asked for yet holds nothing.
-    (state != "Z" && state != "X").then_some(Process { pid, parent, name, role: Role::Inside })
+    (state != "Z" && state != "X").then_some(Process { pid, parent, line: Vec::new(), name, role: Role::Inside })
 }
 
 /// Its ancestors, the nearest first.
@@ -107,6 +109,11 @@ fn dyno_of(all: &BTreeMap<i32, Process>, keeper: i32) -> Option<(String, String)
         };
         Some((variable("CHAOS_APP")?, variable("DYNO")?))
     })
+}
+
+/// Those below a process.
+pub(crate) fn below(processes: &[Process], pid: i32) -> Vec<Process> {
+    processes.iter().filter(|process| process.line.contains(&pid)).cloned().collect()
 }
 
 /// The last parts of the cgroups that these processes are in: the names that Flowline drew for them.

@@ -123,12 +123,18 @@ async fn a_reader_that_stands_still_does_not_stop_the_dyno_for_ever() {
 #[tokio::test]
 async fn a_killed_keeper_takes_its_dyno_along() {
     let machine = Machine::new().await;
-    let mut dyno = machine.runtime.start(shell("echo ready; sleep 1000")).await.unwrap();
+    let wanted = shell("echo ready; sleep 1000");
+    let folder = machine.dyno_folder(wanted.id);
+    let mut dyno = machine.runtime.start(wanted).await.unwrap();
     assert_eq!(line(&mut dyno).await, "ready");
+    let order = std::fs::read_to_string(folder.join("order")).unwrap();
+    let cgroups = order.rsplit_once("\"cgroups\":[").unwrap().1.split(']').next().unwrap();
+    let cgroups: Vec<&Path> = cgroups.split('"').filter(|part| part.starts_with('/')).map(Path::new).collect();
     let first = rustix::process::Pid::from_raw(i32::try_from(dyno.pid).unwrap()).unwrap();
     let keeper = parent(dyno.pid);
     rustix::process::kill_process(keeper, rustix::process::Signal::KILL).unwrap();
     assert_eq!(Run::of(&mut dyno).await.exit, Exit::Lost);
+    assert_eq!(cgroups.iter().find(|cgroup| cgroup.exists()), None, "its cgroups are left");
     let gone = async {
         while rustix::process::test_kill_process(first).is_ok() && !is_zombie(dyno.pid) {
             tokio::time::sleep(Duration::from_millis(5)).await;
