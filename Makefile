@@ -9,7 +9,7 @@ VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 MACHINE := $(shell uname -m)-linux
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-vm check fmt bench release
+.PHONY: help run test test-vm chaos check fmt bench release
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 10
@@ -27,6 +27,11 @@ test-vm: ## prove it on an ordinary server: in a virtual machine, on cgroup v2, 
 	@scripts/setup vm
 	@scripts/timed "build" cargo build --package flowline --bin flowline
 	@scripts/timed "test-vm" scripts/test-vm $(CARGO_TARGET_DIR)/debug/flowline $(ARGS)
+
+chaos: ## kill every part at random under load, and look whether anything is lost (SEED=7 KILLS=300: the same decisions again)
+	@scripts/setup test
+	@scripts/timed "build" cargo test --package flowline --test chaos --no-run
+	@CHAOS_SEED=$(SEED) CHAOS_KILLS=$(or $(KILLS),300) scripts/timed "chaos" cargo test --package flowline --test chaos -- --nocapture
 
 check: ## format, lints, tidy, and cargo deny where it is installed
 	@scripts/setup test

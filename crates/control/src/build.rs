@@ -203,6 +203,15 @@ pub(crate) async fn run(
     }
 }
 
+/// Notes that a build did not outlive the server that ran it, also in its output.
+pub(crate) async fn break_off(control: &Control, build: &Build, why: &str) {
+    match control.outputs.resume(&output_key(build.id)) {
+        Ok(mut output) => output.line(&format!(" !     {why}.")),
+        Err(error) => tracing::warn!(build.id = %build.id, %error, "The output of a build cannot be written"),
+    }
+    fail(control, build, why).await;
+}
+
 /// Notes that a build failed and why.
 pub(crate) async fn fail(control: &Control, build: &Build, why: &str) {
     let noted = (control.clone(), build.clone(), why.to_owned());

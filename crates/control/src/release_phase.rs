@@ -60,6 +60,10 @@ pub(crate) async fn fail_unstarted(control: &Control, release: &Release, why: &s
         "Release v{} command did not run to its end: {why}. The release before it stays current",
         release.version
     );
+    match control.outputs.resume(&release::output_key(release.id)) {
+        Ok(mut output) => output.line(&format!(" !     {text}.")),
+        Err(error) => tracing::warn!(release.id = %release.id, %error, "The output of a release cannot be written"),
+    }
     journal::api(control, release.app, control.now(), text).await;
     note(control, release, false).await;
 }

@@ -243,7 +243,7 @@ fn clear(folder: &Path, keep: &[String]) {
 /// Builds and release commands that did not outlive the last server end here, with the reason.
 async fn settle(control: &Control, resumed: &[ReleaseId]) -> Result<(), StoreError> {
     for build in store::build::pending(control.store.db()).await? {
-        build::fail(control, &build, "Flowline was stopped during the build; push again").await;
+        build::break_off(control, &build, "Flowline was stopped during the build; push again").await;
     }
     for release in store::release::pending(control.store.db()).await? {
         if !resumed.contains(&release.id) {

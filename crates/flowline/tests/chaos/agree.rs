@@ -60,6 +60,13 @@ async fn ledger(flow: &Flow, app: &App, wrong: &mut Vec<String>) {
             wrong.push(format!("{name}: a {what} is pending: {one}"));
         }
     }
+    for failed in builds.as_array().unwrap().iter().filter(|build| build["status"] == "failed") {
+        let output = flow.attempt("GET", &testkit::path_of(&failed["output_stream_url"]), None).await;
+        let says_why = output.as_ref().is_ok_and(|output| output.text().contains(" !     "));
+        if !says_why {
+            wrong.push(format!("{name}: a build failed and does not say why: {failed}, {output:?}"));
+        }
+    }
     let versions: Vec<i64> =
         releases.as_array().unwrap().iter().map(|release| release["version"].as_i64().unwrap()).collect();
     if !versions.iter().copied().eq(1..=versions.len() as i64) {

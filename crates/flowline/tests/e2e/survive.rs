@@ -2,7 +2,9 @@
 
 use crate::flow;
 use rustix::process::Signal;
-use testkit::{Load, Source};
+use std::path::PathBuf;
+use std::process::Stdio;
+use testkit::{Flow, Load, Source};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn apps_answer_and_log_while_serve_is_away_and_nothing_is_started_twice() {
@@ -65,4 +67,112 @@ async fn a_stopped_flowline_comes_back_as_it_was_left() {
     assert_eq!(app.get("/env/KEPT").await.text(), "yes");
     assert_eq!(app.current_version().await, 4);
     app.log_says("heroku[web.2]: State changed from starting to up").await;
+}
+
+/// What the router's process runs.
+fn routers_exe(flow: &Flow) -> PathBuf {
+    let words = |pid: &rustix::process::Pid| {
+        std::fs::read_to_string(format!("/proc/{}/cmdline", pid.as_raw_nonzero())).unwrap_or_default()
+    };
+    let is_router = |pid: &rustix::process::Pid| words(pid).contains("\0router\0") && !words(pid).contains("--hold");
+    let exe = |pid: rustix::process::Pid| std::fs::read_link(format!("/proc/{}/exe", pid.as_raw_nonzero())).ok();
+    flow.processes().into_iter().filter(is_router).filter_map(exe).next_back().expect("a router runs")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_of_another_binary_brings_its_router_and_no_request_fails() {
+    let mut flow = flow().await;
+    let host = {
+        let app = flow.app("shop").await;
+        app.push(Source::answering("one")).await.released("v3");
+        app.host()
+    };
+    let load = Load::start(&flow, &host, 100);
+    let old = PathBuf::from(env!("CARGO_BIN_EXE_flowline"));
+    assert_eq!(routers_exe(&flow), old);
+    let new = flow.dir().join("flowline-new");
+    std::fs::copy(&old, &new).unwrap();
+    flow.change_exe(&new);
+    flow.end_serve(Signal::TERM).await;
+    flow.start_serve().await;
+    // The old one goes when it has answered what it holds.
+    let only_new = async {
+        while routers_exe(&flow) != new {
+            tokio::task::yield_now().await;
+        }
+    };
+    testkit::within("the hand-over to the new router", only_new).await;
+    let before = load.answered();
+    while load.answered() < before + 50 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(flow.known_app("shop").get("/").await.text(), "one");
+    let outcome = load.stop().await;
+    assert_eq!(outcome.failed, 0, "{:?}", outcome.failures);
+}
+
+#[tokio::test]
+async fn what_was_accepted_a_moment_before_the_server_was_killed_is_done() {
+    let mut flow = flow().await;
+    flow.app("shop").await.push(Source::answering("one")).await.released("v3");
+    let old = flow.known_app("shop").read("/dynos").await[0]["id"].clone();
+    assert_eq!(flow.known_app("shop").call("DELETE", "/dynos", None).await.status, 202);
+    flow.end_serve(Signal::KILL).await;
+    flow.start_serve().await;
+    let app = flow.known_app("shop");
+    let replaced = async {
+        while app.read("/dynos").await.as_array().unwrap().iter().any(|dyno| dyno["id"] == old) {
+            tokio::task::yield_now().await;
+        }
+    };
+    testkit::within("the restart", replaced).await;
+    assert_eq!(app.get("/").await.text(), "one");
+    let name = app.run("echo it runs; read -r _ < <(sleep 1000)").await;
+    flow.end_serve(Signal::KILL).await;
+    flow.start_serve().await;
+    let app = flow.known_app("shop");
+    app.log_says(&format!("app[{name}]: it runs")).await;
+    assert_eq!(app.call("POST", &format!("/dynos/{name}/actions/stop"), None).await.status, 202);
+    flow.end_serve(Signal::KILL).await;
+    flow.start_serve().await;
+    flow.known_app("shop").log_says(&format!("heroku[{name}]: State changed from up to complete")).await;
+}
+
+#[tokio::test]
+async fn a_build_that_the_server_did_not_outlive_fails_and_its_output_says_why() {
+    let mut flow = flow().await;
+    // Much to pack takes its time.
+    let much: String = (0..3_000_000_u64).map(|number| format!("{:x}", number.wrapping_mul(0x9e37_79b9))).collect();
+    let slow = Source::answering("slow").with("much.txt", &much);
+    let pushing = {
+        let app = flow.app("shop").await;
+        app.commit(slow).await;
+        let mut push = app.git_command(&["push", &app.git_url(), "HEAD:refs/heads/main"]);
+        push.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    };
+    let output = async |flow: &Flow| {
+        let builds = flow.known_app("shop").read("/builds").await;
+        match builds.as_array().unwrap().first() {
+            Some(build) => {
+                let path = testkit::path_of(&build["output_stream_url"]).to_owned();
+                (build["status"].as_str().unwrap().to_owned(), path)
+            }
+            None => (String::new(), String::new()),
+        }
+    };
+    let begun = async {
+        while output(&flow).await.0 != "pending" {
+            tokio::task::yield_now().await;
+        }
+    };
+    testkit::within("the begin of the build", begun).await;
+    flow.end_serve(Signal::KILL).await;
+    let declined = testkit::within("the end of the push", pushing.wait_with_output()).await.unwrap();
+    assert!(!declined.status.success());
+    flow.start_serve().await;
+    let (status, path) = output(&flow).await;
+    assert_eq!(status, "failed");
+    let said = flow.get(&path).await.text();
+    assert!(said.contains(" !     Flowline was stopped during the build; push again."), "{said}");
+    flow.known_app("shop").push(Source::answering("one")).await.released("v3");
 }
