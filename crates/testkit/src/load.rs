@@ -93,12 +93,13 @@ async fn visitor(addr: SocketAddr, host: String, every: Duration, over: Arc<Atom
             if answer.status != 200 {
                 return Err(format!("{} {}", answer.status, answer.text()));
             }
-            Ok(client)
+            // One that says good-bye is not asked again.
+            Ok((answer.header("connection") != "close").then_some(client))
         };
         match visit.await {
             Ok(client) => {
                 counts.answered.fetch_add(1, Ordering::Relaxed);
-                kept = Some(client);
+                kept = client;
             }
             Err(why) => {
                 counts.failed.fetch_add(1, Ordering::Relaxed);

@@ -142,7 +142,7 @@ async fn what_was_accepted_a_moment_before_the_server_was_killed_is_done() {
 async fn a_build_that_the_server_did_not_outlive_fails_and_its_output_says_why() {
     let mut flow = flow().await;
     // Much to pack takes its time.
-    let much: String = (0..3_000_000_u64).map(|number| format!("{:x}", number.wrapping_mul(0x9e37_79b9))).collect();
+    let much: String = (0..1_000_000_u64).map(|number| format!("{:x}", number.wrapping_mul(0x9e37_79b9))).collect();
     let slow = Source::answering("slow").with("much.txt", &much);
     let pushing = {
         let app = flow.app("shop").await;
