@@ -115,10 +115,8 @@ impl Control {
             Ending::Stopped | Ending::Broken => {
                 stop_all(&desk).await;
                 scraped.abort();
-                match guard {
-                    Some(guard) if is_wanted => guard.release().await,
-                    Some(guard) => guard.leave(),
-                    None => {}
+                if let Some(guard) = guard {
+                    guard.end(is_wanted).await;
                 }
                 // The port is free: another router may take over while this one finishes what is in flight.
                 drop(sockets);
@@ -130,7 +128,7 @@ impl Control {
             }
             Ending::HandedOver(successor) => {
                 if let Some(guard) = guard {
-                    guard.leave();
+                    guard.end(false).await;
                 }
                 saver.abort();
                 scraped.abort();

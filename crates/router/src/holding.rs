@@ -76,17 +76,16 @@ impl Guard {
         Self { task, over }
     }
 
-    /// Ends the holder; returns when it has let the port go.
-    pub(crate) async fn release(self) {
+    /// Nothing more is to be guarded here: another router looks after the holder, or, where the sockets are not wanted any
+    /// more, it ends; then this returns when it has let the port go.
+    pub(crate) async fn end(self, unwanted: bool) {
+        if !unwanted {
+            return self.task.abort();
+        }
         self.over.cancel();
         if tokio::time::timeout(LIMIT, self.task).await.is_err() {
             tracing::warn!("The holder of the sockets did not end in time");
         }
-    }
-
-    /// Another router looks after the holder now.
-    pub(crate) fn leave(self) {
-        self.task.abort();
     }
 }
 

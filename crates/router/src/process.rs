@@ -160,7 +160,14 @@ impl Begun {
         let bind =
             |name| socket::bind(&config.dir, name).map_err(RouterError::file("listen on", config.dir.join(name)));
         let (orders, succession) = (bind(socket::ORDERS)?, bind(socket::SUCCESSION)?);
-        let metrics = config.metrics.map(metrics::listen).transpose()?;
+        let metrics = match config.metrics.map(metrics::listen).transpose() {
+            // Somebody took that port while no router ran: figures are no reason to leave visitors waiting.
+            Err(error) if line.is_some() => {
+                tracing::error!(%error, "There are no metrics until the next start");
+                None
+            }
+            listening => listening?,
+        };
         let sockets = Sockets { lock, orders, succession, metrics, clients };
         let routes = saved::load(&config.dir);
         Ok(Self { addr, request_log: config.request_log, routes, affinity: None, sockets, line, giver: None })

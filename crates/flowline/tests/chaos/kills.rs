@@ -2,8 +2,10 @@
 
 use crate::dice::Dice;
 use crate::machine::{self, Process, Role};
+use crate::visitors::Seen;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use testkit::{Client, Flow, PATIENCE};
 use tokio::task::JoinHandle;
@@ -94,7 +96,7 @@ fn decide(dice: &mut Dice, last: Option<Kind>) -> Decision {
 }
 
 /// Kills so many, one after the other, and waits until the last is back.
-pub(crate) async fn kill_all(flow: Arc<Flow>, killed: Arc<Killed>, kills: u64, seed: u64) {
+pub(crate) async fn kill_all(flow: Arc<Flow>, killed: Arc<Killed>, seen: Arc<Seen>, kills: u64, seed: u64) {
     let mut dice = Dice::of(seed, "kills");
     let mut last = None;
     let mut recoveries: Vec<JoinHandle<()>> = Vec::new();
@@ -105,7 +107,7 @@ pub(crate) async fn kill_all(flow: Arc<Flow>, killed: Arc<Killed>, kills: u64, s
         killed.cgroups.lock().unwrap().extend(machine::cgroups(&machine::processes()));
         recoveries.push(match kind {
             Kind::Serve => serve(&flow, &killed, early).await,
-            Kind::Router => router(&flow, &killed).await,
+            Kind::Router => router(&flow, &killed, &seen).await,
             Kind::Keeper => keeper(&flow, &killed, pick).await,
             Kind::Nursery => part(&killed, kind, Role::Nursery, false).await,
             Kind::Holder => part(&killed, kind, Role::Holder, true).await,
@@ -151,10 +153,16 @@ async fn serve(flow: &Arc<Flow>, killed: &Arc<Killed>, early: Option<Duration>) 
     })
 }
 
-/// Who holds the sockets and who listens on them are not killed together: nobody would have them then.
-async fn router(flow: &Arc<Flow>, killed: &Arc<Killed>) -> JoinHandle<()> {
+/// Who holds the sockets and who listens on them are not killed together: nobody would have them then. Nor is a router
+/// while it has a visitor's first request on a new connection: no client sends that again, and none can be spared.
+async fn router(flow: &Arc<Flow>, killed: &Arc<Killed>, seen: &Seen) -> JoinHandle<()> {
     one(&Role::Holder).await;
     let router = one(&Role::Router).await;
+    let until = Instant::now() + PATIENCE;
+    while seen.on_new.load(Ordering::SeqCst) > 0 {
+        assert!(Instant::now() < until, "visitors on new connections are not answered");
+        sleep(LOOK_AGAIN / 10).await;
+    }
     let (addr, killed) = (flow.apps, Arc::clone(killed));
     let began = Instant::now();
     machine::kill(router.pid);

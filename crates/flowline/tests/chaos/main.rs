@@ -60,7 +60,8 @@ async fn run(seed: u64, kills: u64) {
         .map(|app| app.change(Arc::clone(&flow), Arc::clone(&tally), Arc::clone(&killed), Arc::clone(&over)))
         .map(tokio::spawn)
         .collect();
-    let killing = tokio::spawn(kills::kill_all(Arc::clone(&flow), Arc::clone(&killed), kills, seed));
+    let killing =
+        tokio::spawn(kills::kill_all(Arc::clone(&flow), Arc::clone(&killed), Arc::clone(&visitors.seen), kills, seed));
     while !killing.is_finished() && !changing.iter().any(tokio::task::JoinHandle::is_finished) {
         tokio::time::sleep(PROGRESS).await;
         println!("chaos: {}", summary::progress(&killed, &tally, &visitors.seen));

@@ -33,6 +33,8 @@ pub(crate) struct Failure {
 pub(crate) struct Seen {
     pub(crate) requests: AtomicU64,
     pub(crate) retried: AtomicU64,
+    /// Requests that are under way on new connections.
+    pub(crate) on_new: AtomicU64,
     pub(crate) failures: Mutex<Vec<Failure>>,
     pub(crate) took_us: Mutex<Vec<u32>>,
 }
@@ -113,9 +115,17 @@ impl Visitor {
                 Err(_broke_before_the_first_byte) => drop(self.seen.retried.fetch_add(1, Ordering::Relaxed)),
             }
         }
-        let mut new = Client::connect(self.addr).await.map_err(|why| (format!("not connected: {why}"), false))?;
-        let answer = new.get(&self.host(), "/").await.map_err(|why| (format!("on a new connection: {why}"), false))?;
+        self.seen.on_new.fetch_add(1, Ordering::SeqCst);
+        let answered = self.visit_anew().await;
+        self.seen.on_new.fetch_sub(1, Ordering::SeqCst);
+        let (new, answer) = answered.map_err(|why| (why, false))?;
         self.judge(new, &answer)
+    }
+
+    async fn visit_anew(&self) -> Result<(Client, testkit::Answer), String> {
+        let mut new = Client::connect(self.addr).await.map_err(|why| format!("not connected: {why}"))?;
+        let answer = new.get(&self.host(), "/").await.map_err(|why| format!("on a new connection: {why}"))?;
+        Ok((new, answer))
     }
 
     fn judge(&mut self, client: Client, answer: &testkit::Answer) -> Result<(), (String, bool)> {
