@@ -4,7 +4,7 @@ use crate::error::ApiError;
 use axum::body::{Body, HttpBody};
 use axum::http::header::{CONTENT_TYPE, HeaderValue};
 use axum::response::Response;
-use control::objects::{ByteStream, ObjectError};
+use control::objects::{ByteStream, ObjectError, Upload};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde::Serialize;
 use std::time::Duration;
@@ -20,8 +20,9 @@ pub(crate) struct Stored {}
 ///
 /// # Errors
 /// 413 for a body that says itself that it is over the limit.
-pub(crate) fn incoming(body: Body, limit_bytes: u64) -> Result<ByteStream, ApiError> {
-    if body.size_hint().lower() > limit_bytes {
+pub(crate) fn incoming(body: Body, limit_bytes: u64) -> Result<Upload, ApiError> {
+    let announced_bytes = body.size_hint().lower();
+    if announced_bytes > limit_bytes {
         return Err(ObjectError::TooLarge { limit_bytes }.into());
     }
     let bytes = stream::unfold(Some(body.into_data_stream()), |body| async move {
@@ -31,7 +32,7 @@ pub(crate) fn incoming(body: Body, limit_bytes: u64) -> Result<ByteStream, ApiEr
             Err(_) => Some((Err(format!("nothing came for {} seconds", STALL_LIMIT.as_secs())), None)),
         }
     });
-    Ok(bytes.boxed())
+    Ok(Upload { announced_bytes, body: bytes.boxed() })
 }
 
 /// Stored bytes as an answer.

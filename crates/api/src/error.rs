@@ -15,6 +15,7 @@ use control::gate::GateError;
 use control::idle::IdleError;
 use control::log_session::LogSessionError;
 use control::objects::ObjectError;
+use control::push::PushRefused;
 use control::release::ReleaseError;
 use control::slug::SlugDoorError;
 use control::source::SourceError;
@@ -99,6 +100,11 @@ impl ApiError {
         Self::new(StatusCode::CONFLICT, "conflict", message)
     }
 
+    /// 507: no room on the server's disk, and nothing was changed.
+    pub fn full(message: impl Display) -> Self {
+        Self::new(StatusCode::INSUFFICIENT_STORAGE, "insufficient_storage", message)
+    }
+
     /// 500: ours. The cause goes to the log, once, here; the client learns only that it happened. 507 when the disk is full,
     /// which the client's people can do something about.
     pub fn internal(error: &(dyn Error + 'static)) -> Self {
@@ -107,7 +113,7 @@ impl ApiError {
         tracing::error!(error = causes, "A request failed inside: {error}");
         if ["No space left", "disk is full"].iter().any(|full| causes.contains(full)) {
             let message = "The server's disk is full, so nothing was changed; free some space and try again.";
-            return Self::new(StatusCode::INSUFFICIENT_STORAGE, "insufficient_storage", message);
+            return Self::full(message);
         }
         let message = "The server failed at this request; its log has the cause. Try again, and report it if it stays.";
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_server_error", message)
@@ -167,9 +173,18 @@ impl From<BuildError> for ApiError {
         match error {
             BuildError::Busy(_) => Self::conflict(error),
             BuildError::NoSuchBuild => Self::not_found("build"),
-            BuildError::Short(_) => Self::new(StatusCode::INSUFFICIENT_STORAGE, "insufficient_storage", error),
+            BuildError::Short(_) => Self::full(error),
             BuildError::NoSource | BuildError::BadUrl(_) => Self::invalid_params(error),
             BuildError::Output(_) | BuildError::Store(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<PushRefused> for ApiError {
+    fn from(error: PushRefused) -> Self {
+        match error {
+            PushRefused::TooMany => Self::new(StatusCode::SERVICE_UNAVAILABLE, "service_unavailable", error),
+            PushRefused::Short(_) => Self::full(error),
         }
     }
 }
@@ -254,6 +269,7 @@ impl From<SourceError> for ApiError {
         match error {
             SourceError::Unknown => Self { message: error.to_string(), ..Self::not_found("source") },
             SourceError::Object(error) => error.into(),
+            SourceError::Short(_) => Self::full(error),
             SourceError::Store(_) => Self::internal(&error),
         }
     }
@@ -271,6 +287,8 @@ impl From<SlugDoorError> for ApiError {
             | SlugDoorError::Stack(_)
             | SlugDoorError::Archive(_) => Self::invalid_params(error),
             SlugDoorError::Object(error) => error.into(),
+            SlugDoorError::Short(_) | SlugDoorError::DiskFull => Self::full(error),
+            SlugDoorError::Gone => Self::conflict(error),
             SlugDoorError::Slug(_) | SlugDoorError::Store(_) => Self::internal(&error),
         }
     }
@@ -291,5 +309,29 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let body = Body { id: self.id, message: &self.message, resource: self.resource };
         (self.status, Json(body)).into_response()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::disk::Short;
+
+    #[test]
+    fn a_full_disk_is_507_wherever_it_is_met() {
+        let short = || Short { free_bytes: 1, floor_bytes: 2 };
+        for error in [
+            ApiError::from(SlugDoorError::DiskFull),
+            SlugDoorError::Short(short()).into(),
+            SourceError::Short(short()).into(),
+            BuildError::Short(short()).into(),
+            PushRefused::Short(short()).into(),
+        ] {
+            assert_eq!((error.status, error.id), (StatusCode::INSUFFICIENT_STORAGE, "insufficient_storage"));
+            assert!(error.message.contains("free some space"), "{}", error.message);
+        }
+        assert_eq!(ApiError::from(SlugDoorError::Gone).status, StatusCode::CONFLICT);
+        assert_eq!(ApiError::from(PushRefused::TooMany).status, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(ApiError::from(SlugDoorError::Expired).status, StatusCode::NOT_FOUND);
     }
 }

@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use control::gate::Authorized;
-use control::push::{self, Ticket};
+use control::push::{self, Service, Ticket};
 use futures_util::stream::{BoxStream, StreamExt, TryStreamExt};
 use model::account::Right;
 use model::app::App;
@@ -66,6 +66,10 @@ pub(crate) async fn refs(
         let message = "Only git's smart HTTP protocol is served, for fetch and push; use git 2.39 or newer.";
         return Err(ApiError::forbidden(message).into());
     };
+    if service == Service::ReceivePack {
+        // Here and not only later: this refusal git shows to its user, with its words.
+        push::admits(&door.control).map_err(ApiError::from)?;
+    }
     let output = push::repositories(&door.control).advertise(app.id, service, protocol(&headers)).await;
     let output = output.map_err(|error| unavailable(&error))?;
     Ok(answer(Body::from_stream(ReaderStream::new(output)), &format!("application/x-{word}-advertisement")))
@@ -90,10 +94,7 @@ pub(crate) async fn receive(
     body: Body,
 ) -> Result<Response, Refused> {
     let app = enter(&door, &repository, &headers).await?;
-    let ticket = push::begin(&door.control, &app).ok_or_else(|| {
-        let message = "Too many pushes are being received; try again in a moment.";
-        ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "service_unavailable", message)
-    })?;
+    let ticket = push::begin(&door.control, &app).map_err(ApiError::from)?;
     exchange(&door, &app, "git-receive-pack", Some(ticket), &headers, body).await
 }
 

@@ -11,6 +11,7 @@ mod blob;
 pub mod body;
 mod build;
 mod config_var;
+mod disk;
 mod door;
 mod dyno;
 pub mod error;

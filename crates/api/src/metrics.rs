@@ -31,6 +31,15 @@ fn text(figures: &Figures) -> String {
     durations(&mut all, "flowline_release_duration_seconds", help, &figures.releases);
     let help = "Lines written to the logs of apps since the start of the server";
     all.family("flowline_log_lines_total", Kind::Counter, help).sample(&[], figures.log_lines);
+    if let Some(space) = figures.disk {
+        let mut disk =
+            all.family("flowline_disk_bytes", Kind::Gauge, "The data folder's disk; below the floor nothing is built");
+        disk.sample(&[("what", "total")], space.total_bytes);
+        disk.sample(&[("what", "free")], space.free_bytes);
+        disk.sample(&[("what", "floor")], space.floor_bytes());
+    }
+    let help = "What dynos and builds had written when they were measured last";
+    all.family("flowline_dyno_disk_bytes", Kind::Gauge, help).sample(&[], figures.written_bytes);
     if let Some(bytes) = figures.resident_bytes {
         all.family("process_resident_memory_bytes", Kind::Gauge, "Memory of the control plane").sample(&[], bytes);
     }

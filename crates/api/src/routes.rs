@@ -2,8 +2,8 @@
 
 use crate::door::Door;
 use crate::{
-    account, app, build, config_var, dyno, feature, formation, git_http, idle, log_session, metrics, platform, release,
-    slug, source,
+    account, app, build, config_var, disk, dyno, feature, formation, git_http, idle, log_session, metrics, platform,
+    release, slug, source,
 };
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -75,6 +75,7 @@ pub const ROUTES: &[Route] = &[
     route(Method::GET, "/apps/{app}/builds", VIEW, || get(build::list)),
     route(Method::GET, "/apps/{app}/builds/{build}", VIEW, || get(build::show)),
     route(Method::DELETE, "/apps/{app}/build-cache", DEPLOY, || delete(build::purge_cache)),
+    route(Method::GET, "/disk", Access::Account, || get(disk::show)),
     route(Method::GET, "/metrics", Access::Free, || get(metrics::show)),
     route(Method::POST, "/sources", Access::Account, || post(source::create)),
     route(Method::POST, "/apps/{app}/sources", DEPLOY, || post(source::create)),

@@ -57,6 +57,14 @@ pub fn purge(cache_dir: &Path) -> io::Result<()> {
     tree::remove(cache_dir)
 }
 
+/// Removes what builds that did not end left in an app's cache, in the background; what a build committed stays. Not while a
+/// build of the app runs.
+pub fn sweep(cache_dir: &Path) {
+    let index = read(cache_dir).unwrap_or_default();
+    // As the end of a build does, whose folders these are: all whose names begin with nothing.
+    drop(Cache { dir: cache_dir.to_owned(), owner: None, build: String::new(), index, fresh: Vec::new() });
+}
+
 /// The packed form of a kept folder lies beside it.
 pub(crate) fn frame_of(kept: &Path) -> PathBuf {
     // Not `with_extension`: the folder's own name has a dot.

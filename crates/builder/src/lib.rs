@@ -23,7 +23,7 @@ pub mod tree;
 mod workplace;
 
 pub use archive::{ArchiveError, Rules, extract, extract_stream};
-pub use cache::purge;
+pub use cache::{purge, sweep as sweep_cache};
 pub use compile::compile;
 pub use failure::BuildFailure;
 pub use job::{Built, Job};

@@ -6,7 +6,8 @@ use crate::env::Env;
 use crate::error::CliError;
 use crate::session::Session;
 use crate::{
-    account, app, build, completion, config_var, dyno, feature, formation, git_credential, idle, log, one_off, release,
+    account, app, build, completion, config_var, disk, dyno, feature, formation, git_credential, idle, log, one_off,
+    release,
 };
 use std::process::ExitCode;
 
@@ -78,6 +79,9 @@ pub enum Command {
     /// Remove config vars, which restarts the app
     #[command(name = "config:unset", alias = "config:remove")]
     ConfigUnset(config_var::Unset),
+    /// Say what uses how much of the server's disk
+    #[command(name = "disk")]
+    Disk(Bare),
     /// List the features, and which are on
     #[command(name = "features", visible_alias = "labs", aliases = ["features:list", "labs:list"])]
     Features(AppOnly),
@@ -189,6 +193,7 @@ async fn dispatch(command: Command, env: &Env, console: &mut Console) -> Result<
         Command::ConfigGet(args) => config_var::get(session, &args).await,
         Command::ConfigSet(args) => config_var::set(session, &args).await,
         Command::ConfigUnset(args) => config_var::unset(session, &args).await,
+        Command::Disk(_) => disk::show(session).await,
         Command::Features(args) => feature::list(session, &args.on).await,
         Command::FeaturesDisable(args) => feature::switch(session, &args, false).await,
         Command::FeaturesEnable(args) => feature::switch(session, &args, true).await,
@@ -222,7 +227,7 @@ impl Command {
         match self {
             Self::Completions(_) | Self::GitCredentials(_) => Print::default(),
             Self::Login(args) => args.print,
-            Self::Logout(args) | Self::Whoami(args) | Self::Apps(args) => args.print,
+            Self::Logout(args) | Self::Whoami(args) | Self::Apps(args) | Self::Disk(args) => args.print,
             Self::AppsCreate(args) => args.print,
             Self::AppsInfo(args) => args.on.print,
             Self::AppsDestroy(args) => args.on.print,

@@ -13,6 +13,7 @@ mod completion;
 mod config_var;
 mod console;
 mod credentials;
+mod disk;
 mod dyno;
 mod env;
 mod error;

@@ -17,7 +17,8 @@ use store::StoreError;
 use tokio::io::AsyncRead;
 use tokio::sync::{RwLockReadGuard, mpsc};
 
-/// What a step of a build may use: as much memory as the larger hosted builders give, less CPU than dynos that serve.
+/// What a step of a build may use: as much memory as the larger hosted builders give, less CPU than dynos that serve. The
+/// disk holds a source (1 GB), what its dependencies unpack to, the cache and the slug, with room for a compiler's own files.
 const BUILD_LIMITS: Limits = Limits {
     memory_bytes: BUILD_MEMORY_BYTES,
     memory_hard_bytes: BUILD_MEMORY_BYTES,
@@ -25,6 +26,7 @@ const BUILD_LIMITS: Limits = Limits {
     cpu_weight: 100,
     cpu_quota_percent: None,
     open_files: 10_000,
+    disk_bytes: 16 * 1024 * 1024 * 1024,
 };
 
 const BUILD_MEMORY_BYTES: u64 = 2560 * 1024 * 1024;
@@ -140,7 +142,7 @@ pub(crate) async fn begin(
     source: BuildSource,
     watcher: Option<mpsc::Sender<String>>,
 ) -> Result<(Build, Report), BuildError> {
-    disk::admits_build(control)?;
+    disk::admits(control, 0)?;
     let now = control.now();
     let build = Build {
         id: control.world.new_id(),

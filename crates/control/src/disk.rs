@@ -1,25 +1,21 @@
 //! The disk: may a build begin, and who makes room.
 
-use crate::{Control, orphan, retention, sweep};
+use crate::{Control, orphan, retention, room, sweep, upkeep};
 use model::disk::{Short, Space};
 use std::io;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 /// How often the sweeper looks; what goes has been of no use for longer than that.
 const PERIOD: Duration = Duration::from_secs(600);
 
-/// `st_blocks` counts in these, whatever the file system's own blocks are.
-const BLOCK_BYTES: u64 = 512;
-
-/// Is there room for a build? Apps never ask: they go on while a byte is left.
+/// Is there room for something that announces so many bytes? Apps never ask: they go on while a byte is left.
 ///
 /// # Errors
 /// [`Short`] when there is not.
-pub(crate) fn admits_build(control: &Control) -> Result<(), Short> {
+pub(crate) fn admits(control: &Control, bytes: u64) -> Result<(), Short> {
     match space(&control.settings.dir) {
-        Ok(space) => space.admits_build(),
+        Ok(space) => space.admits(bytes),
         Err(error) => {
             // A file system that does not tell is no reason to stop all builds.
             tracing::warn!(%error, "The free space of the data folder is not known");
@@ -28,7 +24,7 @@ pub(crate) fn admits_build(control: &Control) -> Result<(), Short> {
     }
 }
 
-fn space(dir: &Path) -> io::Result<Space> {
+pub(crate) fn space(dir: &Path) -> io::Result<Space> {
     let stat = rustix::fs::statvfs(dir)?;
     let bytes = |blocks: u64| blocks.saturating_mul(stat.f_frsize);
     // What is reserved for root is not free: builds run as somebody else.
@@ -47,11 +43,17 @@ pub(crate) fn look_after(control: &Control) {
             if let Err(error) = retention::slugs(&control).await {
                 tracing::warn!(%error, "Old slugs were not removed");
             }
-            if let Err(error) = retention::outputs(&control).await {
+            if let Err(error) = retention::outputs(&control, false).await {
                 tracing::warn!(%error, "Old outputs were not removed");
             }
             if let Err(error) = orphan::sweep(&control).await {
                 tracing::warn!(%error, "What belongs to no app was not removed");
+            }
+            if let Err(error) = room::keep_budgets(&control).await {
+                tracing::warn!(%error, "Caches and unpacked slugs were not brought within their budgets");
+            }
+            if let Err(error) = upkeep::repositories(&control).await {
+                tracing::warn!(%error, "Repositories were not looked after");
             }
             tokio::time::sleep(PERIOD).await;
         }
@@ -60,17 +62,5 @@ pub(crate) fn look_after(control: &Control) {
 
 /// What a folder takes on the disk, in bytes; what cannot be read counts nothing. Blocks.
 pub(crate) fn taken_bytes(folder: &Path) -> u64 {
-    let mut taken_bytes = 0;
-    // Not by recursion: how deep it goes is the app's choice.
-    let mut folders: Vec<PathBuf> = vec![folder.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-            let Ok(meta) = entry.metadata() else { continue };
-            taken_bytes += meta.blocks() * BLOCK_BYTES;
-            if meta.is_dir() {
-                folders.push(entry.path());
-            }
-        }
-    }
-    taken_bytes
+    runtime::written_without_limit(folder)
 }

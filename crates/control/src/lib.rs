@@ -12,6 +12,7 @@ pub mod formation;
 pub mod gate;
 pub mod idle;
 mod journal;
+mod left_over;
 mod life;
 mod lines;
 pub mod log_session;
@@ -21,11 +22,13 @@ mod orphan;
 mod outcome;
 pub mod output;
 pub mod push;
+mod quota;
 pub mod receipt;
 mod registry;
 pub mod release;
 mod release_phase;
 mod retention;
+mod room;
 mod routing;
 mod sandbox;
 pub mod slug;
@@ -35,10 +38,13 @@ mod start;
 mod steps;
 mod supervisor;
 mod sweep;
+mod upkeep;
+pub mod usage;
 
 pub use start::{StartError, stop};
 
 use model::app::AppName;
+use model::budget::Budgets;
 use model::time::Timestamp;
 use model::world::World;
 use std::collections::BTreeMap;
@@ -46,6 +52,7 @@ use std::net::SocketAddr;
 use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 use tokio::sync::{RwLock, Semaphore};
 
@@ -73,6 +80,8 @@ pub struct Settings {
     pub stop_frozen_after: Duration,
     /// Services of this machine that dynos and builds may use; without it they reach none but the router.
     pub host_services: Vec<SocketAddr>,
+    /// How much of the disk each kind of thing may take.
+    pub budgets: Budgets,
     /// The operator's environment for every build: registries, proxies, certificates.
     pub site_env: BTreeMap<String, String>,
 }
@@ -105,6 +114,11 @@ pub struct Parts {
     /// Read by whoever makes an archive, until its slug is in the ledger; written by whoever removes archives: the same bytes
     /// may be made again while they go.
     pub(crate) archives: RwLock<()>,
+    /// Read by whoever starts a dyno on an unpacked slug; written by whoever removes those that nothing runs.
+    pub(crate) unpacked: RwLock<()>,
+    pub(crate) steps: quota::Steps,
+    /// What dynos and builds had written at the last measurement, in bytes.
+    pub(crate) written: AtomicU64,
 }
 
 impl Deref for Control {

@@ -1,7 +1,8 @@
 //! Figures of this server for whoever watches it. What is counted is counted since its start.
 
-use crate::Control;
+use crate::{Control, usage};
 use model::build::BuildState;
+use model::disk::Space;
 use model::dyno::DynoState;
 use model::release::ReleaseStatus;
 use std::collections::BTreeMap;
@@ -91,6 +92,10 @@ pub struct Figures {
     pub releases: ByStatus,
     /// Lines that went into logs.
     pub log_lines: u64,
+    /// The disk of the data folder.
+    pub disk: Option<Space>,
+    /// What dynos and builds had written when they were measured last.
+    pub written_bytes: u64,
     /// Memory that this process holds.
     pub resident_bytes: Option<u64>,
     /// Files and sockets that this process holds open.
@@ -118,6 +123,8 @@ pub async fn figures(control: &Control) -> Result<Figures, StoreError> {
         builds: counted(&control.counters.builds, ["succeeded", "failed"]),
         releases: counted(&control.counters.releases, ["succeeded", "failed"]),
         log_lines: control.counters.log_lines.load(Ordering::Relaxed),
+        disk: usage::space(control),
+        written_bytes: usage::written_bytes(control),
         resident_bytes: resident_bytes(),
         open_files: open_files(),
     })

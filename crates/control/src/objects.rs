@@ -11,6 +11,14 @@ use std::sync::Arc;
 /// Bytes on their way.
 pub type ByteStream = BoxStream<'static, Result<Bytes, String>>;
 
+/// Bytes that somebody sends.
+pub struct Upload {
+    /// How many are announced; 0 when nothing is.
+    pub announced_bytes: u64,
+    /// The bytes.
+    pub body: ByteStream,
+}
+
 /// Why bytes are not stored or found.
 #[derive(Debug, thiserror::Error)]
 pub enum ObjectError {
@@ -86,6 +94,11 @@ impl Objects {
         let found = self.0.list(Some(&Path::from(prefix)));
         let read = |meta: ObjectMeta| (meta.location.to_string(), Timestamp(meta.last_modified.timestamp_micros()));
         Ok(found.map_ok(read).try_collect().await?)
+    }
+
+    /// Is something stored under a key?
+    pub(crate) async fn has(&self, key: &str) -> bool {
+        self.0.head(&Path::from(key)).await.is_ok()
     }
 
     /// Removes what is stored under a key, if anything is.

@@ -82,11 +82,12 @@ impl Outputs {
         }
     }
 
-    /// The outputs that there are, and when each was last written.
-    pub(crate) fn written(&self) -> Vec<(String, SystemTime)> {
+    /// The outputs that there are, when each was last written, and its bytes.
+    pub(crate) fn written(&self) -> Vec<(String, SystemTime, u64)> {
         let entries = std::fs::read_dir(&self.dir).into_iter().flatten().flatten();
         let read = |entry: std::fs::DirEntry| {
-            Some((entry.file_name().into_string().ok()?, entry.metadata().ok()?.modified().ok()?))
+            let about = entry.metadata().ok()?;
+            Some((entry.file_name().into_string().ok()?, about.modified().ok()?, about.len()))
         };
         entries.filter_map(read).collect()
     }

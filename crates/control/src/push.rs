@@ -3,7 +3,9 @@
 use crate::build::{self, Archive, BuildError};
 use crate::gate::Authorized;
 use crate::supervisor::{Live, live};
-use crate::{Control, release};
+use crate::{Control, disk, release, upkeep};
+pub use git::Service;
+
 use git::RefUpdate;
 use git::hook::PushSession;
 use model::app::App;
@@ -50,17 +52,39 @@ impl Tickets {
     }
 }
 
-/// Lets a push in for an app; `None` when too many are on their way.
-#[must_use]
-pub fn begin(control: &Control, app: &Authorized<App>) -> Option<Ticket> {
+/// Why a push is not let in.
+#[derive(Debug, thiserror::Error)]
+pub enum PushRefused {
+    /// As many as are ever served at once.
+    #[error("Too many pushes are being received; try again in a moment.")]
+    TooMany,
+    /// The disk is nearly full.
+    #[error(transparent)]
+    Short(#[from] model::disk::Short),
+}
+
+/// May a push begin? Asked before anything is sent, because what is sent takes room.
+///
+/// # Errors
+/// [`PushRefused::Short`].
+pub fn admits(control: &Control) -> Result<(), PushRefused> {
+    Ok(disk::admits(control, 0)?)
+}
+
+/// Lets a push in for an app.
+///
+/// # Errors
+/// When too many are on their way, or the disk is short.
+pub fn begin(control: &Control, app: &Authorized<App>) -> Result<Ticket, PushRefused> {
+    admits(control)?;
     let token = control.world.secret::<32>();
     let mut tickets = control.tickets.0.lock().unwrap_or_else(PoisonError::into_inner);
     if tickets.len() >= TICKETS_LIMIT {
-        return None;
+        return Err(PushRefused::TooMany);
     }
     tickets.insert(token.clone(), app.clone());
     drop(tickets);
-    Some(Ticket { token, control: control.clone() })
+    Ok(Ticket { token, control: control.clone() })
 }
 
 /// Takes pushes from the hook, each in a task of its own, until the server ends.
@@ -80,6 +104,12 @@ async fn answer(control: &Control, mut session: PushSession) {
         refuse(session, "This push did not come through Flowline's door").await;
         return;
     };
+    if session.updates.iter().any(|update| update.new.is_some())
+        && let Err(error) = upkeep::admits(control, &app).await
+    {
+        refuse(session, &error.to_string()).await;
+        return;
+    }
     let deleted = session.updates.iter().find(|update| is_main(update) && update.new.is_none());
     if let Some(deleted) = deleted {
         let why =

@@ -1,10 +1,11 @@
 //! Makes room: code that nothing goes back to any more, and what was printed long ago (RLS-7, RLS-11).
 
 use crate::{Control, disk, journal, sweep};
+use model::budget::{Spare, over_budget};
 use model::disk::amount;
 use model::id::{AppId, BuildId, ReleaseId, SlugId};
 use model::release::ReleaseStatus;
-use model::retention::{self, Code, KEPT_SLUGS, OutputOf, name_versions, output_stays};
+use model::retention::{self, Code, OutputOf, name_versions, output_stays};
 use model::slug::Slug;
 use model::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,7 +36,11 @@ pub(crate) async fn slugs(control: &Control) -> Result<(), StoreError> {
 }
 
 fn over(control: &Control, present: Vec<Slug>, codes: &[Code]) -> Vec<Slug> {
-    retention::expired(&present, codes, &control.registry.releases(), control.now()).into_iter().cloned().collect()
+    let count = control.settings.budgets.kept_slugs;
+    retention::expired(&present, codes, &control.registry.releases(), count, control.now())
+        .into_iter()
+        .cloned()
+        .collect()
 }
 
 /// Removes a slug's files from this machine and the object store; what that freed, in bytes.
@@ -74,6 +79,7 @@ async fn tell(control: &Control, codes: &[Code], gone: &BTreeMap<SlugId, (AppId,
     for (app, freed_bytes) in gone.values() {
         *freed.entry(*app).or_default() += freed_bytes;
     }
+    let kept = control.settings.budgets.kept_slugs;
     let apps: BTreeSet<AppId> = versions.keys().chain(freed.keys()).copied().collect();
     for app in apps {
         let freed = amount(freed.get(&app).copied().unwrap_or_default());
@@ -82,7 +88,7 @@ async fn tell(control: &Control, codes: &[Code], gone: &BTreeMap<SlugId, (AppId,
                 versions.sort_unstable();
                 let versions = name_versions(versions);
                 format!(
-                    "Removed the code of {versions} to make room ({freed}); the {KEPT_SLUGS} newest can be rolled back to"
+                    "Removed the code of {versions} to make room ({freed}); the {kept} newest can be rolled back to"
                 )
             }
             None => format!("Removed code that no release of this app can run to make room ({freed})"),
@@ -92,8 +98,9 @@ async fn tell(control: &Control, codes: &[Code], gone: &BTreeMap<SlugId, (AppId,
     }
 }
 
-/// Removes outputs of builds and release commands that are old and of no release that is kept.
-pub(crate) async fn outputs(control: &Control) -> Result<(), StoreError> {
+/// Removes outputs of builds and release commands that are old and of no release that is kept, then the oldest while all
+/// together are over their budget. `at_start`: nobody is just making one, so those of nobody go whatever their age.
+pub(crate) async fn outputs(control: &Control, at_start: bool) -> Result<(), StoreError> {
     // The files first: one that is made meanwhile is not looked at, one that is listed has its row by then.
     let written = control.outputs.written();
     // As a writer: whoever makes a file and then its row has done both.
@@ -101,12 +108,13 @@ pub(crate) async fn outputs(control: &Control) -> Result<(), StoreError> {
     let builds: BTreeMap<BuildId, Option<ReleaseId>> = store::build::releases(tx.db()).await?.into_iter().collect();
     let codes = store::release::codes(tx.db()).await?;
     drop(tx);
-    let slugs = retention::kept(&codes, &BTreeSet::new());
+    let slugs = retention::kept(&codes, &BTreeSet::new(), control.settings.budgets.kept_slugs);
     let releases: BTreeMap<ReleaseId, bool> =
         codes.iter().map(|code| (code.release, slugs.contains(&code.slug))).collect();
     let of_release =
         |id: &ReleaseId| releases.get(id).map(|kept| if *kept { OutputOf::KeptRelease } else { OutputOf::Other });
-    for (key, at) in written {
+    let mut stay = Vec::new();
+    for (key, at, bytes) in &written {
         let of = if let Some(id) = key.strip_prefix("build-").and_then(|id| id.parse().ok()) {
             builds.get(&id).map(|release| release.as_ref().and_then(of_release).unwrap_or(OutputOf::Other))
         } else if let Some(id) = key.strip_prefix("release-").and_then(|id| id.parse().ok()) {
@@ -117,9 +125,21 @@ pub(crate) async fn outputs(control: &Control) -> Result<(), StoreError> {
         };
         let Ok(at) = at.duration_since(UNIX_EPOCH) else { continue };
         let at = Timestamp(0).plus(at);
-        if !output_stays(of.unwrap_or(OutputOf::Nobody), control.now().since(at)) {
-            control.outputs.remove(&key);
+        let age = control.now().since(at);
+        if of.is_none() && at_start || !output_stays(of.unwrap_or(OutputOf::Nobody), age) {
+            control.outputs.remove(key);
+        } else if age >= retention::ORPHAN_AGE {
+            // One that is being written stays.
+            stay.push(Spare { what: key.as_str(), bytes: *bytes, used_at: at.0 });
         }
+    }
+    for old in over_budget(stay, control.settings.budgets.outputs_bytes) {
+        tracing::info!(
+            output = old.what,
+            freed_bytes = old.bytes,
+            "Removed an output: all together were over their budget"
+        );
+        control.outputs.remove(old.what);
     }
     Ok(())
 }

@@ -62,6 +62,8 @@ pub(crate) async fn start_with(
     let slug = release.slug.ok_or(SandboxError::NoSlug)?;
     let slug = store::slug::by_id(control.store.db(), slug).await?.ok_or(SandboxError::NoSlug)?;
     let checksum = slug.checksum.as_deref().ok_or(SandboxError::NoSlug)?;
+    // Until the dyno runs on it, nobody takes the folder for one that nothing runs.
+    let _used = control.unpacked.read().await;
     let layer = control.slugs.unpacked(slug.id, checksum).await?;
     let config = store::release::config(&control.store, dyno.release).await?;
     let metadata = metadata(control, dyno, &release, &slug).await?;
@@ -90,7 +92,8 @@ pub(crate) async fn clean(control: &Control, id: DynoId) {
     }
 }
 
-fn scratch(control: &Control, id: DynoId) -> PathBuf {
+/// Where a dyno's `/app` keeps what it writes.
+pub(crate) fn scratch(control: &Control, id: DynoId) -> PathBuf {
     control.settings.dir.join("scratch").join(id.to_string())
 }
 

@@ -1,8 +1,8 @@
 //! Slugs that clients make themselves: announce, upload, release (BLD-15).
 
 use crate::gate::Authorized;
-use crate::objects::{ByteStream, ObjectError};
-use crate::{Control, sweep};
+use crate::objects::{ByteStream, ObjectError, Upload};
+use crate::{Control, disk, sweep};
 use aws_lc_rs::digest::{Context, SHA256};
 use builder::{ArchiveError, SlugError};
 use futures_util::{StreamExt, TryStreamExt};
@@ -70,6 +70,15 @@ pub enum SlugDoorError {
     /// The archive is none, or none of an app.
     #[error(transparent)]
     Archive(ArchiveError),
+    /// The disk is nearly full.
+    #[error(transparent)]
+    Short(#[from] model::disk::Short),
+    /// There was room to begin with, and then there was none.
+    #[error("The server's disk is full, so nothing of the upload was kept; free some space and send it again")]
+    DiskFull,
+    /// Another upload to the same address was through first, or the app was destroyed.
+    #[error("The upload was replaced or removed while it was looked at; send it again")]
+    Gone,
     /// The slugs' store or disk failed.
     #[error(transparent)]
     Slug(SlugError),
@@ -82,10 +91,14 @@ impl From<SlugError> for SlugDoorError {
     fn from(error: SlugError) -> Self {
         match error {
             // The disk is this machine's, not the sender's.
-            SlugError::Archive(bad) if !matches!(bad, ArchiveError::DiskFull | ArchiveError::Write { .. }) => {
-                Self::Archive(bad)
+            SlugError::DiskFull | SlugError::Archive(ArchiveError::DiskFull) => Self::DiskFull,
+            SlugError::Archive(ArchiveError::Write { path, source }) => {
+                Self::Slug(SlugError::Archive(ArchiveError::Write { path, source }))
             }
-            ours => Self::Slug(ours),
+            SlugError::Archive(bad) => Self::Archive(bad),
+            SlugError::Missing(_) => Self::Gone,
+            // Of bytes that this server hashed itself a moment ago: the store or the disk has changed them.
+            ours @ (SlugError::Checksum { .. } | SlugError::Store(_) | SlugError::Disk { .. }) => Self::Slug(ours),
         }
     }
 }
@@ -93,8 +106,9 @@ impl From<SlugError> for SlugDoorError {
 /// Announces a slug; its content is uploaded next.
 ///
 /// # Errors
-/// Bad process types, checksum or stack.
+/// Bad process types, checksum or stack, a disk that is short.
 pub async fn create(control: &Control, app: &Authorized<App>, new: NewSlug) -> Result<Slug, SlugDoorError> {
+    disk::admits(control, 0)?;
     let mut process_types = ProcessTypes::new();
     for (name, command) in new.process_types {
         if command.trim().is_empty() {
@@ -137,14 +151,16 @@ pub async fn find(control: &Control, app: &Authorized<App>, id: SlugId) -> Resul
 /// Stores the archive of an announced slug, once it is known that dynos can be started from it.
 ///
 /// # Errors
-/// A wrong address, an archive over 500 MB or one that is no app, another checksum than announced.
-pub async fn put_blob(control: &Control, id: SlugId, secret: &str, body: ByteStream) -> Result<(), SlugDoorError> {
+/// A wrong address, an archive over 500 MB or one that is no app, another checksum than announced, a disk that is short or
+/// full.
+pub async fn put_blob(control: &Control, id: SlugId, secret: &str, upload: Upload) -> Result<(), SlugDoorError> {
     let slug = by_secret(control, id, secret).await?;
     if slug.expired_at.is_some() {
         return Err(SlugDoorError::Expired);
     }
     let waiting = format!("{UPLOADS}/{id}");
-    let (body, hash) = hashed(body);
+    disk::admits(control, upload.announced_bytes)?;
+    let (body, hash) = hashed(upload.body);
     let size_bytes = control.objects.put(&waiting, body, SLUG_LIMIT_BYTES).await?;
     let found = hash.lock().unwrap_or_else(PoisonError::into_inner).clone().finish();
     let found: String = found.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
@@ -202,4 +218,29 @@ async fn by_secret(control: &Control, id: SlugId, secret: &str) -> Result<Slug, 
 fn is_checksum(text: &str) -> bool {
     let hex = text.strip_prefix("SHA256:").or_else(|| text.strip_prefix("sha256:"));
     hex.is_some_and(|hex| hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bld_15_whose_fault_an_upload_is() {
+        let of = |error: SlugError| match SlugDoorError::from(error) {
+            SlugDoorError::DiskFull => "full",
+            SlugDoorError::Archive(_) => "sender",
+            SlugDoorError::Gone => "gone",
+            SlugDoorError::Slug(_) => "server",
+            other => panic!("{other}"),
+        };
+        let io = || std::io::Error::other("broken");
+        assert_eq!(of(SlugError::DiskFull), "full");
+        assert_eq!(of(ArchiveError::DiskFull.into()), "full");
+        assert_eq!(of(ArchiveError::Empty.into()), "sender");
+        assert_eq!(of(ArchiveError::NoAppFolder.into()), "sender");
+        assert_eq!(of(ArchiveError::Write { path: "/".into(), source: io() }.into()), "server");
+        assert_eq!(of(SlugError::Disk { what: "x", source: io() }), "server");
+        assert_eq!(of(SlugError::Checksum { found: "a".into(), expected: "b".into() }), "server");
+        assert_eq!(of(SlugError::Missing("uploads/x".into())), "gone");
+    }
 }

@@ -1,7 +1,7 @@
 //! Upload slots for source archives (BLD-3). Who holds the address may use it, for an hour.
 
-use crate::Control;
-use crate::objects::{ByteStream, ObjectError};
+use crate::objects::{ByteStream, ObjectError, Upload};
+use crate::{Control, disk};
 use model::account::Account;
 use model::id::SourceId;
 use model::source::{SOURCE_LIFE_S, SOURCE_SIZE_LIMIT_BYTES, Source};
@@ -14,6 +14,9 @@ pub enum SourceError {
     /// A wrong address, or one that is over an hour old.
     #[error("That upload address is unknown or has expired; ask for a new one with POST /sources")]
     Unknown,
+    /// The disk is nearly full.
+    #[error(transparent)]
+    Short(#[from] model::disk::Short),
     /// The bytes.
     #[error(transparent)]
     Object(#[from] ObjectError),
@@ -25,8 +28,9 @@ pub enum SourceError {
 /// Makes a slot.
 ///
 /// # Errors
-/// When the database fails.
+/// A disk that is short, a database that fails.
 pub async fn create(control: &Control, _who: &Account) -> Result<Source, SourceError> {
+    disk::admits(control, 0)?;
     let world = &control.world;
     let source = Source { id: world.new_id(), secret: world.secret::<32>(), created_at: world.now() };
     let mut tx = control.store.begin().await?;
@@ -38,9 +42,11 @@ pub async fn create(control: &Control, _who: &Account) -> Result<Source, SourceE
 /// Stores an archive in a slot; a second upload replaces the first.
 ///
 /// # Errors
-/// An unknown address, an archive over the limit, a full disk.
-pub async fn put(control: &Control, id: SourceId, secret: &str, body: ByteStream) -> Result<(), SourceError> {
+/// An unknown address, an archive over the limit, a disk that is short or full.
+pub async fn put(control: &Control, id: SourceId, secret: &str, upload: Upload) -> Result<(), SourceError> {
     let source = find(control, id, secret).await?;
+    disk::admits(control, upload.announced_bytes)?;
+    let body = upload.body;
     control.objects.put(&key(source.id), body, SOURCE_SIZE_LIMIT_BYTES).await?;
     Ok(())
 }

@@ -3,7 +3,8 @@
 use crate::output::Outputs;
 use crate::registry::Mark;
 use crate::{
-    BUILDS_AT_ONCE, Control, Parts, Settings, build, disk, journal, life, objects, push, release_phase, sandbox,
+    BUILDS_AT_ONCE, Control, Parts, Settings, build, disk, journal, left_over, life, objects, push, quota,
+    release_phase, sandbox,
 };
 use model::dyno::{DynoRole, DynoState, STOP_GRACE_S};
 use model::id::ReleaseId;
@@ -61,6 +62,7 @@ impl Control {
     pub async fn start(mut settings: Settings, store: Store, world: Arc<dyn World>) -> Result<Self, StartError> {
         let dir = settings.dir.clone();
         make_folders(&dir)?;
+        left_over::clear(&dir);
         let logs = logs::Logs::open(dir.join("logs"))?;
         let hook_sock = dir.join("run/hook.sock");
         let git = git::Git::open(git::GitConfig {
@@ -68,6 +70,7 @@ impl Control {
             exe: settings.exe.clone(),
             hook_sock: hook_sock.clone(),
             path: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".into(),
+            pack_limit_bytes: settings.budgets.repository_bytes,
         })
         .await?;
         let packs = builder::Packs::install(&dir.join("buildpacks"))?;
@@ -122,13 +125,20 @@ impl Control {
             build_turns: Semaphore::new(BUILDS_AT_ONCE),
             counters: crate::metrics::Counters::default(),
             archives: RwLock::new(()),
+            unpacked: RwLock::new(()),
+            steps: crate::quota::Steps::default(),
+            written: std::sync::atomic::AtomicU64::new(0),
         }));
         request_lines(&control, events);
         let resumed = adopt(&control, adopted).await?;
         crate::slumber::restore(&control).await?;
         settle(&control, &resumed).await?;
+        if let Err(error) = crate::retention::outputs(&control, true).await {
+            tracing::warn!(%error, "Outputs that the last server left half done were not removed");
+        }
         crate::routing::sync(&control).await.map_err(|error| StartError::Routes(error.to_string()))?;
         disk::look_after(&control);
+        quota::watch(&control);
         for app in store::app::list(control.store.db()).await? {
             control.supervisor.adopt(&control, app.id);
         }

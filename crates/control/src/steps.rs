@@ -1,6 +1,6 @@
 //! The builder's steps in the runtime's sandbox: hands stay apart, this joins them.
 
-use crate::{Control, sandbox};
+use crate::{Control, quota, sandbox};
 use async_trait::async_trait;
 use builder::{RunError, Runner, Step};
 use model::build::{BUILD_LIMIT_S, Build};
@@ -43,8 +43,10 @@ impl Runner for SandboxRunner {
             port: false,
             labels: labels.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
         };
-        let mut dyno = self.control.runtime.start(spec).await.map_err(|error| RunError(error.to_string()))?;
+        let started = self.control.runtime.start(spec.clone()).await;
+        let mut dyno = started.map_err(|error| RunError(error.to_string()))?;
         let handle = dyno.control();
+        let mut watched = quota::step(&self.control, &spec, &handle);
         let mut late = false;
         loop {
             tokio::select! {
@@ -65,6 +67,10 @@ impl Runner for SandboxRunner {
                     }
                     None => return Ok(Exit::Lost),
                 },
+                over = watched.over() => {
+                    let _left = lines.send(format!(" !     {}.", over.of_build())).await.is_err();
+                    crate::life::kill(&handle);
+                }
                 () = tokio::time::sleep_until(self.deadline), if !late => {
                     late = true;
                     let minutes = BUILD_LIMIT_S / 60;

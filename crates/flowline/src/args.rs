@@ -2,6 +2,7 @@
 
 use crate::logging::Format;
 use clap::{Args, Parser, Subcommand};
+use model::budget::{self, Budgets};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -52,6 +53,8 @@ pub(crate) struct Serve {
     /// A service of this machine that apps and builds may use, a database for example; can be given several times
     #[arg(long = "allow-host-service", value_name = "ADDR:PORT")]
     pub(crate) host_services: Vec<SocketAddr>,
+    #[command(flatten)]
+    pub(crate) budgets: BudgetArgs,
     /// How the log on stderr looks
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) log_format: Format,
@@ -78,4 +81,50 @@ pub(crate) struct Doctor {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// How much of the disk each kind of thing may take.
+#[derive(Debug, Clone, Copy, Args)]
+#[command(next_help_heading = "Disk (sizes as 500M, 2G)")]
+pub(crate) struct BudgetArgs {
+    /// Slugs of each app that can be rolled back to
+    #[arg(long, value_name = "COUNT", default_value_t = Budgets::default().kept_slugs, value_parser = count)]
+    kept_slugs: usize,
+    /// An app's repository; a push beyond it is refused [default: 2G]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    repository_limit: Option<u64>,
+    /// An app's build cache; a larger one is removed [default: 4G]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    cache_limit: Option<u64>,
+    /// All build caches; the least recently used go first [default: 20G]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    caches_limit: Option<u64>,
+    /// All unpacked slugs that nothing runs; they are unpacked again when needed [default: 20G]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    unpacked_limit: Option<u64>,
+    /// All that builds and release commands printed [default: 2G]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    outputs_limit: Option<u64>,
+}
+
+impl BudgetArgs {
+    pub(crate) fn budgets(self) -> Budgets {
+        let default = Budgets::default();
+        Budgets {
+            kept_slugs: self.kept_slugs,
+            repository_bytes: self.repository_limit.unwrap_or(default.repository_bytes),
+            cache_bytes: self.cache_limit.unwrap_or(default.cache_bytes),
+            caches_bytes: self.caches_limit.unwrap_or(default.caches_bytes),
+            unpacked_bytes: self.unpacked_limit.unwrap_or(default.unpacked_bytes),
+            outputs_bytes: self.outputs_limit.unwrap_or(default.outputs_bytes),
+        }
+    }
+}
+
+fn size(text: &str) -> Result<u64, String> {
+    budget::parse_size(text).ok_or_else(|| "write a size such as 500M or 2G".to_owned())
+}
+
+fn count(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|count| *count > 0).ok_or_else(|| "write a number from 1".to_owned())
 }

@@ -99,6 +99,7 @@ async fn serve(args: Serve) -> Result<(), ServeError> {
         cycling: !args.no_cycling,
         stop_frozen_after: Duration::from_secs(u64::from(args.stop_frozen_after) * 60),
         host_services: args.host_services,
+        budgets: args.budgets.budgets(),
         site_env: site_env(),
     };
     let control = Control::start(settings, store, world).await?;

@@ -45,7 +45,8 @@ impl Git {
             count += 1;
         }
         command.env(format!("GIT_CONFIG_KEY_{count}"), "receive.maxInputSize");
-        command.env(format!("GIT_CONFIG_VALUE_{count}"), PUSH_LIMIT_BYTES.to_string());
+        command
+            .env(format!("GIT_CONFIG_VALUE_{count}"), PUSH_LIMIT_BYTES.min(self.config.pack_limit_bytes).to_string());
         count += 1;
         command.env(format!("GIT_CONFIG_KEY_{count}"), "core.hooksPath");
         command.env(format!("GIT_CONFIG_VALUE_{count}"), hooks_dir(repos_dir));

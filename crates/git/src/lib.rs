@@ -9,11 +9,13 @@ mod output;
 mod refs;
 mod repository;
 mod rpc;
+mod upkeep;
 
 pub use output::Output;
 pub use refs::{NotARef, NotAnObjectId, ObjectId, RefName, RefUpdate};
 pub use repository::FILE_LIMIT_BYTES;
 pub use rpc::{Service, UnknownService};
+pub use upkeep::Upkeep;
 
 use model::id::AppId;
 use std::ffi::OsString;
@@ -73,6 +75,8 @@ pub struct GitConfig {
     pub hook_sock: PathBuf,
     /// `PATH` for git and its hooks; nothing else of the environment reaches them.
     pub path: OsString,
+    /// The largest pack that a push may bring, in bytes; a gigabyte at most in any case.
+    pub pack_limit_bytes: u64,
 }
 
 /// All repositories of this Flowline. Cheap to clone.
@@ -80,6 +84,7 @@ pub struct GitConfig {
 pub struct Git {
     config: Arc<GitConfig>,
     processes: Arc<Semaphore>,
+    lanes: Arc<upkeep::Lanes>,
 }
 
 impl Git {
@@ -89,7 +94,11 @@ impl Git {
     /// When the folders cannot be written.
     pub async fn open(config: GitConfig) -> Result<Self, GitError> {
         repository::prepare(&config.repos_dir).await?;
-        Ok(Self { config: Arc::new(config), processes: Arc::new(Semaphore::new(PROCESSES_LIMIT)) })
+        Ok(Self {
+            config: Arc::new(config),
+            processes: Arc::new(Semaphore::new(PROCESSES_LIMIT)),
+            lanes: Arc::default(),
+        })
     }
 
     /// The repository's folder.

@@ -77,16 +77,6 @@ impl Git {
         }
     }
 
-    /// Packs loose objects and drops what no ref has reached for two weeks. Pushes may go on beside it.
-    ///
-    /// # Errors
-    /// When git fails, for example on a full disk; the repository stays as it was.
-    pub async fn maintain(&self, app: AppId) -> Result<(), GitError> {
-        let mut command = self.command();
-        command.arg("--git-dir").arg(self.existing(app).await?).args(["gc", "--quiet"]);
-        self.run("gc", command).await
-    }
-
     /// The commit a branch points at; `None` when there is no such branch.
     ///
     /// # Errors

@@ -144,6 +144,10 @@ impl Git {
         if let Some(token) = push_token {
             command.env("FLOWLINE_PUSH_TOKEN", token);
         }
+        let pushing = match service {
+            Service::ReceivePack => Some(self.pushing(app).await),
+            Service::UploadPack => None,
+        };
         let mut child = command.spawn().map_err(GitError::Start)?;
         if let Some(stdin) = child.stdin.take() {
             tokio::spawn(feed(body, stdin));
@@ -151,7 +155,7 @@ impl Git {
         let (sender, reader) = output::channel();
         tokio::spawn(async move {
             attend(child, service, sender, repository, app).await;
-            drop(permit);
+            drop((permit, pushing));
         });
         Ok(reader)
     }

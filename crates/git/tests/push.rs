@@ -190,7 +190,7 @@ async fn accepted_commits_can_be_read() {
     git.archive(app, &commit).await.unwrap().read_to_end(&mut tar).await.unwrap();
     assert_eq!(support::file_in(&tar, "Procfile").as_deref(), Some("web: node index.js\n"));
 
-    git.maintain(app).await.unwrap();
+    assert!(git.maintain(app, git::Upkeep::All).await.unwrap());
     assert_eq!(server.branch("main").await.as_deref(), Some(commit.as_str()));
     git.remove(app).await.unwrap();
     git.remove(app).await.unwrap();
@@ -255,4 +255,105 @@ async fn a_hook_that_dies_is_noticed() {
     });
     noticed.await.unwrap();
     assert!(!push.await.unwrap().ok);
+}
+
+/// Files below the repository's objects.
+fn objects(server: &Server) -> usize {
+    let (mut count, mut folders) = (0, vec![server.git.path(server.app).join("objects")]);
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap().flatten() {
+            if entry.file_type().unwrap().is_dir() { folders.push(entry.path()) } else { count += 1 }
+        }
+    }
+    count
+}
+
+#[tokio::test]
+async fn upkeep_packs_what_is_loose_and_drops_what_no_ref_reaches() {
+    let mut server = Server::start().await;
+    let client = Client::new(&server);
+    for text in ["1", "2", "3", "4"] {
+        client.commit("a", text);
+        client.amend(text);
+        server.decide(client.push(&["--force", "main"]), true).await;
+    }
+    assert!(server.git.was_pushed_to(server.app));
+    let before = objects(&server);
+    assert!(server.git.maintain(server.app, git::Upkeep::WhenDue).await.unwrap());
+    assert_eq!(objects(&server), before, "a few loose objects are left alone");
+    assert!(!server.git.was_pushed_to(server.app));
+    assert!(server.git.maintain(server.app, git::Upkeep::All).await.unwrap());
+    assert!(objects(&server) < before, "{before} became {}", objects(&server));
+}
+
+#[tokio::test]
+async fn upkeep_waits_for_a_push_and_gives_way_to_one() {
+    let mut server = Server::start().await;
+    let client = Client::new(&server);
+    client.commit("a", "1");
+    let push = client.push(&["main"]);
+    let session = server.session().await;
+    assert!(!server.git.maintain(server.app, git::Upkeep::All).await.unwrap(), "a push is going on");
+    session.finish(true).await.unwrap();
+    assert!(push.await.unwrap().ok);
+    // A packing that never ends by itself: git finds much that is loose, and first asks a hook that sleeps.
+    let repository = server.git.path(server.app);
+    let loose = repository.join("objects/17");
+    std::fs::create_dir_all(&loose).unwrap();
+    for number in 0..9 {
+        std::fs::write(loose.join(format!("{number:038x}")), "").unwrap();
+    }
+    let (hook, began) = (repository.parent().unwrap().join("hooks/pre-auto-gc"), repository.join("began"));
+    std::fs::write(&hook, format!("#!/bin/sh\necho > {}\nexec sleep 600\n", began.display())).unwrap();
+    std::fs::set_permissions(&hook, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    client.commit("a", "2");
+    let (git, app) = (server.git.clone(), server.app);
+    let upkeep = tokio::spawn(async move { git.maintain(app, git::Upkeep::WhenDue).await });
+    soon("the packing began", async || began.exists()).await;
+    let (_, pushed) = server.decide(client.push(&["main"]), true).await;
+    assert!(pushed.ok, "{}", pushed.stderr);
+    assert!(!upkeep.await.unwrap().unwrap());
+    assert!(server.git.was_pushed_to(app), "it is still to be done");
+}
+
+#[tokio::test]
+async fn what_broken_pushes_left_goes_and_what_is_going_on_stays() {
+    let mut server = Server::start().await;
+    let client = Client::new(&server);
+    client.commit("a", "1");
+    let objects = server.git.path(server.app).join("objects");
+    for left in ["tmp_objdir-incoming-AbCdEf", "incoming-AbCdEf"] {
+        std::fs::create_dir_all(objects.join(left).join("pack")).unwrap();
+    }
+    std::fs::create_dir_all(objects.join("pack")).unwrap();
+    std::fs::write(objects.join("pack/tmp_pack_AbCdEf"), "half").unwrap();
+    let half = objects.join("pack/tmp_pack_AbCdEf");
+    let there = |server: &Server| support::quarantines(server) + usize::from(half.exists());
+    let now = std::fs::metadata(&half).unwrap().modified().unwrap();
+    server.git.sweep(server.app, now - Duration::from_secs(3600)).await.unwrap();
+    assert_eq!(there(&server), 3, "they are too young");
+    let push = client.push(&["main"]);
+    let session = server.session().await;
+    server.git.sweep(server.app, now + Duration::from_secs(3600)).await.unwrap();
+    session.finish(true).await.unwrap();
+    assert!(push.await.unwrap().ok, "the push's own quarantine stayed");
+    server.git.sweep(server.app, now + Duration::from_secs(3600)).await.unwrap();
+    assert_eq!(there(&server), 0);
+}
+
+#[tokio::test]
+async fn a_pack_over_the_limit_is_refused_while_it_is_sent() {
+    let server = Server::start().await;
+    let client = Client::new(&server);
+    let mut state = 1_u64;
+    let noise: String = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        char::from(b' ' + u8::try_from(state >> 58).unwrap())
+    })
+    .take(14 << 20)
+    .collect();
+    client.commit("big", &noise);
+    let pushed = client.push(&["main"]).await.unwrap();
+    assert!(!pushed.ok && pushed.stderr.contains("pack exceeds maximum allowed size"), "{}", pushed.stderr);
+    assert_eq!((server.branch("main").await, support::quarantines(&server)), (None, 0));
 }

@@ -23,6 +23,12 @@ const BATCH_LIMIT_BYTES: usize = 1024 * 1024;
 /// Apps that were removed lately: their last dynos may still say something, which must not make the folder again.
 const REMOVED_KEPT: usize = 1024;
 
+/// Lines that a full disk did not take wait in memory for one that does: so many bytes of one app, what a few minutes bring…
+const WAITING_LIMIT_BYTES: usize = 128 * 1024;
+
+/// …and so many of all apps together. Beyond that lines are counted and lost.
+const ALL_WAITING_LIMIT_BYTES: usize = 8 * 1024 * 1024;
+
 /// What the writer is asked to do, in the order in which it was asked.
 #[derive(Debug)]
 pub(crate) enum Order {
@@ -48,10 +54,12 @@ struct AppLog {
     unwritten: Option<Box<Unwritten>>,
 }
 
-/// Lines that the disk did not take.
+/// Lines that the disk did not take: the first of them wait, the later ones are only counted.
 #[derive(Debug)]
 struct Unwritten {
-    count: u64,
+    waiting: String,
+    waiting_lines: u32,
+    lost: u64,
     since: Timestamp,
     why: String,
 }
@@ -70,11 +78,13 @@ pub(crate) struct Writer {
     removed: VecDeque<AppId>,
     open_files: usize,
     batch: u64,
+    /// Of all apps, in bytes.
+    waiting_bytes: usize,
 }
 
 impl Writer {
     pub(crate) fn new(dir: PathBuf) -> Self {
-        Self { dir, apps: HashMap::new(), removed: VecDeque::new(), open_files: 0, batch: 0 }
+        Self { dir, apps: HashMap::new(), removed: VecDeque::new(), open_files: 0, batch: 0, waiting_bytes: 0 }
     }
 
     /// Until the last [`crate::Logs`] is dropped and the queue is empty.
@@ -88,6 +98,7 @@ impl Writer {
                     Order::Flush { written } => flushes.push(written),
                     Order::Snapshot { app, snapshot } => {
                         self.write(&mut batch);
+                        self.retry();
                         answer(snapshot, self.snapshot(app));
                     }
                     Order::Tail { app, slot, snapshot } => {
@@ -103,6 +114,9 @@ impl Writer {
                 next = if bytes < BATCH_LIMIT_BYTES { orders.try_recv().ok() } else { None };
             }
             self.write(&mut batch);
+            if !flushes.is_empty() {
+                self.retry();
+            }
             for written in flushes {
                 answer(written, ());
             }
@@ -141,32 +155,44 @@ impl Writer {
         }
     }
 
-    /// A disk that takes nothing costs lines, never the log: it goes on and says later what is missing.
+    /// Tries the lines again that the disk did not take, of apps that have said nothing since.
+    fn retry(&mut self) {
+        if self.waiting_bytes == 0 {
+            return;
+        }
+        let waits = |(app, log): (&AppId, &AppLog)| log.unwritten.as_ref().map(|missing| (*app, missing.since));
+        let waiting: Vec<(AppId, Timestamp)> = self.apps.iter().filter_map(waits).collect();
+        for (app, first) in waiting {
+            self.write_app(app, &Pending { text: String::new(), lines: 0, first });
+        }
+    }
+
+    /// A disk that takes nothing costs lines at worst, never the log: it goes on and says later what is missing.
     fn write_app(&mut self, app: AppId, pending: &Pending) {
         let (dir, batch) = (self.dir.join(app.to_string()), self.batch);
+        let room = ALL_WAITING_LIMIT_BYTES.saturating_sub(self.waiting_bytes);
         let Some(log) = self.log(app) else { return };
         log.spoke = batch;
         let was_open = log.segment.as_ref().is_some_and(Segment::is_open);
-        let notice = log.unwritten.as_ref().map(|missing| format!("{}\n", notice(missing, pending.first)));
-        let (text, lines) = match &notice {
-            Some(notice) => (&format!("{notice}{}", pending.text), pending.lines + 1),
-            None => (&pending.text, pending.lines),
-        };
+        let before = log.unwritten.as_ref().map_or(0, |missing| missing.waiting.len());
+        let late = log.unwritten.as_ref().map(|missing| late(missing, pending));
+        let (text, lines) = late.as_ref().map_or((&pending.text, pending.lines), |(text, lines)| (text, *lines));
         match append(&mut log.segment, &dir, text.as_bytes(), lines) {
             Ok(()) => {
                 if let Some(missing) = log.unwritten.take() {
-                    tracing::info!(app.id = %app, log.missing = missing.count, "The log of {app} can be written again");
+                    tracing::info!(app.id = %app, log.missing = missing.lost, "The log of {app} can be written again");
                 }
             }
             Err(why) => {
-                let why = why.to_string();
                 if log.unwritten.is_none() {
-                    tracing::warn!(app.id = %app, error = why, "The log of {app} cannot be written: lines are lost");
+                    tracing::warn!(app.id = %app, error = %why, "The log of {app} cannot be written: lines wait, then are lost");
                 }
-                let missing = Unwritten { count: 0, since: pending.first, why };
-                log.unwritten.get_or_insert_with(|| Box::new(missing)).count += u64::from(pending.lines);
+                let new = || Box::new(Unwritten::because(&why, pending.first));
+                log.unwritten.get_or_insert_with(new).keep(pending, room);
             }
         }
+        let after = log.unwritten.as_ref().map_or(0, |missing| missing.waiting.len());
+        self.waiting_bytes = self.waiting_bytes.saturating_sub(before) + after;
         if !was_open {
             self.open_files += 1;
             self.close_some();
@@ -213,7 +239,8 @@ impl Writer {
     }
 
     fn remove(&mut self, app: AppId) {
-        self.apps.remove(&app);
+        let waited = self.apps.remove(&app).and_then(|log| log.unwritten).map_or(0, |missing| missing.waiting.len());
+        self.waiting_bytes = self.waiting_bytes.saturating_sub(waited);
         self.removed.push_back(app);
         if self.removed.len() > REMOVED_KEPT {
             self.removed.pop_front();
@@ -255,8 +282,41 @@ fn append(place: &mut Option<Segment>, dir: &Path, text: &[u8], lines: u32) -> i
     Ok(())
 }
 
+impl Unwritten {
+    fn because(why: &io::Error, since: Timestamp) -> Self {
+        Self { waiting: String::new(), waiting_lines: 0, lost: 0, since, why: why.to_string() }
+    }
+
+    /// Keeps what there is room for. After the first line that is lost all later ones are, so that there is one gap.
+    fn keep(&mut self, pending: &Pending, room: usize) {
+        let room = if self.lost > 0 { 0 } else { room.min(WAITING_LIMIT_BYTES.saturating_sub(self.waiting.len())) };
+        let mut kept = 0;
+        for line in pending.text.split_inclusive('\n') {
+            if kept + line.len() > room {
+                break;
+            }
+            kept += line.len();
+            self.waiting_lines += 1;
+        }
+        let (waits, lost) = pending.text.split_at(kept);
+        self.waiting.push_str(waits);
+        self.lost += lost.lines().count() as u64;
+    }
+}
+
+/// What is written when the disk takes lines again: those that waited, how many are missing, then the new ones.
+fn late(missing: &Unwritten, pending: &Pending) -> (String, u32) {
+    let mut text = missing.waiting.clone();
+    if missing.lost > 0 {
+        // Writing to a String cannot fail.
+        let _ok = writeln!(text, "{}", notice(missing, pending.first));
+    }
+    text.push_str(&pending.text);
+    (text, missing.waiting_lines + u32::from(missing.lost > 0) + pending.lines)
+}
+
 fn notice(missing: &Unwritten, at: Timestamp) -> LogLine {
-    let Unwritten { count, since, why } = missing;
-    let text = format!("Error: {count} messages since {} could not be stored: {why}.", since.log_time());
+    let Unwritten { lost, since, why, .. } = missing;
+    let text = format!("Error: {lost} messages since {} could not be stored: {why}.", since.log_time());
     LogLine { at, source: LogSource::Platform, ps: "logplex".to_owned(), text }
 }

@@ -15,10 +15,10 @@ pub struct Space {
     pub free_bytes: u64,
 }
 
-/// Too little is free for a build.
+/// Too little is free for a build or an upload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "The server's disk is nearly full: {} are free, and a build begins only with {}. Apps go on; free some space, or destroy apps that nobody needs, and try again",
+    "The server's disk is nearly full: {} are free, and pushes, builds and uploads are taken only with {}. Apps go on; free some space, or destroy apps that nobody needs, and try again",
     amount(*.free_bytes), amount(*.floor_bytes)
 )]
 pub struct Short {
@@ -46,12 +46,18 @@ impl Space {
         FREE_FLOOR_BYTES.min(self.total_bytes / 100 * FREE_FLOOR_PERCENT)
     }
 
-    /// May a build begin?
+    /// Is less than the floor free?
+    #[must_use]
+    pub fn is_short(self) -> bool {
+        self.free_bytes < self.floor_bytes()
+    }
+
+    /// May something begin that announces so many bytes? A build announces none.
     ///
     /// # Errors
-    /// [`Short`] when less than the floor is free.
-    pub fn admits_build(self) -> Result<(), Short> {
-        let floor_bytes = self.floor_bytes();
+    /// [`Short`] when less than the floor would be free.
+    pub fn admits(self, bytes: u64) -> Result<(), Short> {
+        let floor_bytes = self.floor_bytes().saturating_add(bytes);
         if self.free_bytes >= floor_bytes {
             return Ok(());
         }
@@ -83,9 +89,12 @@ mod tests {
             (0, 0, true),
         ] {
             let space = Space { total_bytes: total_mib * MIB, free_bytes: free_mib * MIB };
-            assert_eq!(space.admits_build().is_ok(), good, "{free_mib} of {total_mib}");
+            assert_eq!(space.admits(0).is_ok(), good, "{free_mib} of {total_mib}");
+            assert_eq!(space.is_short(), !good);
         }
-        let short = Space { total_bytes: 100 * MIB, free_bytes: 2 * MIB }.admits_build().unwrap_err();
-        assert!(short.to_string().contains("2.0 MB are free, and a build begins only with 5.0 MB"), "{short}");
+        let short = Space { total_bytes: 100 * MIB, free_bytes: 2 * MIB }.admits(0).unwrap_err();
+        assert!(short.to_string().contains("2.0 MB are free, and pushes, builds"), "{short}");
+        let roomy = Space { total_bytes: 100 * MIB, free_bytes: 20 * MIB };
+        assert_eq!((roomy.admits(15 * MIB).is_ok(), roomy.admits(15 * MIB + 1).is_ok()), (true, false));
     }
 }

@@ -5,6 +5,7 @@
 pub mod account;
 pub mod app;
 pub mod app_json;
+pub mod budget;
 pub mod build;
 pub mod config_var;
 pub mod crash;
@@ -29,3 +30,4 @@ pub mod source;
 pub mod stack;
 pub mod time;
 pub mod world;
+pub mod written;

@@ -7,7 +7,7 @@ use crate::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-/// So many slugs of an app can be gone back to: the rollback of every client looks at the ten newest releases (RLS-7).
+/// So many slugs of an app can be gone back to, unless the operator says otherwise: the rollback of every client looks at the ten newest releases (RLS-7).
 /// Slugs are counted, not releases, so that ten changes of config vars do not push out the code of yesterday.
 pub const KEPT_SLUGS: usize = 10;
 
@@ -35,10 +35,10 @@ pub struct Code {
     pub slug: SlugId,
 }
 
-/// The slugs that stay: of every app the newest [`KEPT_SLUGS`] that can be gone back to, the current one first among them,
-/// what is about to be released, and what runs.
+/// The slugs that stay: of every app the newest `count` that can be gone back to, the current one first among them, what is
+/// about to be released, and what runs.
 #[must_use]
-pub fn kept(codes: &[Code], running: &BTreeSet<ReleaseId>) -> BTreeSet<SlugId> {
+pub fn kept(codes: &[Code], running: &BTreeSet<ReleaseId>, count: usize) -> BTreeSet<SlugId> {
     let mut of_app: BTreeMap<AppId, Vec<&Code>> = BTreeMap::new();
     for code in codes {
         of_app.entry(code.app).or_default().push(code);
@@ -49,7 +49,7 @@ pub fn kept(codes: &[Code], running: &BTreeSet<ReleaseId>) -> BTreeSet<SlugId> {
         let mut newest = BTreeSet::new();
         for code in codes {
             let counts = match code.status {
-                ReleaseStatus::Succeeded => newest.len() < KEPT_SLUGS,
+                ReleaseStatus::Succeeded => newest.len() < count.max(1),
                 ReleaseStatus::Pending => true,
                 ReleaseStatus::Failed | ReleaseStatus::Expired => false,
             };
@@ -66,11 +66,32 @@ pub fn kept(codes: &[Code], running: &BTreeSet<ReleaseId>) -> BTreeSet<SlugId> {
 
 /// The slugs whose time is over, of those that are still there.
 #[must_use]
-pub fn expired<'a>(slugs: &'a [Slug], codes: &[Code], running: &BTreeSet<ReleaseId>, now: Timestamp) -> Vec<&'a Slug> {
-    let kept = kept(codes, running);
+pub fn expired<'a>(
+    slugs: &'a [Slug],
+    codes: &[Code],
+    running: &BTreeSet<ReleaseId>,
+    count: usize,
+    now: Timestamp,
+) -> Vec<&'a Slug> {
+    let kept = kept(codes, running, count);
     let released: BTreeSet<SlugId> = codes.iter().map(|code| code.slug).collect();
     let waits = |slug: &Slug| !released.contains(&slug.id) && now.since(slug.created_at) <= UNRELEASED_LIFE;
     slugs.iter().filter(|slug| !kept.contains(&slug.id) && !waits(slug)).collect()
+}
+
+/// The slugs whose unpacked files are in use or will be at the next restart of a dyno: what runs, what is current in any app,
+/// and what is about to be released. The others can be unpacked again when somebody goes back to them.
+#[must_use]
+pub fn in_use(codes: &[Code], running: &BTreeSet<ReleaseId>) -> BTreeSet<SlugId> {
+    let mut current: BTreeMap<AppId, &Code> = BTreeMap::new();
+    for code in codes.iter().filter(|code| code.status == ReleaseStatus::Succeeded) {
+        let newest = current.entry(code.app).or_insert(code);
+        if code.version > newest.version {
+            *newest = code;
+        }
+    }
+    let waits = |code: &&Code| code.status == ReleaseStatus::Pending || running.contains(&code.release);
+    codes.iter().filter(waits).chain(current.into_values()).map(|code| code.slug).collect()
 }
 
 /// `v3, v4`, or `v3 to v40 (30 releases)` when they are many; ascending.

@@ -10,6 +10,16 @@ const MIB: u64 = 1024 * 1024;
 /// The largest sizes that are named by what they have: twice the largest that are hosted anywhere.
 const FIR_LIMIT: (u16, u32) = (64, 256 * 1024);
 
+/// A dyno may write so many times its memory to `/app` and `/tmp` together: a whole upload is spooled beside what is unpacked
+/// from it.
+const DISK_PER_MEMORY: u64 = 8;
+
+/// The least of it, which is what the small sizes have.
+const DISK_LEAST_BYTES: u64 = 4 * 1024 * MIB;
+
+/// The most: large dynos share one disk with all others.
+const DISK_MOST_BYTES: u64 = 32 * 1024 * MIB;
+
 /// How much a dyno may use (section 8.2 of the behaviour rules).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum DynoSize {
@@ -116,7 +126,15 @@ impl DynoSize {
             | Self::PrivateM
             | Self::PrivateL => None,
         };
-        Limits { memory_bytes, memory_hard_bytes, processes, cpu_weight, cpu_quota_percent, open_files: 10_000 }
+        Limits {
+            memory_bytes,
+            memory_hard_bytes,
+            processes,
+            cpu_weight,
+            cpu_quota_percent,
+            open_files: 10_000,
+            disk_bytes: (DISK_PER_MEMORY * memory_bytes).clamp(DISK_LEAST_BYTES, DISK_MOST_BYTES),
+        }
     }
 
     /// Is it warned when it is above its quota (R14), or just ended (SPACE-62)?
@@ -198,6 +216,9 @@ pub struct Limits {
     pub cpu_quota_percent: Option<u32>,
     /// Open files per process; lowered to the machine's own hard limit where that is smaller.
     pub open_files: u64,
+    /// What it may write to the disk, in bytes; no single file may be larger either.
+    #[serde(default)]
+    pub disk_bytes: u64,
 }
 
 #[cfg(test)]

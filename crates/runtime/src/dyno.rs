@@ -7,9 +7,11 @@ use crate::meeting::Met;
 use crate::ports::Seat;
 use crate::relay::Relay;
 use crate::wire::{Frost, ToKeeper};
+use crate::written::Measure;
 use model::dyno::{Exit, OutOfMemory};
 use model::memory::Usage;
 use model::time::Timestamp;
+use model::written::Written;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -238,6 +240,16 @@ impl DynoControl {
         let removed = tokio::task::spawn_blocking(move || folder.remove()).await.map_err(io::Error::other)?;
         self.shared.seat.left();
         removed
+    }
+
+    /// What the dyno has written to its `/tmp` and to these folders, also what it has deleted and still holds open. Blocks.
+    #[must_use]
+    pub fn written(&self, folders: &[PathBuf]) -> Written {
+        let mut measure = Measure::default();
+        measure.add(&self.shared.folder.tmp());
+        folders.iter().for_each(|folder| measure.add(folder));
+        measure.add_deleted(&self.shared.folder);
+        measure.written()
     }
 
     async fn send(&self, message: ToKeeper) {

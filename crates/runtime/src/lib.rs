@@ -23,6 +23,7 @@ mod sandbox;
 mod spec;
 mod sys;
 mod wire;
+mod written;
 
 pub use dirs::{prepare_dir, remove_dir};
 pub use doctor::{Check, Level, doctor, doctor_with};
@@ -30,3 +31,4 @@ pub use dyno::{Dyno, DynoControl, Output, Stopped};
 pub use error::RuntimeError;
 pub use runtime::{Adopted, Runtime, RuntimeConfig, accepts};
 pub use spec::{DYNO_GID, DYNO_UID, DynoSpec, SpecError};
+pub use written::{written, written_without_limit};

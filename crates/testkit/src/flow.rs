@@ -24,13 +24,21 @@ pub struct Start {
     exe: PathBuf,
     domain: String,
     host_services: Vec<SocketAddr>,
+    words: Vec<String>,
 }
 
 impl Start {
     /// The binary under test: `env!("CARGO_BIN_EXE_flowline")`.
     #[must_use]
     pub fn of(exe: &str) -> Self {
-        Self { exe: exe.into(), domain: "localhost".into(), host_services: Vec::new() }
+        Self { exe: exe.into(), domain: "localhost".into(), host_services: Vec::new(), words: Vec::new() }
+    }
+
+    /// With more words on its command line: `["--kept-slugs", "2"]`.
+    #[must_use]
+    pub fn with(mut self, words: &[&str]) -> Self {
+        self.words.extend(words.iter().map(|word| (*word).to_owned()));
+        self
     }
 
     /// Lets apps and builds use a service of this machine: one that the test made.
@@ -343,6 +351,7 @@ fn command(start: &Start, dir: &Path, api: &str, apps: &str) -> Command {
     let log = std::fs::File::options().create(true).append(true).open(dir.join("serve.log")).unwrap();
     let mut serve = Command::new(&start.exe);
     serve.args(["serve", "--listen", api, "--apps", apps, "--domain", &start.domain, "--data"]).arg(dir);
+    serve.args(&start.words);
     serve.args(start.host_services.iter().map(|at| format!("--allow-host-service={at}")));
     serve.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).process_group(0);
     serve

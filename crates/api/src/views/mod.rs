@@ -3,6 +3,7 @@
 pub mod account;
 pub mod app;
 pub mod build;
+pub mod disk;
 pub mod dyno;
 pub mod feature;
 pub mod formation;

@@ -2,7 +2,9 @@
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
-use testkit::{App, Flow, Source};
+use testkit::{App, Flow, Source, path_of, within};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
@@ -54,7 +56,7 @@ async fn declined(app: &App<'_>, flow: &Flow, source: Source, left_bytes: u64, w
             tokio::task::yield_now().await;
         }
     };
-    testkit::within("the end of the build in the ledger", noted).await;
+    within("the end of the build in the ledger", noted).await;
 }
 
 #[tokio::test]
@@ -62,15 +64,17 @@ async fn a_push_that_does_not_fit_is_declined_with_the_reason_and_the_next_one_w
     let Some(mut flow) = small().await else { return };
     let app = flow.known_app("shop");
     let full = "No space left on device";
-    // The commit itself. It is part of every later push too: 3 MiB.
-    let long = Source::answering("two").with("noise.txt", &noise(4 << 20));
-    declined(&app, &flow, long, 2 * MIB, full).await;
-    // Too little to begin with; what the tree unpacks to; what the build writes; the slug beside all that.
+    // Too little to begin with: nothing of it is sent.
+    declined(&app, &flow, Source::answering("two"), 2 * MIB, "remote: The server's disk is nearly full").await;
+    // The commit itself. It is part of every later push too: 4.5 MiB.
+    let long = Source::answering("two").with("noise.txt", &noise(6 << 20));
+    declined(&app, &flow, long, 4 * MIB, full).await;
+    // Too little for a build when all of it was sent; what the tree unpacks to; what the build writes; the slug beside all that.
     declined(&app, &flow, Source::answering("two"), 5 * MIB, "disk is nearly full").await;
     let flat = Source::answering("two").with("flat.txt", &"flat ".repeat(3 << 20));
     declined(&app, &flow, flat, 10 * MIB, "disk is full").await;
     declined(&app, &flow, building("head -c 15000000 /dev/urandom > big.bin"), 10 * MIB, full).await;
-    declined(&app, &flow, building("head -c 7000000 /dev/urandom > big.bin"), 14 * MIB, "disk is full").await;
+    declined(&app, &flow, building("head -c 7000000 /dev/urandom > big.bin"), 16 * MIB, "disk is full").await;
     flow.end_serve(Signal::KILL).await;
     flow.start_serve().await;
     let app = flow.known_app("shop");
@@ -123,4 +127,75 @@ async fn a_change_that_does_not_fit_is_refused_whole_and_what_was_acknowledged_s
     let app = flow.known_app("shop");
     assert_eq!(ledger(&app).await, acknowledged);
     assert_eq!((app.get("/").await.text(), app.get("/env/KEPT").await.text()), ("one".into(), "yes".into()));
+}
+
+/// An upload that announces nothing: its bytes are counted by the disk alone.
+async fn chunked(flow: &Flow, url: &Value, bytes: usize) -> String {
+    let mut stream = TcpStream::connect(flow.api).await.unwrap();
+    let head = "host: x\r\nconnection: close\r\ntransfer-encoding: chunked";
+    let begin = format!("PUT {} HTTP/1.1\r\n{head}\r\n\r\n{bytes:x}\r\n", path_of(url));
+    stream.write_all(begin.as_bytes()).await.unwrap();
+    // The answer may come, and the connection end, before all is sent.
+    let (mut read, mut write) = stream.into_split();
+    let send = async {
+        let _refused =
+            write.write_all(&vec![7; bytes]).await.is_err() || write.write_all(b"\r\n0\r\n\r\n").await.is_err();
+    };
+    let mut said = Vec::new();
+    let receive = async {
+        let _reset = read.read_to_end(&mut said).await.is_err();
+    };
+    within("the answer", async { tokio::join!(send, receive) }).await;
+    String::from_utf8_lossy(&said).into_owned()
+}
+
+#[tokio::test]
+async fn an_upload_that_does_not_fit_leaves_nothing_and_what_was_uploaded_stays() {
+    let Some(mut flow) = small().await else { return };
+    let app = flow.known_app("shop");
+    let source = flow.post("/sources", &json!({})).await.json()["source_blob"].take();
+    let slug = app.call("POST", "/slugs", Some(&json!({ "process_types": { "web": "cat" } }))).await.json();
+    assert!(chunked(&flow, &source["put_url"], 1 << 20).await.starts_with("HTTP/1.1 200 "));
+    let (before, files) = (ledger(&app).await, flow.files("objects"));
+    flow.fill_disk(6 * MIB);
+    for url in [&source["put_url"], &slug["blob"]["url"]] {
+        let said = chunked(&flow, url, 12 << 20).await;
+        assert!(said.starts_with("HTTP/1.1 507 ") && said.contains("insufficient_storage"), "{said}");
+    }
+    assert_eq!((ledger(&app).await, flow.files("objects")), (before, files), "nothing of it is kept");
+    assert_eq!(app.get("/").await.text(), "one");
+    flow.free_disk();
+    flow.end_serve(Signal::KILL).await;
+    flow.start_serve().await;
+    let kept = flow.read_address(&source["get_url"]).await;
+    assert_eq!((kept.status.as_u16(), kept.body.len()), (200, 1 << 20), "the upload that was acknowledged");
+}
+
+#[tokio::test]
+async fn a_release_that_does_not_fit_is_refused_whole_and_lines_wait_for_room() {
+    let Some(mut flow) = small().await else { return };
+    let app = flow.known_app("shop");
+    let slug = app.latest_release().await["slug"]["id"].clone();
+    app.config(json!({ "PADDING": noise(50_000) })).await;
+    flow.fill_disk(200 * KIB);
+    let mut acknowledged = ledger(&app).await;
+    loop {
+        let answer = app.call("POST", "/releases", Some(&json!({ "slug": slug }))).await;
+        let now = ledger(&app).await;
+        if answer.status != 201 {
+            assert_eq!((answer.status.as_u16(), answer.json()["id"].as_str()), (507, Some("insufficient_storage")));
+            assert_eq!(now, acknowledged);
+            break;
+        }
+        assert_eq!(now[0].as_array().unwrap().len(), acknowledged[0].as_array().unwrap().len() + 1);
+        acknowledged = now;
+    }
+    app.run("echo said while full").await;
+    flow.free_disk();
+    app.log_says("]: said while full").await;
+    assert_eq!(ledger(&app).await, acknowledged);
+    flow.end_serve(Signal::KILL).await;
+    flow.start_serve().await;
+    let app = flow.known_app("shop");
+    assert_eq!((ledger(&app).await, app.get("/").await.text()), (acknowledged, "one".into()));
 }

@@ -179,7 +179,7 @@ async fn builds_are_refused_while_the_disk_is_nearly_full_and_apps_go_on() {
     app.push(Source::answering("one")).await.released("v3");
     flow.fill_disk(2 << 20);
     let push = app.push(Source::answering("two")).await.declined("The server's disk is nearly full");
-    push.says("a build begins only with 3.").says("pre-receive hook declined");
+    push.says("are taken only with 3.").says("507");
     let body = json!({ "source_blob": { "url": "http://127.0.0.1:1/x.tgz" } });
     let refused = app.call("POST", "/builds", Some(&body)).await;
     assert_eq!((refused.status.as_u16(), refused.json()["id"].as_str()), (507, Some("insufficient_storage")));

@@ -4,6 +4,7 @@
 mod bad_input;
 mod cli;
 mod deploy_under_load;
+mod disk;
 mod disk_full;
 mod ending;
 mod gate;

@@ -47,6 +47,7 @@ impl Server {
             exe: env!("CARGO_BIN_EXE_hook-under-test").into(),
             hook_sock: hook_sock.clone(),
             path: std::env::var_os("PATH").unwrap(),
+            pack_limit_bytes: 8 << 20,
         });
         let git = git.await.unwrap();
         let app = AppId(uuid::Uuid::from_u128(7));

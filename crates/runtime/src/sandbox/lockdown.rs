@@ -42,6 +42,8 @@ pub(super) fn limit(limits: &Limits, in_user_namespace: bool) -> Result<(), Faul
         rustix::process::setrlimit(resource, both).step(format_args!("limiting {what}"))
     };
     set("open files", Resource::Nofile, limits.open_files)?;
+    // What is written is measured from time to time; one file at least cannot outgrow all of it in between.
+    set("the size of files", Resource::Fsize, limits.disk_bytes)?;
     // With 0 the kernel still hands a core, and all secrets in it, to a crash collector of the host; with 1 it does not.
     set("core files", Resource::Core, 1)?;
     if in_user_namespace {
