@@ -57,7 +57,7 @@ impl Trees {
     pub(super) fn sweep(&self) {
         let unified = self.unified.iter().map(Claim::dir);
         let branches = self.controllers.iter().map(|(_, branch)| branch).chain(&self.freezer);
-        branches.map(PathBuf::as_path).chain(unified).for_each(|branch| sweep(branch));
+        branches.map(PathBuf::as_path).chain(unified).for_each(sweep);
     }
 
     pub(super) fn claim(&self) -> Option<&Claim> {

@@ -122,7 +122,8 @@ struct About {
     place: u64,
 }
 
-#[repr(C)]
+/// Packed: where it ends, later kernels write an answer, and earlier ones want zeros.
+#[repr(C, packed(4))]
 struct TypesLoad {
     types: u64,
     log: u64,

@@ -65,9 +65,12 @@ impl Walls {
         openings: &Openings,
         living: impl Iterator<Item = (PathBuf, Ipv4Addr)>,
     ) -> io::Result<Self> {
-        let (dynos, doors) = (Dynos::create("fl_dynos", DYNOS)?, Doors::create("fl_doors", DOORS)?);
-        let v6_only = kernel::socket_storage("fl_v6_only")?;
-        doors::write(&doors, &doors::wanted(openings))?;
+        let named =
+            |name: &'static str| move |error: io::Error| io::Error::new(error.kind(), format!("{name}: {error}"));
+        let dynos = Dynos::create("fl_dynos", DYNOS).map_err(named("fl_dynos"))?;
+        let doors = Doors::create("fl_doors", DOORS).map_err(named("fl_doors"))?;
+        let v6_only = kernel::socket_storage("fl_v6_only").map_err(named("fl_v6_only"))?;
+        doors::write(&doors, &doors::wanted(openings)).map_err(named("fl_doors"))?;
         let standing = Standing { branch: branch.to_owned(), block, dynos: dynos.id()?, doors: doors.id()? };
         let walls = Self { dynos, standing };
         for (cgroup, own) in living {
@@ -77,9 +80,8 @@ impl Walls {
         let maps = Maps { dynos: walls.dynos.as_fd(), doors: doors.as_fd(), v6_only: v6_only.as_fd() };
         let cgroup = File::open(branch)?;
         for (name, hook, program) in program::all(maps) {
-            let refused = |error: io::Error| io::Error::new(error.kind(), format!("{name}: {error}"));
-            let loaded = kernel::load(name, hook, &program).map_err(refused)?;
-            kernel::attach(cgroup.as_fd(), hook, name, loaded.as_fd()).map_err(refused)?;
+            let loaded = kernel::load(name, hook, &program).map_err(named(name))?;
+            kernel::attach(cgroup.as_fd(), hook, name, loaded.as_fd()).map_err(named(name))?;
         }
         Ok(walls)
     }

@@ -3,8 +3,8 @@
 use super::assembler::Register::{R1, R2, R3, R4, R6, R7, R8, R9, Stack};
 use super::assembler::{Assembler, Function, Instruction, Label, Width};
 use super::program::{
-    ALLOW, DOOR, DOOR_PORT, FIRST_BYTE, IP4, IP6, LOCALHOST, MAPPED, Maps, ONE, PORT, REFUSE, Version, address, door,
-    dyno, mapped, word,
+    ALLOW, DOOR, DOOR_PORT, FIRST_BYTE, IP4, LOCALHOST, MAPPED, Maps, ONE, PORT, REFUSE, Version, address, door, dyno,
+    mapped, word,
 };
 
 /// How something is sent to an address.
@@ -31,7 +31,11 @@ pub(super) fn program(maps: Maps<'_>, version: Version, way: Way) -> Vec<Instruc
     address(p, version);
     p.load(Width::Word, R8, R6, PORT);
     p.store(Width::Word, Stack, DOOR_PORT, R8);
+    let ordinary = p.label();
+    // A door without a port says that an address is this host's, and opens nothing.
+    p.jump_if(R8, 0, ordinary);
     door(p, maps, allow);
+    p.place(ordinary);
     if version == Version::V6 {
         v6_destinations(p, refuse, loopback, outside);
     }

@@ -3,9 +3,11 @@
 //! Where the machine gives no walls (an ordinary user), the doctor says so, and that is all there is to test.
 
 use crate::support::{Machine, PATIENCE, Run, keeper, line, open, spec};
-use runtime::{DynoSpec, Runtime, RuntimeConfig};
+use runtime::{DynoSpec, Level, Runtime, RuntimeConfig, doctor_with};
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::UnixListener;
 use std::process::Command;
 use std::time::Duration;
 
@@ -55,6 +57,7 @@ pub(crate) async fn walled() -> Option<Machine> {
     walls(&machine.runtime).then_some(machine)
 }
 
+#[allow(clippy::print_stdout, reason = "says why nothing was tested")]
 fn walls(runtime: &Runtime) -> bool {
     match runtime.open_network() {
         None => true,
@@ -198,8 +201,8 @@ async fn dyno_27_services_of_the_host_are_closed() {
     assert!(datagrams.recv(&mut [0; 10]).is_err(), "it went to the dyno itself");
     for outer in [outer_address(true), outer_address(false)].into_iter().flatten() {
         let port = service(outer).port();
-        let script = format!("print(tcp('{outer}', {port}), udp('{outer}', {port}))");
-        assert_eq!(lines(&machine, &script).await, ["EPERM EPERM"], "{outer}");
+        let script = format!("print(tcp('{outer}', {port}), udp('{outer}', {port}), tcp('{outer}', 0))");
+        assert_eq!(lines(&machine, &script).await, ["EPERM EPERM EPERM"], "{outer}");
     }
 }
 
@@ -284,6 +287,26 @@ print(made(socket.AF_INET, socket.SOCK_STREAM, MPTCP) == 'made', made(socket.AF_
 "#;
     let wanted = ["made made made", "False EPERM", "EAFNOSUPPORT EAFNOSUPPORT EAFNOSUPPORT", "False False"];
     assert_eq!(lines(&machine, script).await, wanted);
+}
+
+#[tokio::test]
+async fn local_sockets_of_the_host_without_a_file_are_closed_where_the_kernel_can() {
+    let name = format!("flowline-test-{}", std::process::id());
+    let address = std::os::unix::net::SocketAddr::from_abstract_name(&name).unwrap();
+    let _listener = UnixListener::bind_addr(&address).unwrap();
+    let checks = tokio::task::spawn_blocking(|| doctor_with(&keeper())).await.unwrap();
+    let closed = checks.iter().find(|check| check.name == "local sockets").unwrap().level == Level::Good;
+    let script = format!(
+        "
+s = socket.socket(socket.AF_UNIX)
+print(said(lambda: s.connect('\\0{name}') or 'open'))
+own = socket.socket(socket.AF_UNIX)
+own.bind('\\0own')
+own.listen()
+print(said(lambda: socket.socket(socket.AF_UNIX).connect('\\0own') or 'open'))"
+    );
+    let said = lines(&Machine::new().await, &script).await;
+    assert_eq!(said, [if closed { "EPERM" } else { "open" }, "open"]);
 }
 
 #[tokio::test]
