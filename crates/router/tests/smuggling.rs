@@ -23,83 +23,82 @@ async fn watched() -> (Flow, mpsc::Receiver<(String, Vec<u8>)>) {
     (flow, seen)
 }
 
+/// What is wrong, and a request that has it.
+const MALFORMED: &[(&str, &str)] = &[
+    ("two lengths", "POST / HTTP/1.1\r\nHost: shop.localhost\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab"),
+    ("two lengths in one", "POST / HTTP/1.1\r\nHost: shop.localhost\r\nContent-Length: 1, 2\r\n\r\nab"),
+    ("a signed length", "POST / HTTP/1.1\r\nHost: shop.localhost\r\nContent-Length: +1\r\n\r\na"),
+    ("a hexadecimal length", "POST / HTTP/1.1\r\nHost: shop.localhost\r\nContent-Length: 0x1\r\n\r\na"),
+    ("no length at all", "POST / HTTP/1.1\r\nHost: shop.localhost\r\nContent-Length:\r\n\r\na"),
+    ("a huge length", "POST / HTTP/1.1\r\nHost: shop.localhost\r\nContent-Length: 99999999999999999999\r\n\r\na"),
+    (
+        "chunked is not last",
+        "POST / HTTP/1.1\r\nHost: shop.localhost\r\nTransfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n",
+    ),
+    (
+        "another coding first",
+        "POST / HTTP/1.1\r\nHost: shop.localhost\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+    ),
+    ("unknown coding", "POST / HTTP/1.1\r\nHost: shop.localhost\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n"),
+    (
+        "chunked twice",
+        "POST / HTTP/1.1\r\nHost: shop.localhost\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    ),
+    (
+        "identity and chunked",
+        "POST / HTTP/1.1\r\nHost: shop.localhost\r\nTransfer-Encoding: identity\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    ),
+    ("coding in HTTP/1.0", "POST / HTTP/1.0\r\nHost: shop.localhost\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+    ("space before the colon", "POST / HTTP/1.1\r\nHost: shop.localhost\r\nContent-Length : 1\r\n\r\na"),
+    ("a folded line", "GET / HTTP/1.1\r\nHost: shop.localhost\r\nX: a\r\n b\r\n\r\n"),
+    ("a space before a name", "GET / HTTP/1.1\r\n Host: shop.localhost\r\n\r\n"),
+    ("a bare CR in a value", "GET / HTTP/1.1\r\nHost: shop.localhost\r\nX: a\rY: b\r\n\r\n"),
+    ("a zero byte", "GET / HTTP/1.1\r\nHost: shop.localhost\r\nX: a\0b\r\n\r\n"),
+    ("two targets", "GET / /other HTTP/1.1\r\nHost: shop.localhost\r\n\r\n"),
+    ("a tab in the request line", "GET\t/ HTTP/1.1\r\nHost: shop.localhost\r\n\r\n"),
+    ("HTTP/0.9", "GET /\r\n\r\n"),
+    ("HTTP/2's preface", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
+    ("two hosts", "GET / HTTP/1.1\r\nHost: shop.localhost\r\nHost: shop.localhost\r\n\r\n"),
+    (
+        "a length and chunks",
+        "POST / HTTP/1.1\r\nHost: shop.localhost\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    ),
+    (
+        "chunks and a length",
+        "POST / HTTP/1.1\r\nHost: shop.localhost\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n",
+    ),
+    ("a negative length", "POST / HTTP/1.1\r\nHost: shop.localhost\r\nContent-Length: -1\r\n\r\na"),
+    ("a length with a space", "POST / HTTP/1.1\r\nHost: shop.localhost\r\nContent-Length: 1 1\r\n\r\na"),
+    (
+        "a coding behind a control character",
+        "POST / HTTP/1.1\r\nHost: shop.localhost\r\nTransfer-Encoding: \x0bchunked\r\n\r\n0\r\n\r\n",
+    ),
+    (
+        "space before a coding's colon",
+        "POST / HTTP/1.1\r\nHost: shop.localhost\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
+    ),
+    ("a line folded by a tab", "GET / HTTP/1.1\r\nHost: shop.localhost\r\nX: a\r\n\tb\r\n\r\n"),
+    ("bare LFs", "GET / HTTP/1.1\nHost: shop.localhost\n\n"),
+    ("a bare LF behind a header", "GET / HTTP/1.1\r\nHost: shop.localhost\r\nX: a\nY: b\r\n\r\n"),
+    ("a bare LF as the end", "GET / HTTP/1.1\r\nHost: shop.localhost\r\n\n"),
+    ("a bare CR in the request line", "GET /a\rb HTTP/1.1\r\nHost: shop.localhost\r\n\r\n"),
+    ("a zero byte in a name", "GET / HTTP/1.1\r\nHost: shop.localhost\r\nX\0: a\r\n\r\n"),
+    ("no host", "GET / HTTP/1.1\r\nX: a\r\n\r\n"),
+    ("an empty host", "GET / HTTP/1.1\r\nHost:\r\n\r\n"),
+    ("a host with a user", "GET / HTTP/1.1\r\nHost: a@shop.localhost\r\n\r\n"),
+    ("a target of another host", "GET http://other.localhost/ HTTP/1.1\r\nHost: shop.localhost\r\n\r\n"),
+    ("a target without a slash", "GET shop.localhost HTTP/1.1\r\nHost: shop.localhost\r\n\r\n"),
+    ("a control character in the target", "GET /\x01 HTTP/1.1\r\nHost: shop.localhost\r\n\r\n"),
+    ("a method that is no word", "G(T / HTTP/1.1\r\nHost: shop.localhost\r\n\r\n"),
+    ("another version", "GET / HTTP/1.2\r\nHost: shop.localhost\r\n\r\n"),
+    ("a tunnel", "CONNECT shop.localhost:443 HTTP/1.1\r\nHost: shop.localhost\r\n\r\n"),
+    ("nonsense", "\x16\x03\x01\x02\x00\x01\x00\r\n\r\n"),
+];
+
 #[tokio::test]
 async fn malformed_heads_are_refused_and_reach_no_dyno() {
     let (flow, mut seen) = watched().await;
-    let refused = [
-        ("two lengths", "POST / HTTP/1.1\r\nHost: shop.localhost\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab"),
-        ("two lengths in one", "POST / HTTP/1.1\r\nHost: shop.localhost\r\nContent-Length: 1, 2\r\n\r\nab"),
-        ("a signed length", "POST / HTTP/1.1\r\nHost: shop.localhost\r\nContent-Length: +1\r\n\r\na"),
-        ("a hexadecimal length", "POST / HTTP/1.1\r\nHost: shop.localhost\r\nContent-Length: 0x1\r\n\r\na"),
-        ("no length at all", "POST / HTTP/1.1\r\nHost: shop.localhost\r\nContent-Length:\r\n\r\na"),
-        ("a huge length", "POST / HTTP/1.1\r\nHost: shop.localhost\r\nContent-Length: 99999999999999999999\r\n\r\na"),
-        (
-            "chunked is not last",
-            "POST / HTTP/1.1\r\nHost: shop.localhost\r\nTransfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n",
-        ),
-        (
-            "another coding first",
-            "POST / HTTP/1.1\r\nHost: shop.localhost\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
-        ),
-        ("unknown coding", "POST / HTTP/1.1\r\nHost: shop.localhost\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n"),
-        (
-            "chunked twice",
-            "POST / HTTP/1.1\r\nHost: shop.localhost\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        ),
-        (
-            "identity and chunked",
-            "POST / HTTP/1.1\r\nHost: shop.localhost\r\nTransfer-Encoding: identity\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        ),
-        (
-            "coding in HTTP/1.0",
-            "POST / HTTP/1.0\r\nHost: shop.localhost\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        ),
-        ("space before the colon", "POST / HTTP/1.1\r\nHost: shop.localhost\r\nContent-Length : 1\r\n\r\na"),
-        ("a folded line", "GET / HTTP/1.1\r\nHost: shop.localhost\r\nX: a\r\n b\r\n\r\n"),
-        ("a space before a name", "GET / HTTP/1.1\r\n Host: shop.localhost\r\n\r\n"),
-        ("a bare CR in a value", "GET / HTTP/1.1\r\nHost: shop.localhost\r\nX: a\rY: b\r\n\r\n"),
-        ("a zero byte", "GET / HTTP/1.1\r\nHost: shop.localhost\r\nX: a\0b\r\n\r\n"),
-        ("two targets", "GET / /other HTTP/1.1\r\nHost: shop.localhost\r\n\r\n"),
-        ("a tab in the request line", "GET\t/ HTTP/1.1\r\nHost: shop.localhost\r\n\r\n"),
-        ("HTTP/0.9", "GET /\r\n\r\n"),
-        ("HTTP/2's preface", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
-        ("two hosts", "GET / HTTP/1.1\r\nHost: shop.localhost\r\nHost: shop.localhost\r\n\r\n"),
-        (
-            "a length and chunks",
-            "POST / HTTP/1.1\r\nHost: shop.localhost\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        ),
-        (
-            "chunks and a length",
-            "POST / HTTP/1.1\r\nHost: shop.localhost\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n",
-        ),
-        ("a negative length", "POST / HTTP/1.1\r\nHost: shop.localhost\r\nContent-Length: -1\r\n\r\na"),
-        ("a length with a space", "POST / HTTP/1.1\r\nHost: shop.localhost\r\nContent-Length: 1 1\r\n\r\na"),
-        (
-            "a coding behind a control character",
-            "POST / HTTP/1.1\r\nHost: shop.localhost\r\nTransfer-Encoding: \x0bchunked\r\n\r\n0\r\n\r\n",
-        ),
-        (
-            "space before a coding's colon",
-            "POST / HTTP/1.1\r\nHost: shop.localhost\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
-        ),
-        ("a line folded by a tab", "GET / HTTP/1.1\r\nHost: shop.localhost\r\nX: a\r\n\tb\r\n\r\n"),
-        ("bare LFs", "GET / HTTP/1.1\nHost: shop.localhost\n\n"),
-        ("a bare LF behind a header", "GET / HTTP/1.1\r\nHost: shop.localhost\r\nX: a\nY: b\r\n\r\n"),
-        ("a bare LF as the end", "GET / HTTP/1.1\r\nHost: shop.localhost\r\n\n"),
-        ("a bare CR in the request line", "GET /a\rb HTTP/1.1\r\nHost: shop.localhost\r\n\r\n"),
-        ("a zero byte in a name", "GET / HTTP/1.1\r\nHost: shop.localhost\r\nX\0: a\r\n\r\n"),
-        ("no host", "GET / HTTP/1.1\r\nX: a\r\n\r\n"),
-        ("an empty host", "GET / HTTP/1.1\r\nHost:\r\n\r\n"),
-        ("a host with a user", "GET / HTTP/1.1\r\nHost: a@shop.localhost\r\n\r\n"),
-        ("a target of another host", "GET http://other.localhost/ HTTP/1.1\r\nHost: shop.localhost\r\n\r\n"),
-        ("a target without a slash", "GET shop.localhost HTTP/1.1\r\nHost: shop.localhost\r\n\r\n"),
-        ("a control character in the target", "GET /\x01 HTTP/1.1\r\nHost: shop.localhost\r\n\r\n"),
-        ("a method that is no word", "G(T / HTTP/1.1\r\nHost: shop.localhost\r\n\r\n"),
-        ("another version", "GET / HTTP/1.2\r\nHost: shop.localhost\r\n\r\n"),
-        ("a tunnel", "CONNECT shop.localhost:443 HTTP/1.1\r\nHost: shop.localhost\r\n\r\n"),
-        ("nonsense", "\x16\x03\x01\x02\x00\x01\x00\r\n\r\n"),
-    ];
-    for (name, request) in refused {
+    for &(name, request) in MALFORMED {
         let mut client = flow.client().await;
         client.send(request).await;
         client.send("GET /smuggled HTTP/1.1\r\nHost: shop.localhost\r\n\r\n").await;

@@ -61,7 +61,7 @@ async fn ledger(flow: &Flow, app: &App, wrong: &mut Vec<String>) {
         }
     }
     for failed in builds.as_array().unwrap().iter().filter(|build| build["status"] == "failed") {
-        let output = flow.attempt("GET", &testkit::path_of(&failed["output_stream_url"]), None).await;
+        let output = flow.attempt("GET", testkit::path_of(&failed["output_stream_url"]), None).await;
         let says_why = output.as_ref().is_ok_and(|output| output.text().contains(" !     "));
         if !says_why {
             wrong.push(format!("{name}: a build failed and does not say why: {failed}, {output:?}"));

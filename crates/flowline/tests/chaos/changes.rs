@@ -228,7 +228,7 @@ impl App {
             let wish = json!({ "lines": 1500, "tail": false });
             if let Ok(session) = flow.attempt("POST", &path, Some(&wish)).await
                 && session.status == 201
-                && let Ok(log) = flow.attempt("GET", &testkit::path_of(&session.json()["logplex_url"]), None).await
+                && let Ok(log) = flow.attempt("GET", testkit::path_of(&session.json()["logplex_url"]), None).await
                 && log.status == 200
             {
                 return log.text();
