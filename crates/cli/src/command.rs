@@ -121,6 +121,9 @@ pub enum Command {
     /// Stop dynos; those of the formation come back
     #[command(name = "ps:stop", visible_alias = "stop", aliases = ["ps:kill", "kill", "dyno:stop", "dyno:kill"])]
     PsStop(dyno::Stop),
+    /// Print the sizes of dynos or change them
+    #[command(name = "ps:type", visible_alias = "ps:resize", aliases = ["resize", "dyno:type", "dyno:resize"])]
+    PsType(formation::Resize),
     /// List the releases
     #[command(name = "releases", alias = "releases:list")]
     Releases(release::Releases),
@@ -207,6 +210,7 @@ async fn dispatch(command: Command, env: &Env, console: &mut Console) -> Result<
         Command::PsRestart(args) => dyno::restart(session, &args).await,
         Command::PsScale(args) => formation::scale(session, &args).await,
         Command::PsStop(args) => dyno::stop(session, &args).await,
+        Command::PsType(args) => formation::resize(session, &args).await,
         Command::Releases(args) => release::list(session, &args).await,
         Command::ReleasesInfo(args) => release::show(session, &args).await,
         Command::ReleasesOutput(args) => release::output(session, &args).await,
@@ -249,6 +253,7 @@ impl Command {
             Self::PsRestart(args) => args.on.print,
             Self::PsScale(args) => args.on.print,
             Self::PsStop(args) => args.on.print,
+            Self::PsType(args) => args.on.print,
             Self::Releases(args) => args.on.print,
             Self::ReleasesInfo(args) | Self::ReleasesOutput(args) | Self::Rollback(args) => args.on.print,
             Self::Sleep(args) | Self::Wake(args) => args.on.print,

@@ -1,4 +1,4 @@
-//! `ps:scale`.
+//! `ps:scale`, `ps:type`.
 
 use crate::args::OnApp;
 use crate::error::CliError;
@@ -11,6 +11,16 @@ use serde_json::{Value, json};
 pub struct Scale {
     /// For example web=2, worker+1, web=2:Standard-2X; none prints the present formation
     #[arg(value_name = "TYPE=QUANTITY[:SIZE]")]
+    changes: Vec<String>,
+    #[command(flatten)]
+    pub(crate) on: OnApp,
+}
+
+/// What `ps:type` takes.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Resize {
+    /// One size for all, or for example web=Standard-2X; none prints the present sizes
+    #[arg(value_name = "SIZE|TYPE=SIZE")]
     changes: Vec<String>,
     #[command(flatten)]
     pub(crate) on: OnApp,
@@ -50,6 +60,38 @@ pub(crate) async fn scale(session: &mut Session<'_>, args: &Scale) -> Result<(),
     let now = now.collect::<Vec<_>>().join(", ");
     session.console.end(&format!("done, now running {now}"))?;
     if session.console.is_json() { session.console.json(&answer) } else { Ok(()) }
+}
+
+/// Changes the sizes of dynos, which are replaced by such of the new size (DYNO-13), or prints them.
+pub(crate) async fn resize(session: &mut Session<'_>, args: &Resize) -> Result<(), CliError> {
+    let app = session.app(&args.on)?;
+    let path = app.path("/formation");
+    let updates: Vec<Value> = match args.changes.as_slice() {
+        [] => return show(session, &app.name, &path).await,
+        [size] if !size.contains('=') => {
+            let all: Vec<Formation> = session.client.read(&Value::Array(session.client.all(&path).await?))?;
+            all.into_iter().map(|entry| json!({ "type": entry.process_type, "size": size })).collect()
+        }
+        changes => changes.iter().map(|text| size_change(text)).collect::<Result<_, _>>()?,
+    };
+    session.console.begin("Resizing dynos")?;
+    let answer = session.client.patch(&path, &json!({ "updates": updates })).await?;
+    let after: Vec<Formation> = session.client.read(&answer)?;
+    let now = after.iter().filter(|entry| updates.iter().any(|update| update["type"] == entry.process_type.as_str()));
+    let now: Vec<String> =
+        now.map(|entry| format!("{}={}:{}", entry.process_type, entry.quantity, entry.size)).collect();
+    session.console.end(&format!("done, now {}", now.join(" ")))?;
+    if session.console.is_json() { session.console.json(&answer) } else { Ok(()) }
+}
+
+/// Reads `web=Standard-2X`.
+fn size_change(text: &str) -> Result<Value, CliError> {
+    let parts = text.split_once('=').filter(|(name, size)| !name.is_empty() && !size.is_empty());
+    let (name, size) = parts.ok_or_else(|| {
+        let message = format!("`{text}` is not a change of a size.");
+        CliError::usage(message, "Write one SIZE for all, or TYPE=SIZE, for example web=Standard-2X.")
+    })?;
+    Ok(json!({ "type": name, "size": size }))
 }
 
 async fn show(session: &mut Session<'_>, app: &str, path: &str) -> Result<(), CliError> {

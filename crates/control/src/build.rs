@@ -1,5 +1,6 @@
 //! Builds: from source to slug to release. One at a time per app (BLD-5).
 
+use crate::build_queue::QueueError;
 use crate::gate::Authorized;
 use crate::output::{OutputReader, OutputWriter};
 use crate::release::{self, Created};
@@ -8,7 +9,6 @@ use builder::{BuildFailure, Job, Rules};
 use model::account::Account;
 use model::app::App;
 use model::build::{Build, BuildEvent, BuildSource, BuildState};
-use model::dyno::Limits;
 use model::id::BuildId;
 use model::release::{Release, ReleaseCause};
 use model::slug::Slug;
@@ -16,20 +16,6 @@ use std::path::PathBuf;
 use store::StoreError;
 use tokio::io::AsyncRead;
 use tokio::sync::{RwLockReadGuard, mpsc};
-
-/// What a step of a build may use: as much memory as the larger hosted builders give, less CPU than dynos that serve. The
-/// disk holds a source (1 GB), what its dependencies unpack to, the cache and the slug, with room for a compiler's own files.
-const BUILD_LIMITS: Limits = Limits {
-    memory_bytes: BUILD_MEMORY_BYTES,
-    memory_hard_bytes: BUILD_MEMORY_BYTES,
-    processes: 4096,
-    cpu_weight: 100,
-    cpu_quota_percent: None,
-    open_files: 10_000,
-    disk_bytes: 16 * 1024 * 1024 * 1024,
-};
-
-const BUILD_MEMORY_BYTES: u64 = 2560 * 1024 * 1024;
 
 /// Lines of a build that wait for a slow reader.
 const LINES_WAITING: usize = 256;
@@ -74,6 +60,8 @@ pub struct BuildDetail {
 /// Why a build that began came to nothing.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Broken {
+    #[error(transparent)]
+    Queue(#[from] QueueError),
     #[error(transparent)]
     Compile(#[from] BuildFailure),
     #[error("the source cannot be used: {0}")]
@@ -247,8 +235,7 @@ async fn make<'c>(
     folder: &std::path::Path,
     report: &mut Report,
 ) -> Result<(Slug, RwLockReadGuard<'c, ()>), Broken> {
-    // One build too many waits here; it holds no memory but its own.
-    let _turn = control.build_turns.acquire().await;
+    let _turn = control.build_queue.turn(report).await?;
     let source = folder.join("app");
     tokio::fs::create_dir_all(folder).await?;
     runtime::prepare_dir(&source)?;
@@ -272,7 +259,7 @@ async fn make<'c>(
         config_vars: &config,
         site_env: &control.settings.site_env,
         owner: control.owner,
-        limits: BUILD_LIMITS,
+        limits: steps::LIMITS,
     };
     let runner = steps::SandboxRunner::new(control.clone(), build);
     let (lines, mut printed) = mpsc::channel(LINES_WAITING);

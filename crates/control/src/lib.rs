@@ -3,6 +3,7 @@
 pub mod account;
 pub mod app;
 pub mod build;
+mod build_queue;
 pub mod config_var;
 mod disk;
 pub mod dyno;
@@ -30,6 +31,7 @@ mod release_phase;
 mod retention;
 mod room;
 mod routing;
+mod sample;
 mod sandbox;
 pub mod slug;
 mod slumber;
@@ -54,10 +56,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
-use tokio::sync::{RwLock, Semaphore};
-
-/// Builds at the same time on one machine: the third waits, so that dynos keep the CPU.
-const BUILDS_AT_ONCE: usize = 2;
+use tokio::sync::RwLock;
 
 /// What is decided once, at the start.
 #[derive(Debug, Clone)]
@@ -82,6 +81,8 @@ pub struct Settings {
     pub host_services: Vec<SocketAddr>,
     /// How much of the disk each kind of thing may take.
     pub budgets: Budgets,
+    /// So many builds run at the same time; more wait, so that dynos keep the CPU.
+    pub builds_at_once: usize,
     /// The operator's environment for every build: registries, proxies, certificates.
     pub site_env: BTreeMap<String, String>,
 }
@@ -109,7 +110,7 @@ pub struct Parts {
     pub(crate) slumber: slumber::Slumber,
     pub(crate) log_sessions: log_session::LogSessions,
     pub(crate) tickets: push::Tickets,
-    pub(crate) build_turns: Semaphore,
+    pub(crate) build_queue: build_queue::BuildQueue,
     pub(crate) counters: metrics::Counters,
     /// Read by whoever makes an archive, until its slug is in the ledger; written by whoever removes archives: the same bytes
     /// may be made again while they go.

@@ -2,7 +2,7 @@
 
 use crate::lines::Lines;
 use crate::registry::Mark;
-use crate::{Control, journal, sandbox};
+use crate::{Control, journal, sample, sandbox};
 use model::cycle;
 use model::dyno::{BOOT_LIMIT_S, Dyno, DynoRole, DynoState, Exit, STOP_GRACE_S};
 use model::id::DynoId;
@@ -106,6 +106,9 @@ async fn see_through(control: &Control, dyno: Dyno, mut running: runtime::Dyno, 
             }
         }
     };
+    // The end is known by now; what was killed by the keeper's own end has no such reason.
+    let why = handle.ended().await.out_of_memory;
+    sample::explain_end(control, &dyno, why).await;
     ended(control, &dyno, exit).await;
     lines.finish(control).await;
 }

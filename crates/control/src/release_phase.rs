@@ -2,7 +2,7 @@
 
 use crate::lines::Lines;
 use crate::output::OutputWriter;
-use crate::{Control, formation, journal, life, outcome, release, sandbox};
+use crate::{Control, formation, journal, life, outcome, release, sample, sandbox};
 use model::dyno::{Dyno, DynoName, DynoRole, DynoSize, DynoState, Exit};
 use model::procfile::{ProcessType, ProcessTypes};
 use model::release::{RELEASE_PHASE_LIMIT_S, Release};
@@ -114,6 +114,11 @@ async fn follow(control: &Control, dyno: &Dyno, mut running: runtime::Dyno, writ
             }
         }
     };
+    let why = handle.ended().await.out_of_memory;
+    if why.is_some() {
+        writer.line(" !     The release command ran out of memory and was killed");
+    }
+    sample::explain_end(control, dyno, why).await;
     lines.finish(control).await;
     exit
 }

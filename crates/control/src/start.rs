@@ -1,10 +1,11 @@
 //! Start and end: the hands are opened, what outlived the last server is found again, what did not is ended with a reason.
 
+use crate::build_queue::BuildQueue;
 use crate::output::Outputs;
 use crate::registry::Mark;
 use crate::{
-    BUILDS_AT_ONCE, Control, Parts, Settings, build, disk, journal, left_over, life, objects, push, quota,
-    release_phase, sandbox,
+    Control, Parts, Settings, build, disk, journal, left_over, life, objects, push, quota, release_phase, sample,
+    sandbox,
 };
 use model::dyno::{DynoRole, DynoState, STOP_GRACE_S};
 use model::id::ReleaseId;
@@ -17,7 +18,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use store::{Store, StoreError};
-use tokio::sync::{RwLock, Semaphore, mpsc};
+use tokio::sync::{RwLock, mpsc};
 
 /// At the end all dynos stop and their last lines are written within this time: what a dyno may take, and some seconds.
 const STOP_LIMIT: Duration = Duration::from_secs(STOP_GRACE_S + 5);
@@ -65,14 +66,7 @@ impl Control {
         left_over::clear(&dir);
         let logs = logs::Logs::open(dir.join("logs"))?;
         let hook_sock = dir.join("run/hook.sock");
-        let git = git::Git::open(git::GitConfig {
-            repos_dir: dir.join("repos"),
-            exe: settings.exe.clone(),
-            hook_sock: hook_sock.clone(),
-            path: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".into(),
-            pack_limit_bytes: settings.budgets.repository_bytes,
-        })
-        .await?;
+        let git = open_git(&settings, &hook_sock).await?;
         let packs = builder::Packs::install(&dir.join("buildpacks"))?;
         let local = LocalFileSystem::new_with_prefix(dir.join("objects"))?.with_fsync(true);
         let objects: Arc<dyn object_store::ObjectStore> = Arc::new(local);
@@ -81,29 +75,13 @@ impl Control {
         let slugs = builder::Slugs::open(Arc::clone(&objects), dir.join("slugs"), owner);
         let slugs = slugs.map_err(|error| StartError::Folder("The slugs", error))?;
         let outputs = Outputs::open(dir.join("outputs")).map_err(|error| StartError::Folder("The outputs", error))?;
-        let config = RuntimeConfig {
-            dir: dir.join("run/dynos"),
-            exe: settings.exe.clone(),
-            host_services: settings.host_services.clone(),
-            public: vec![settings.apps],
-        };
-        let (runtime, adopted) = Runtime::open(config).await?;
-        if let Some(why) = runtime.open_network() {
-            tracing::warn!("Dynos share the host's network and reach all of its services: {why}");
-        }
-        let link = LinkConfig {
-            exe: settings.exe.clone(),
-            dir: dir.join("run"),
-            listen: settings.apps,
-            request_log: true,
-            threads: None,
-        };
-        let (router, events) = RouterLink::ensure_with_metrics(link, settings.router_metrics).await?;
-        upgrade(&router).await;
+        let (runtime, adopted) = open_runtime(&settings).await?;
+        let (router, events) = open_router(&settings).await?;
         settings.apps = router.addr();
         runtime.publish(vec![settings.apps]);
         let listener =
             git::hook::Listener::bind(&hook_sock).map_err(|error| StartError::Folder("The hook's socket", error))?;
+        let build_queue = BuildQueue::new(settings.builds_at_once);
         let control = Self(Arc::new(Parts {
             settings,
             world,
@@ -122,7 +100,7 @@ impl Control {
             slumber: crate::slumber::Slumber::default(),
             log_sessions: crate::log_session::LogSessions::default(),
             tickets: push::Tickets::default(),
-            build_turns: Semaphore::new(BUILDS_AT_ONCE),
+            build_queue,
             counters: crate::metrics::Counters::default(),
             archives: RwLock::new(()),
             unpacked: RwLock::new(()),
@@ -139,6 +117,7 @@ impl Control {
         crate::routing::sync(&control).await.map_err(|error| StartError::Routes(error.to_string()))?;
         disk::look_after(&control);
         quota::watch(&control);
+        sample::look_after(&control);
         for app in store::app::list(control.store.db()).await? {
             control.supervisor.adopt(&control, app.id);
         }
@@ -146,6 +125,44 @@ impl Control {
         push::listen(&control, listener);
         Ok(control)
     }
+}
+
+async fn open_git(settings: &Settings, hook_sock: &Path) -> Result<git::Git, StartError> {
+    let config = git::GitConfig {
+        repos_dir: settings.dir.join("repos"),
+        exe: settings.exe.clone(),
+        hook_sock: hook_sock.to_owned(),
+        path: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".into(),
+        pack_limit_bytes: settings.budgets.repository_bytes,
+    };
+    Ok(git::Git::open(config).await?)
+}
+
+async fn open_runtime(settings: &Settings) -> Result<(Runtime, Vec<Adopted>), StartError> {
+    let config = RuntimeConfig {
+        dir: settings.dir.join("run/dynos"),
+        exe: settings.exe.clone(),
+        host_services: settings.host_services.clone(),
+        public: vec![settings.apps],
+    };
+    let (runtime, adopted) = Runtime::open(config).await?;
+    if let Some(why) = runtime.open_network() {
+        tracing::warn!("Dynos share the host's network and reach all of its services: {why}");
+    }
+    Ok((runtime, adopted))
+}
+
+async fn open_router(settings: &Settings) -> Result<(RouterLink, mpsc::Receiver<RouterEvent>), StartError> {
+    let link = LinkConfig {
+        exe: settings.exe.clone(),
+        dir: settings.dir.join("run"),
+        listen: settings.apps,
+        request_log: true,
+        threads: None,
+    };
+    let (router, events) = RouterLink::ensure_with_metrics(link, settings.router_metrics).await?;
+    upgrade(&router).await;
+    Ok((router, events))
 }
 
 fn make_folders(dir: &Path) -> Result<(), StartError> {

@@ -4,11 +4,25 @@ use crate::{Control, quota, sandbox};
 use async_trait::async_trait;
 use builder::{RunError, Runner, Step};
 use model::build::{BUILD_LIMIT_S, Build};
-use model::dyno::{Exit, Slice};
+use model::dyno::{Exit, Limits, OutOfMemory, Slice};
 use runtime::{DynoSpec, Output};
 use std::time::Duration;
 use tokio::sync::mpsc::Sender;
 use tokio::time::Instant;
+
+/// What a step of a build may use: as much memory as the larger hosted builders give, less CPU than dynos that serve. The
+/// disk holds a source (1 GB), what its dependencies unpack to, the cache and the slug, with room for a compiler's own files.
+pub(crate) const LIMITS: Limits = Limits {
+    memory_bytes: MEMORY_BYTES,
+    memory_hard_bytes: MEMORY_BYTES,
+    processes: 4096,
+    cpu_weight: 100,
+    cpu_quota_percent: None,
+    open_files: 10_000,
+    disk_bytes: 16 * 1024 * 1024 * 1024,
+};
+
+const MEMORY_BYTES: u64 = 2560 * 1024 * 1024;
 
 /// Runs the steps of one build, all of them within the build limit.
 pub(crate) struct SandboxRunner {
@@ -60,6 +74,9 @@ impl Runner for SandboxRunner {
                         let _left = lines.send(format!(" !     {count} lines were lost")).await.is_err();
                     }
                     Some(Output::Exited(exit)) => {
+                        if let Some(why) = handle.ended().await.out_of_memory {
+                            let _left = lines.send(out_of_memory(why, step.limits.memory_bytes)).await.is_err();
+                        }
                         if let Err(error) = handle.finish().await {
                             tracing::warn!(%error, "A build step's folder was not removed");
                         }
@@ -80,5 +97,14 @@ impl Runner for SandboxRunner {
                 }
             }
         }
+    }
+}
+
+fn out_of_memory(why: OutOfMemory, limit_bytes: u64) -> String {
+    match why {
+        OutOfMemory::Dyno => {
+            format!(" !     The build needs more memory than the {} MB that builds get.", limit_bytes >> 20)
+        }
+        OutOfMemory::Machine => " !     The machine ran out of memory during the build; push again later.".to_owned(),
     }
 }

@@ -55,6 +55,9 @@ pub(crate) struct Serve {
     pub(crate) host_services: Vec<SocketAddr>,
     #[command(flatten)]
     pub(crate) budgets: BudgetArgs,
+    /// Builds at the same time; more wait. Without it half as many as CPUs, and at least two
+    #[arg(long, value_name = "COUNT", env = "FLOWLINE_BUILDS_AT_ONCE", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) builds_at_once: Option<u16>,
     /// How the log on stderr looks
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) log_format: Format,

@@ -5,6 +5,7 @@ use crate::home::{FolderError, Home};
 use crate::logging;
 use crate::system_world::SystemWorld;
 use control::{Control, Settings, StartError};
+use model::build_queue::at_once;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -100,6 +101,7 @@ async fn serve(args: Serve) -> Result<(), ServeError> {
         stop_frozen_after: Duration::from_secs(u64::from(args.stop_frozen_after) * 60),
         host_services: args.host_services,
         budgets: args.budgets.budgets(),
+        builds_at_once: args.builds_at_once.map_or_else(|| at_once(cores()), usize::from),
         site_env: site_env(),
     };
     let control = Control::start(settings, store, world).await?;
@@ -117,6 +119,10 @@ async fn serve(args: Serve) -> Result<(), ServeError> {
 fn beside(apps: SocketAddr) -> SocketAddr {
     let port = if apps.port() == 0 { 0 } else { apps.port().checked_add(10).unwrap_or(0) };
     SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
 async fn serve_doors(listener: TcpListener, control: Control, mut ended: watch::Receiver<bool>) {

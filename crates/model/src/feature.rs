@@ -14,6 +14,8 @@ use uuid::Uuid;
 pub enum Feature {
     /// Requests of one visitor go to one dyno (ROUTE-16).
     SessionAffinity,
+    /// What each dyno uses goes into the log (DYNO-42).
+    RuntimeMetrics,
     /// Dynos learn who they are from their environment (DYNO-25).
     DynoMetadata,
 }
@@ -38,13 +40,14 @@ pub struct NoSuchFeature;
 
 impl Feature {
     /// All of them, by name.
-    pub const ALL: [Self; 2] = [Self::SessionAffinity, Self::DynoMetadata];
+    pub const ALL: [Self; 3] = [Self::SessionAffinity, Self::RuntimeMetrics, Self::DynoMetadata];
 
     /// Its name, as the Platform API has it.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             Self::SessionAffinity => "http-session-affinity",
+            Self::RuntimeMetrics => "log-runtime-metrics",
             Self::DynoMetadata => "runtime-dyno-metadata",
         }
     }
@@ -55,6 +58,7 @@ impl Feature {
         let last = match self {
             Self::DynoMetadata => 1,
             Self::SessionAffinity => 2,
+            Self::RuntimeMetrics => 3,
         };
         Uuid::from_u128(0x464c_4f57_4c49_4e45_8000_6665_6174_0000 | last)
     }
@@ -64,6 +68,7 @@ impl Feature {
     pub fn doc(self) -> &'static str {
         match self {
             Self::SessionAffinity => "Sends the requests of one visitor to one dyno as long as it is up",
+            Self::RuntimeMetrics => "Writes what each dyno uses into the log, every 20 seconds",
             Self::DynoMetadata => {
                 "Puts app, dyno, release and slug into the environment of dynos that start from now on"
             }
@@ -75,7 +80,7 @@ impl Feature {
     pub fn is_general(self) -> bool {
         match self {
             Self::SessionAffinity => true,
-            Self::DynoMetadata => false,
+            Self::RuntimeMetrics | Self::DynoMetadata => false,
         }
     }
 

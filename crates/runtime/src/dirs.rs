@@ -138,7 +138,7 @@ mod tests {
         fs::create_dir_all(place.join("shut/inside")).unwrap();
         fs::write(place.join("shut/inside/file"), "x").unwrap();
         symlink(dir.path(), place.join("link")).unwrap();
-        fs::set_permissions(place.join("shut"), fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(place.join("shut"), fs::Permissions::from_mode(0o0)).unwrap();
         // More than there are descriptors, and longer than any path.
         let mut at = open(CWD, &place).unwrap();
         for number in 0..3000 {

@@ -12,9 +12,10 @@ const UPSERT: &str = "INSERT INTO app_feature (app_id, name, enabled, updated_at
      ON CONFLICT (app_id, name) DO UPDATE SET enabled = $3, updated_at = $4";
 const LIST: &str = "SELECT name, enabled, updated_at FROM app_feature WHERE app_id = $1";
 const ENABLED: &str = "SELECT COUNT(*) FROM app_feature WHERE app_id = $1 AND name = $2 AND enabled = TRUE";
+const APPS: &str = "SELECT app_id FROM app_feature WHERE name = $1 AND enabled = TRUE";
 
 /// Every statement of this file, for the test that prepares them all.
-pub const ALL: &[&str] = &[UPSERT, LIST, ENABLED];
+pub const ALL: &[&str] = &[UPSERT, LIST, ENABLED, APPS];
 
 /// Switches a feature of an app.
 ///
@@ -47,6 +48,15 @@ pub async fn list<'e>(db: impl SqliteExecutor<'e>, app: &App) -> Result<Vec<AppF
 pub async fn enabled<'e>(db: impl SqliteExecutor<'e>, app: AppId, feature: Feature) -> Result<bool, StoreError> {
     let count: i64 = sqlx::query_scalar(ENABLED).bind(app.to_string()).bind(feature.word()).fetch_one(db).await?;
     Ok(count > 0)
+}
+
+/// The apps that have it on.
+///
+/// # Errors
+/// When the database fails.
+pub async fn apps<'e>(db: impl SqliteExecutor<'e>, feature: Feature) -> Result<Vec<AppId>, StoreError> {
+    let rows = sqlx::query(APPS).bind(feature.word()).fetch_all(db).await?;
+    rows.iter().map(|row| Cells { table: "app_feature", row }.parsed("app_id")).collect()
 }
 
 fn read(row: &SqliteRow, app: &App) -> Result<AppFeature, StoreError> {

@@ -75,6 +75,26 @@ async fn dyno_10_scaling() {
 }
 
 #[tokio::test]
+async fn dyno_13_resizing() {
+    let server = server().await;
+    assert_eq!(server.run(&["ps:type", "-a", "shop"]).await.out, "web=2:Standard-1X worker=0:Basic\n");
+    let bodies = [
+        (vec!["ps:type", "web=standard-1x"], json!([{ "type": "web", "size": "standard-1x" }])),
+        (
+            vec!["ps:resize", "performance-m"],
+            json!([{ "type": "worker", "size": "performance-m" }, { "type": "web", "size": "performance-m" }]),
+        ),
+    ];
+    for (words, updates) in bodies {
+        let ran = server.run(&[&words[..], &["-a", "shop"]].concat()).await;
+        assert!(ran.err.starts_with("Resizing dynos... done, now web=2:Standard-1X"), "{}", ran.err);
+        assert_eq!(server.seen().last().unwrap().body, json!({ "updates": updates }));
+    }
+    let ran = server.run(&["ps:type", "web=", "-a", "shop"]).await;
+    assert!(ran.err.contains("`web=` is not a change of a size."), "{}", ran.err);
+}
+
+#[tokio::test]
 async fn dyno_35_restarting_and_stopping() {
     let server = server().await;
     for (words, said) in [

@@ -58,7 +58,10 @@ async fn a_build_that_needs_more_memory_than_it_may_have_is_told_so() {
     app.push(Source::answering("one")).await.released("v3");
     let hungry = building("two", "python3 -c \"print(len(b'x' * (3 << 30)))\"");
     let before = left(&flow);
-    app.push(hungry).await.declined("Push rejected, failed to compile Node.js app.").says("Killed");
+    app.push(hungry)
+        .await
+        .declined("Push rejected, failed to compile Node.js app.")
+        .says("more memory than the 2560 MB");
     emptied(&flow, &before).await;
     goes_on(&app, "one", "v4").await;
 }

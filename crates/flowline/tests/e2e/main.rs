@@ -13,6 +13,7 @@ mod languages;
 mod lifecycle;
 mod limits;
 mod logs;
+mod memory;
 mod one_off;
 mod owners;
 mod push;

@@ -3,7 +3,7 @@
 
 use super::set;
 use model::dyno::OutOfMemory;
-use rustix::event::{EventfdFlags, PollFlags, eventfd};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -44,16 +44,23 @@ impl OomWatch {
         })
     }
 
-    /// Takes note of the bell; `true`: it rang. On v1 it rings before the kernel chooses whom to kill, also for want of
-    /// memory elsewhere; on v2 also for lesser events. The counters say what came of it.
+    /// Takes note of the bell; `true`: it rang, for this or for lesser reasons, which the counters tell apart.
     pub(crate) fn rang(&self) -> bool {
         let mut bytes = [0; 512];
         match &self.bell {
             Some(Bell::Counter(fd)) => rustix::io::read(fd, &mut bytes).is_ok(),
-            // Looking at the counters is what silences it.
-            Some(Bell::Events(file)) => rustix::io::pread(file, &mut bytes, 0).is_ok(),
+            Some(Bell::Events(file)) => {
+                let rings = poll(&mut [PollFd::new(file, PollFlags::PRI)], Some(&Timespec::default())) == Ok(1);
+                // Reading is what silences it.
+                rings && rustix::io::pread(file, &mut bytes, 0).is_ok()
+            }
             None => false,
         }
+    }
+
+    /// Does the bell ring before the counters tell of it? On v1 it does so before the kernel chooses whom to kill.
+    pub(crate) fn rings_early(&self) -> bool {
+        matches!(self.bell, Some(Bell::Counter(_)))
     }
 
     /// Was a process killed, and whose memory had run out?

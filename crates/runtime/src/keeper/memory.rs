@@ -6,8 +6,8 @@ use model::dyno::OutOfMemory;
 use rustix::event::PollFlags;
 use std::os::fd::BorrowedFd;
 
-/// On v1 the bell rings before the kernel has chosen whom to kill; it does so within milliseconds, on a machine that
-/// has other troubles within seconds.
+/// On v1 the bell rings before the kernel has chosen whom to kill, also for want of memory elsewhere; the kernel does so
+/// within milliseconds, on a machine that has other troubles within seconds.
 const DOUBT_MS: u64 = 5_000;
 
 /// Between two looks at the counters meanwhile.
@@ -40,7 +40,8 @@ impl Memory {
     /// Looks, if there is a reason to; `true`: a process was killed, which was not known before.
     pub(super) fn look(&mut self) -> bool {
         if self.watch.rang() {
-            self.doubt_until = Some(monotonic_ms() + DOUBT_MS);
+            let doubt_ms = if self.watch.rings_early() { DOUBT_MS } else { 0 };
+            self.doubt_until = Some(monotonic_ms() + doubt_ms);
         }
         let Some(until) = self.doubt_until else { return false };
         let struck = self.look_at_last();
