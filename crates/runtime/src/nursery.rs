@@ -23,6 +23,9 @@ const SETTLE_LIMIT: Duration = Duration::from_secs(15);
 /// A fork takes a millisecond; a machine that swaps, longer.
 const FORK_LIMIT: Duration = Duration::from_secs(30);
 
+/// One that is killed while it starts is bad luck; more of them in a row have a reason, which must be told.
+const NURSERIES_TRIED: usize = 3;
+
 /// The nursery process, as long as it lives, and the keeper that waits for the next dyno.
 pub(crate) struct Nursery {
     exe: PathBuf,
@@ -51,8 +54,7 @@ impl Nursery {
         network: Arc<Network>,
     ) -> Result<(Arc<Self>, Settled), RuntimeError> {
         let nursery = Self { exe: exe.to_owned(), dynos: dynos.to_owned(), network, state: Mutex::default() };
-        let (mut running, settled) = nursery.settle().await?;
-        let ready = running.keeper().await.map_err(|source| nursery.broken(source))?;
+        let (running, ready, settled) = nursery.another().await?;
         *nursery.state.lock().await = State { running: Some(running), ready: Some(ready) };
         Ok((Arc::new(nursery), settled))
     }
@@ -83,10 +85,26 @@ impl Nursery {
                 Err(_gone) => state.running = None,
             }
         }
-        let (mut running, _same_as_before) = self.settle().await?;
-        let keeper = running.keeper().await.map_err(|source| self.broken(source))?;
+        let (running, keeper, _same_as_before) = self.another().await?;
         state.running = Some(running);
         Ok(keeper)
+    }
+
+    /// A new nursery and its first keeper; yet another one, if it is killed while it starts.
+    async fn another(&self) -> Result<(Running, UnixStream, Settled), RuntimeError> {
+        for _ in 1..NURSERIES_TRIED {
+            match self.born().await {
+                Err(RuntimeError::Nursery { source, .. }) if has_gone(&source) => {}
+                born => return born,
+            }
+        }
+        self.born().await
+    }
+
+    async fn born(&self) -> Result<(Running, UnixStream, Settled), RuntimeError> {
+        let (mut running, settled) = self.settle().await?;
+        let keeper = running.keeper().await.map_err(|source| self.broken(source))?;
+        Ok((running, keeper, settled))
     }
 
     async fn settle(&self) -> Result<(Running, Settled), RuntimeError> {
@@ -155,4 +173,9 @@ impl Running {
 /// Is the keeper still there? It says nothing before it has its dyno, so all that can be read is its end.
 fn waits(keeper: &UnixStream) -> bool {
     keeper.try_read(&mut [0]).is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+}
+
+/// Did the process end, rather than answer wrongly or not at all?
+fn has_gone(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::UnexpectedEof | ErrorKind::BrokenPipe | ErrorKind::ConnectionReset)
 }

@@ -6,7 +6,7 @@ use super::clock::{pause, timespec};
 use super::frames::receive;
 use super::frost::Ice;
 use super::intake::Intake;
-use super::life::{CGROUP_PAUSE_MS, Keeper, Phase};
+use super::life::{CGROUP_PAUSE_MS, Keeper};
 use super::link::Link;
 use super::memory::Memory;
 use super::nursery::Nest;
@@ -68,7 +68,7 @@ fn live(mut nest: Nest, serve: UnixStream, lock: File) -> io::Result<()> {
     let mut keeper = Keeper::new(folder, listener, stop_signal, Link::new(serve)?);
     let walls = nest.walls.take();
     if let Err(reason) = egg.and_then(|egg| set_to_work(&mut keeper, (egg, walls), order, lock)) {
-        keeper.phase = Phase::Refused(reason);
+        keeper.refuse(reason);
     }
     drop(nest);
     keeper.live()
@@ -154,7 +154,8 @@ fn set_to_work(
     order: Order,
     lock: File,
 ) -> Result<(), String> {
-    let Egg { cgroup, mut sandbox, .. } = egg;
+    let Egg { cgroup, sandbox, .. } = egg;
+    let sandbox = keeper.sandbox.insert(sandbox);
     // Before its order can be read: a later nursery admits those whose orders it finds.
     keeper.place = Place::take(walls, cgroup.unified(), order.own)?;
     keeper.cgroup_dirs = cgroup.dirs().to_vec();
@@ -170,9 +171,7 @@ fn set_to_work(
     keeper.intake = Intake::new(sandbox.take_output());
     let job = Job { spec: order.spec, tmp: keeper.folder.tmp() };
     // A sandbox that could not even be opened says why when its reports are read.
-    let given = sandbox.give(&job);
-    keeper.sandbox = Some(sandbox);
-    match given {
+    match sandbox.give(&job) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(format!("telling the sandbox its job: {error}")),
         Ok(()) | Err(_) => Ok(()),
     }

@@ -23,7 +23,7 @@ use std::path::PathBuf;
 pub(crate) const CGROUP_PAUSE_MS: u64 = 5;
 
 /// How far the dyno is.
-pub(super) enum Phase {
+enum Phase {
     Booting,
     Running,
     Ended(Ended),
@@ -42,7 +42,7 @@ pub(super) struct Keeper {
     /// Until its first process is reaped.
     pub(super) sandbox: Option<Sandbox>,
     pub(super) intake: Intake,
-    pub(super) phase: Phase,
+    phase: Phase,
     link: Option<Link>,
     reported: Option<Exit>,
     /// The dyno's mount namespace. Taking it down takes a while; it waits until the end was told.
@@ -78,7 +78,10 @@ impl Keeper {
     /// Runs the dyno to its end, and then until its end has been taken note of.
     pub(super) fn live(&mut self) -> io::Result<()> {
         loop {
-            self.wait()?;
+            // One that was refused at once has only this left to say.
+            if !self.is_over() {
+                self.wait()?;
+            }
             self.answer_stop_signal();
             self.read_reports();
             self.watch_memory();
@@ -191,6 +194,12 @@ impl Keeper {
             self.signal(Signal::TERM);
         }
         self.kill_at = Some(self.kill_at.map_or(at, |before| before.min(at)));
+    }
+
+    /// There will be no dyno; whoever ordered it is told why.
+    pub(super) fn refuse(&mut self, reason: String) {
+        self.phase = Phase::Refused(reason);
+        self.kill();
     }
 
     fn kill(&mut self) {
