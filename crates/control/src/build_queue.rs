@@ -135,3 +135,52 @@ fn machine_memory() -> MachineMemory {
     let read = |path| std::fs::read_to_string(path).unwrap_or_default();
     MachineMemory::read(&read("/proc/meminfo"), &read("/proc/pressure/memory"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROOMY: MachineMemory = MachineMemory {
+        total_bytes: Some(8 << 30),
+        available_bytes: Some(4 << 30),
+        some_avg10: None,
+        full_avg10: None,
+    };
+    const FULL: MachineMemory = MachineMemory { available_bytes: Some(100 << 20), ..ROOMY };
+
+    #[test]
+    fn never_more_than_so_many_at_once_and_in_the_order_they_came() {
+        let queue = BuildQueue::new(2);
+        let mut turns: Vec<Turn<'_>> = (0..5).map(|_| queue.enter().unwrap()).collect();
+        assert_eq!(turns[1].advance(&ROOMY), Admission::Behind(1), "the first has not begun");
+        assert_eq!([0, 1].map(|n| turns[n].advance(&ROOMY)), [Admission::Begin; 2]);
+        assert_eq!([2, 3, 4].map(|n| turns[n].advance(&ROOMY)), [2, 3, 4].map(Admission::Behind));
+        drop(turns.remove(3));
+        drop(turns.remove(0));
+        let mut last = turns.pop().unwrap();
+        assert_eq!(last.advance(&ROOMY), Admission::Behind(2), "one gave up in front of it, one still waits");
+        assert_eq!(turns[1].advance(&ROOMY), Admission::Begin);
+        assert_eq!(last.advance(&ROOMY), Admission::Behind(2));
+        drop(turns);
+        assert_eq!(last.advance(&ROOMY), Admission::Begin);
+    }
+
+    #[test]
+    fn a_short_machine_begins_no_build_and_keeps_the_order() {
+        let queue = BuildQueue::new(2);
+        let (mut first, mut second) = (queue.enter().unwrap(), queue.enter().unwrap());
+        let said = first.advance(&FULL).to_string();
+        assert_eq!(said, "Waiting for memory: 100 MB are free, a build needs 512 MB");
+        assert_eq!(second.advance(&ROOMY), Admission::Behind(1), "nobody overtakes");
+        assert_eq!([first.advance(&ROOMY), second.advance(&ROOMY)], [Admission::Begin; 2]);
+    }
+
+    #[test]
+    fn a_queue_that_is_full_refuses() {
+        let queue = BuildQueue::new(1);
+        let mut waiting: Vec<Turn<'_>> = (0..WAITING_LIMIT).map(|_| queue.enter().unwrap()).collect();
+        assert!(matches!(queue.enter(), Err(QueueError::Full)));
+        assert_eq!(waiting[0].advance(&ROOMY), Admission::Begin);
+        assert!(queue.enter().is_ok(), "one left the queue");
+    }
+}

@@ -146,6 +146,9 @@ async fn open_runtime(settings: &Settings) -> Result<(Runtime, Vec<Adopted>), St
         public: vec![settings.apps],
     };
     let (runtime, adopted) = Runtime::open(config).await?;
+    for warning in runtime.warnings() {
+        tracing::warn!("{warning}");
+    }
     if let Some(why) = runtime.open_network() {
         tracing::warn!("Dynos share the host's network and reach all of its services: {why}");
     }

@@ -71,6 +71,28 @@ async fn dyno_42_an_app_can_ask_for_what_its_dynos_use() {
     assert!((3.0..100.0).contains(&rss.parse::<f64>().unwrap()), "{memory}");
 }
 
+/// Where language packs read how much memory there is, printed with this word before it.
+fn told(word: &str) -> String {
+    format!("echo {word} $(cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/memory.max)")
+}
+
+#[tokio::test]
+async fn builds_and_dynos_are_told_the_memory_that_they_have() {
+    let flow = flow().await;
+    let app = flow.app("shop").await;
+    let package = json!({ "name": "told", "scripts": { "build": told("building:") } });
+    let source = Source::answering("one").with("package.json", &package.to_string());
+    let with_worker = format!("web: python3 server.py\nworker: {}; exec tail -f /dev/null\n", told("quota:"));
+    let building = format!("building: {0} {0}", 2560_u64 << 20);
+    app.push(source.with("Procfile", &with_worker)).await.released("v3").says(&building);
+    app.scale("worker", 1).await;
+    app.log_says(&format!("app[worker.1]: quota: {0} {0}", 512 << 20)).await;
+    let larger = json!({ "updates": [{ "type": "worker", "size": "standard-2x" }] });
+    let answer = app.call("PATCH", "/formation", Some(&larger)).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    app.log_says(&format!("app[worker.1]: quota: {0} {0}", 1024 << 20)).await;
+}
+
 #[tokio::test]
 async fn a_fork_bomb_fills_its_own_dyno_only() {
     let flow = flow().await;

@@ -15,8 +15,9 @@ use tokio::process::{Child, Command as Program};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
-/// A router that does not say hello within this is taken for dead.
-const HELLO_LIMIT: Duration = Duration::from_secs(5);
+/// A router that does not say hello within this is taken for dead. Ordinarily it takes milliseconds; on a machine that has
+/// just booted, and starts everything at once, it may take seconds, and a server without a router does not start.
+const HELLO_LIMIT: Duration = Duration::from_secs(30);
 
 /// Between two looks whether a new router listens.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);

@@ -1,7 +1,7 @@
 //! What a dyno may use up. These need cgroups, so they run as root only.
 
 use crate::support::{Machine, PATIENCE, Run, limits, line, shell, spec};
-use model::dyno::{Exit, OutOfMemory, Slice};
+use model::dyno::{DynoSize, Exit, OutOfMemory, Slice};
 use runtime::Dyno;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -102,8 +102,8 @@ async fn builds_take_from_a_branch_of_their_own() {
     }
 }
 
-/// Our branch in the hierarchy of a controller, as seen from a dyno in it.
-fn branch(dyno: &Dyno, controller: &str) -> PathBuf {
+/// A dyno's folder in the hierarchy of a controller.
+fn folder(dyno: &Dyno, controller: &str) -> PathBuf {
     let text = std::fs::read_to_string(format!("/proc/{}/cgroup", dyno.pid)).unwrap();
     let of = |wanted: &str| {
         let line =
@@ -114,8 +114,35 @@ fn branch(dyno: &Dyno, controller: &str) -> PathBuf {
         Some(path) => (Path::new("/sys/fs/cgroup").join(controller), path),
         None => ("/sys/fs/cgroup".into(), of("").unwrap()),
     };
-    let dyno = mount.join(path);
-    dyno.ancestors().find(|dir| dir.ends_with("flowline")).unwrap().to_owned()
+    mount.join(path)
+}
+
+/// Our branch there.
+fn branch(dyno: &Dyno, controller: &str) -> PathBuf {
+    let folder = folder(dyno, controller);
+    folder.ancestors().find(|dir| dir.ends_with("flowline")).unwrap().to_owned()
+}
+
+/// A share of the CPU, where 100 is that of an ordinary dyno.
+fn weight(folder: &Path) -> u64 {
+    let read = |file: &str| std::fs::read_to_string(folder.join(file)).ok()?.trim().parse::<u64>().ok();
+    read("cpu.weight").or_else(|| Some(read("cpu.shares")? * 100 / 1024)).unwrap()
+}
+
+#[tokio::test]
+async fn the_cpu_is_shared_by_size_and_apps_go_before_builds() {
+    let Some(machine) = limited().await else { return };
+    for (size, share) in [(DynoSize::Basic, 100), (DynoSize::Standard2X, 200), (DynoSize::PerformanceM, 500)] {
+        let mut wanted = shell("exec sleep 1000");
+        wanted.limits.cpu_weight = size.limits().cpu_weight;
+        let mut dyno = machine.runtime.start(wanted).await.unwrap();
+        assert_eq!(weight(&folder(&dyno, "cpu")), share, "{size}");
+        let apps = folder(&dyno, "cpu").parent().unwrap().to_owned();
+        assert!(apps.ends_with("apps"), "{}", apps.display());
+        assert_eq!([weight(&apps), weight(&apps.with_file_name("builds"))], [400, 100]);
+        dyno.control().kill().await;
+        Run::of(&mut dyno).await;
+    }
 }
 
 #[tokio::test]
