@@ -1,5 +1,6 @@
 //! What every door holds: the verbs, the server's own address, the rate limits.
 
+use crate::authority::Authority;
 use crate::link::Links;
 use crate::rate::RateLimits;
 use crate::settings::Settings;
@@ -17,18 +18,26 @@ pub(crate) struct Door {
     /// The API's own address, for clients that send no usable `Host`.
     pub(crate) api_url: Arc<str>,
     pub(crate) limits: Arc<RateLimits>,
+    /// Vouches for the rendezvous.
+    pub(crate) authority: Arc<Authority>,
 }
 
 impl Door {
-    pub(crate) fn new(control: Control, settings: &Settings) -> Self {
+    pub(crate) fn new(control: Control, authority: Arc<Authority>, settings: &Settings) -> Self {
         let api_url = format!("http://{}", control.settings().api).into();
-        Self { control, api_url, limits: Arc::new(RateLimits::new(settings)) }
+        Self { control, api_url, limits: Arc::new(RateLimits::new(settings)), authority }
     }
 }
 
 impl FromRef<Door> for Control {
     fn from_ref(door: &Door) -> Self {
         door.control.clone()
+    }
+}
+
+impl FromRef<Door> for Arc<Authority> {
+    fn from_ref(door: &Door) -> Self {
+        Arc::clone(&door.authority)
     }
 }
 

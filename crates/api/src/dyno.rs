@@ -2,15 +2,18 @@
 
 use crate::answer::{Accepted, Created, Ranged};
 use crate::body::JsonBody;
+use crate::door::Door;
 use crate::error::ApiError;
+use crate::link::Links;
 use crate::platform::ForApp;
 use crate::range::{Field, Key};
-use crate::views::dyno::{CreateDyno, DynoView};
+use crate::views::dyno::{CreateDyno, DynoView, RunInside};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use control::Control;
-use control::dyno::{self, NewDyno, Which};
+use control::dyno::{self, NewDyno, Started, Streams, Which};
+use model::app::App;
 use model::dyno::Dyno;
 
 const FIELDS: &[Field<Dyno>] =
@@ -36,24 +39,47 @@ pub(crate) async fn show(
 
 /// POST /apps/{app}/dynos - a one-off dyno (DYNO-50); 201 with it.
 pub(crate) async fn create(
-    State(control): State<Control>,
+    State(door): State<Door>,
     ForApp(app): ForApp,
+    links: Links,
     JsonBody(body): JsonBody<CreateDyno>,
 ) -> Result<Created<DynoView>, ApiError> {
-    if body.attach == Some(true) {
-        let message =
-            "This server runs one-off dynos detached: send `\"attach\": false` and read the dyno's lines in the log.";
-        return Err(ApiError::invalid_params(message));
-    }
     let new = NewDyno {
         command: body.command,
         env: body.env.unwrap_or_default(),
         size: body.size,
         process_type: body.process_type,
         time_to_live_s: body.time_to_live,
+        streams: (body.attach == Some(true)).then(|| streams(body.force_no_tty)),
     };
-    let dyno = dyno::run(&control, &app, new).await?;
-    Ok(Created(DynoView::new(&app, &dyno)))
+    Ok(Created(awaiting(&door, &links, &app, dyno::run(&door.control, &app, new).await?)))
+}
+
+/// POST /apps/{app}/dynos/{dyno} - a command in a dyno that runs, attached; 201 with the dyno.
+pub(crate) async fn inside(
+    State(door): State<Door>,
+    ForApp(app): ForApp,
+    Path((_, which)): Path<(String, String)>,
+    links: Links,
+    JsonBody(body): JsonBody<RunInside>,
+) -> Result<Created<DynoView>, ApiError> {
+    let streams = Some(streams(body.force_no_tty));
+    let new = NewDyno { command: body.command, env: body.env.unwrap_or_default(), streams, ..NewDyno::default() };
+    Ok(Created(awaiting(&door, &links, &app, dyno::inside(&door.control, &app, &which, new).await?)))
+}
+
+fn streams(force_no_tty: Option<bool>) -> Streams {
+    if force_no_tty == Some(true) { Streams::Pipes } else { Streams::Terminal }
+}
+
+fn awaiting(door: &Door, links: &Links, app: &App, started: Started) -> DynoView {
+    let listens = door.control.settings().rendezvous;
+    let attach_url = started.secret.map(|secret| {
+        let host = links.rendezvous_host(listens);
+        door.authority.cover(&host, door.control.now());
+        Links::rendezvous(&host, listens, &secret)
+    });
+    DynoView::new(app, &started.dyno).awaiting_at(attach_url)
 }
 
 /// DELETE /apps/{app}/dynos - restarts all of them (DYNO-35).

@@ -236,10 +236,12 @@ impl From<DynoError> for ApiError {
             | DynoError::NoCommand
             | DynoError::CommandTooLong
             | DynoError::TooMany(_)
+            | DynoError::TooManySessions
             | DynoError::BadTimeToLive
             | DynoError::BadEnvironment(_)
             | DynoError::BadType(_)
             | DynoError::Size(_) => Self::invalid_params(error),
+            DynoError::NotRunning(_) => Self::new(StatusCode::CONFLICT, "conflict", error),
             DynoError::Store(_) => Self::internal(&error),
         }
     }

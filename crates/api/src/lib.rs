@@ -7,6 +7,7 @@ mod account;
 mod answer;
 mod app;
 mod auth;
+pub mod authority;
 mod blob;
 pub mod body;
 mod build;
@@ -31,6 +32,7 @@ mod platform;
 pub mod range;
 mod rate;
 mod release;
+pub mod rendezvous;
 pub mod routes;
 mod serve;
 mod settings;
@@ -41,13 +43,15 @@ pub mod views;
 pub use serve::serve;
 pub use settings::Settings;
 
+use authority::Authority;
 use axum::Router;
 use control::Control;
 use door::Door;
 use front::Front;
+use std::sync::Arc;
 
-/// Every door of the control plane, as one router.
-pub fn router(control: Control, settings: &Settings) -> Router {
-    let routes = routes::router(&Door::new(control.clone(), settings));
+/// Every door of the control plane but the rendezvous, as one router.
+pub fn router(control: Control, authority: Arc<Authority>, settings: &Settings) -> Router {
+    let routes = routes::router(&Door::new(control.clone(), authority, settings));
     Router::new().fallback(front::pass).with_state(Front::new(routes, control))
 }

@@ -5,6 +5,7 @@ use axum::http::header::HOST;
 use axum::http::uri::Authority;
 use model::app::AppName;
 use model::id::{BuildId, LogSessionId, ReleaseId, SlugId, SourceId};
+use std::net::SocketAddr;
 
 /// Makes addresses under the name by which the client reached the server, so that any port and any proxy works.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +37,25 @@ impl Links {
     #[must_use]
     pub fn git(&self, app: &AppName) -> String {
         format!("{}/{app}.git", self.api)
+    }
+
+    /// By which name a client can reach the rendezvous: its own address, unless it listens on all of them.
+    #[must_use]
+    pub fn rendezvous_host(&self, listens: SocketAddr) -> String {
+        let authority = self.api.split_once("://").and_then(|(_, host)| host.parse::<Authority>().ok());
+        match authority {
+            Some(authority) if listens.ip().is_unspecified() => {
+                authority.host().trim_matches(['[', ']']).to_ascii_lowercase()
+            }
+            Some(_) | None => listens.ip().to_string(),
+        }
+    }
+
+    /// Where a client meets its program (DYNO-52).
+    #[must_use]
+    pub fn rendezvous(host: &str, listens: SocketAddr, secret: &str) -> String {
+        let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+        format!("rendezvous://{host}:{}/{secret}", listens.port())
     }
 
     /// A build's output.
@@ -79,6 +99,17 @@ mod tests {
             map.insert(*name, value.parse().unwrap());
         }
         Links::of(&map, "http://127.0.0.1:7700/").git(&"shop".parse().unwrap())
+    }
+
+    #[test]
+    fn the_rendezvous_is_where_it_listens_or_where_the_api_is() {
+        let host = |api: &str, listens: &str| Links::new(api).rendezvous_host(listens.parse().unwrap());
+        assert_eq!(host("http://localhost:7700", "127.0.0.1:7733"), "127.0.0.1");
+        assert_eq!(host("https://Flow.example.org", "0.0.0.0:7733"), "flow.example.org");
+        assert_eq!(host("http://[::1]:7700", "[::]:7733"), "::1");
+        let url = |host| Links::rendezvous(host, "[::]:7733".parse().unwrap(), "abc");
+        assert_eq!(url("::1"), "rendezvous://[::1]:7733/abc");
+        assert_eq!(url("flow.example.org"), "rendezvous://flow.example.org:7733/abc");
     }
 
     #[test]

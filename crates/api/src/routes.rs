@@ -3,7 +3,7 @@
 use crate::door::Door;
 use crate::{
     account, app, build, config_var, disk, dyno, feature, formation, git_http, idle, log_session, metrics, platform,
-    release, slug, source,
+    release, rendezvous, slug, source,
 };
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -23,6 +23,8 @@ pub enum Access {
     App(Right),
     /// Whoever holds the address: it has a secret in it.
     Signed,
+    /// Everybody: it is no secret.
+    Public,
     /// git's own way: credentials when asked, then the right to deploy.
     Git,
 }
@@ -33,7 +35,7 @@ impl Access {
     pub fn right(self) -> Option<Right> {
         match self {
             Self::App(right) => Some(right),
-            Self::Account | Self::Free | Self::Signed | Self::Git => None,
+            Self::Account | Self::Free | Self::Signed | Self::Public | Self::Git => None,
         }
     }
 }
@@ -95,6 +97,7 @@ pub const ROUTES: &[Route] = &[
     route(Method::POST, "/apps/{app}/dynos", DEPLOY, || post(dyno::create)),
     route(Method::DELETE, "/apps/{app}/dynos", DEPLOY, || delete(dyno::restart_all)),
     route(Method::GET, "/apps/{app}/dynos/{dyno}", VIEW, || get(dyno::show)),
+    route(Method::POST, "/apps/{app}/dynos/{dyno}", DEPLOY, || post(dyno::inside)),
     route(Method::DELETE, "/apps/{app}/dynos/{dyno}", DEPLOY, || delete(dyno::restart_one)),
     route(Method::POST, "/apps/{app}/dynos/{dyno}/actions/stop", DEPLOY, || post(dyno::stop_one)),
     route(Method::DELETE, "/apps/{app}/formations/{type}", DEPLOY, || delete(dyno::restart_type)),
@@ -114,6 +117,7 @@ pub const ROUTES: &[Route] = &[
     route(Method::GET, "/streams/builds/{build}/{secret}", Access::Signed, || get(build::stream)),
     route(Method::GET, "/streams/releases/{release}/{secret}", Access::Signed, || get(release::stream)),
     route(Method::GET, "/streams/logs/{session}/{secret}", Access::Signed, || get(log_session::stream)),
+    route(Method::GET, "/ca.pem", Access::Public, || get(rendezvous::certificate)),
     route(Method::GET, "/{repository}/info/refs", Access::Git, || get(git_http::refs)),
     route(Method::POST, "/{repository}/git-upload-pack", Access::Git, || post(git_http::fetch)),
     route(Method::POST, "/{repository}/git-receive-pack", Access::Git, || post(git_http::receive)),
@@ -129,7 +133,7 @@ pub(crate) fn router(door: &Door) -> Router {
                 let state = (door.clone(), route.access);
                 handler = handler.layer(middleware::from_fn_with_state(state, platform::wrap));
             }
-            Access::Signed | Access::Git => {}
+            Access::Signed | Access::Public | Access::Git => {}
         }
         router = router.route(route.path, handler);
     }

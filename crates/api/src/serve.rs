@@ -68,7 +68,8 @@ async fn accept(listener: &TcpListener, room: &Arc<Semaphore>) -> Option<(TcpStr
     }
 }
 
-fn prepare(stream: &TcpStream) -> io::Result<()> {
+/// Small writes at once, and an end when the other machine is gone.
+pub(crate) fn prepare(stream: &TcpStream) -> io::Result<()> {
     // Streams are many small writes that people watch; without this they would wait for each other.
     stream.set_nodelay(true)?;
     SockRef::from(stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE))

@@ -136,7 +136,10 @@ pub enum Command {
     /// Go back to an earlier release, by a new one
     #[command(name = "releases:rollback", visible_alias = "rollback")]
     Rollback(release::OneRelease),
-    /// Run a command in a one-off dyno and print its output (not attached: it gets no input)
+    /// Run a command in a dyno that runs already; without one, a shell
+    #[command(name = "ps:exec", visible_alias = "exec")]
+    PsExec(one_off::Exec),
+    /// Run a command in a one-off dyno, as if it ran here
     #[command(name = "run")]
     Run(one_off::Run),
     /// Say after what time an app sleeps, and whether it sleeps now
@@ -154,6 +157,9 @@ pub enum Command {
     /// Start a command in a one-off dyno and return
     #[command(name = "run:detached")]
     RunDetached(one_off::RunDetached),
+    /// Run a command in a dyno that runs already
+    #[command(name = "run:inside")]
+    RunInside(one_off::RunInside),
 }
 
 /// Runs a command on the process's own streams. Needs a tokio runtime with I/O and time.
@@ -219,8 +225,10 @@ async fn dispatch(command: Command, env: &Env, console: &mut Console) -> Result<
         Command::SleepAfter(args) => idle::after(session, &args).await,
         Command::SleepNow(args) => idle::now(session, &args).await,
         Command::Wake(args) => idle::wake(session, &args.on).await,
-        Command::Run(args) => return one_off::attached(session, args).await,
+        Command::PsExec(args) => return one_off::exec(session, args).await,
+        Command::Run(args) => return one_off::run(session, args).await,
         Command::RunDetached(args) => one_off::detached(session, args).await,
+        Command::RunInside(args) => return one_off::inside(session, args).await,
     };
     done.map(|()| 0)
 }
@@ -259,8 +267,10 @@ impl Command {
             Self::Sleep(args) | Self::Wake(args) => args.on.print,
             Self::SleepAfter(args) => args.on.print,
             Self::SleepNow(args) => args.on.print,
+            Self::PsExec(args) => args.on.print,
             Self::Run(args) => args.what.on.print,
             Self::RunDetached(args) => args.what.on.print,
+            Self::RunInside(args) => args.run.what.on.print,
         }
     }
 }

@@ -66,7 +66,8 @@ pub(crate) struct Dyno {
     size: String,
     state: String,
     command: String,
-    pub(crate) created_at: String,
+    /// Only of one that waits for its client.
+    pub(crate) attach_url: Option<String>,
     updated_at: String,
 }
 

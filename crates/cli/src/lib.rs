@@ -6,6 +6,7 @@
 mod account;
 mod app;
 mod args;
+mod attached;
 mod build;
 mod client;
 mod command;
@@ -27,10 +28,12 @@ mod one_off;
 mod receipt;
 mod release;
 mod remote;
+mod rendezvous;
 mod server;
 mod session;
 mod stream;
 mod transport;
+mod tty;
 
 pub use command::{Command, HELP, run, run_on};
 pub use console::Console;

@@ -1,32 +1,56 @@
-//! `run` and `run:detached`: one-off dynos.
+//! `run`, `run:detached` and `run:inside`: commands in dynos.
 
 use crate::args::OnApp;
+use crate::attached::{Manner, attach};
 use crate::client::segment;
-use crate::console::Console;
 use crate::dyno::Dyno;
 use crate::error::CliError;
-use crate::log::{Follow, HISTORY_LINES, Wanted, object};
 use crate::session::{Chosen, Session};
-use model::log::{self, LogSource};
-use model::time::Timestamp;
 use serde_json::{Map, Value, json};
-use std::time::Duration;
-use tokio::signal::unix::{Signal, SignalKind, signal};
-
-/// After so long without a line we look whether the dyno is still there.
-const SILENCE: Duration = Duration::from_secs(5);
-
-/// So many looks without finding it: its last line is not coming.
-const LOOKS_LIMIT: u32 = 3;
 
 /// What `run` takes.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Run {
     #[command(flatten)]
     pub(crate) what: OneOff,
+    #[command(flatten)]
+    how: How,
+}
+
+/// How `run` and `run:inside` are attached.
+#[derive(Debug, Clone, Default, clap::Args)]
+struct How {
     /// Exit with the command's own status instead of 1 when it fails
     #[arg(short = 'x', long)]
     exit_code: bool,
+    /// Attach pipes also where there is a terminal
+    #[arg(long)]
+    no_tty: bool,
+}
+
+/// What `run:inside` takes.
+#[derive(Debug, Clone, clap::Args)]
+pub struct RunInside {
+    /// The dyno, for example web.1
+    #[arg(value_name = "DYNO")]
+    dyno: String,
+    #[command(flatten)]
+    pub(crate) run: Run,
+}
+
+/// What `ps:exec` takes.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Exec {
+    /// The dyno
+    #[arg(short, long, value_name = "DYNO", default_value = "web.1")]
+    dyno: String,
+    #[command(flatten)]
+    how: How,
+    #[command(flatten)]
+    pub(crate) on: OnApp,
+    /// The command (default: a shell)
+    #[arg(value_name = "COMMAND", trailing_var_arg = true)]
+    command: Vec<String>,
 }
 
 /// What `run:detached` takes.
@@ -60,8 +84,8 @@ pub(crate) struct OneOff {
 
 impl OneOff {
     /// As heroku does: a flag of ours counts wherever it stands before `--` (`run rake db:migrate -a shop`), any other is
-    /// the command's (`run ls -l`). Sets `exit_code` where it finds that flag.
-    fn sorted(mut self, exit_code: &mut bool) -> Result<Self, CliError> {
+    /// the command's (`run ls -l`). Sets what it finds of `how`.
+    fn sorted(mut self, how: &mut How) -> Result<Self, CliError> {
         let mut words = std::mem::take(&mut self.command).into_iter();
         while let Some(word) = words.next() {
             let (flag, value) = match word.split_once('=') {
@@ -79,7 +103,11 @@ impl OneOff {
                     continue;
                 }
                 "-x" | "--exit-code" => {
-                    *exit_code = true;
+                    how.exit_code = true;
+                    continue;
+                }
+                "--no-tty" => {
+                    how.no_tty = true;
                     continue;
                 }
                 "--" => {
@@ -104,18 +132,11 @@ impl OneOff {
 
     /// One word goes as it is; of several, those with spaces or quotes are quoted, as heroku does.
     fn command(&self) -> String {
-        let words: Vec<&str> = self.command.iter().chain(&self.verbatim).map(String::as_str).collect();
-        let quoted = |word: &&str| {
-            let plain = !word.is_empty() && !word.contains([' ', '"']);
-            if plain { (*word).to_owned() } else { format!("\"{}\"", word.replace('"', "\\\"")) }
-        };
-        match words.as_slice() {
-            [only] => (*only).to_owned(),
-            several => several.iter().map(quoted).collect::<Vec<_>>().join(" "),
-        }
+        as_typed(self.command.iter().chain(&self.verbatim))
     }
 
-    fn body(&self, term: Option<&str>) -> Result<Value, CliError> {
+    /// `manner`: none for a detached one.
+    fn body(&self, term: Option<&str>, manner: Option<Manner>) -> Result<Value, CliError> {
         let mut env = Map::new();
         if let Some(term) = term {
             env.insert("TERM".to_owned(), Value::from(term));
@@ -130,7 +151,11 @@ impl OneOff {
             let (name, value) = pair.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or_else(bad)?;
             env.insert(name.to_owned(), Value::from(value));
         }
-        let mut body = json!({ "command": self.command(), "attach": false, "env": env });
+        manner.iter().for_each(|manner| manner.describe(&mut env));
+        let mut body = json!({ "command": self.command(), "attach": manner.is_some(), "env": env });
+        if manner == Some(Manner::Pipes) {
+            body["force_no_tty"] = Value::from(true);
+        }
         for (key, value) in [("size", &self.size), ("type", &self.process_type)] {
             if let Some(value) = value {
                 body[key] = Value::from(value.as_str());
@@ -140,12 +165,27 @@ impl OneOff {
     }
 }
 
+/// One word goes as it is; of several, those with spaces or quotes are quoted, as heroku does.
+fn as_typed<'a>(words: impl Iterator<Item = &'a String>) -> String {
+    let words: Vec<&str> = words.map(String::as_str).collect();
+    let quoted = |word: &&str| {
+        let plain = !word.is_empty() && !word.contains([' ', '"']);
+        if plain { (*word).to_owned() } else { format!("\"{}\"", word.replace('"', "\\\"")) }
+    };
+    match words.as_slice() {
+        [only] => (*only).to_owned(),
+        several => several.iter().map(quoted).collect::<Vec<_>>().join(" "),
+    }
+}
+
 /// Starts it and returns.
 pub(crate) async fn detached(session: &mut Session<'_>, args: RunDetached) -> Result<(), CliError> {
-    let what = args.what.sorted(&mut false)?;
+    let what = args.what.sorted(&mut How::default())?;
     session.console.set_json(what.on.print.json);
     let app = session.app(&what.on)?;
-    let (answer, dyno) = start(session, &app, &what).await?;
+    let begun = format!("Running {} on", what.command());
+    let body = what.body(session.env.term.as_deref(), None)?;
+    let (answer, dyno) = start(session, &app, &begun, "/dynos", &body).await?;
     if session.console.is_json() {
         return session.console.json(&answer);
     }
@@ -153,19 +193,58 @@ pub(crate) async fn detached(session: &mut Session<'_>, args: RunDetached) -> Re
     session.console.note(&hint)
 }
 
-/// Starts it, prints what it prints, and says how it ended. The answer is the exit code.
-pub(crate) async fn attached(session: &mut Session<'_>, args: Run) -> Result<u8, CliError> {
-    let mut exit_code = args.exit_code;
-    let what = args.what.sorted(&mut exit_code)?;
+/// Runs it as if it were here. The answer is the exit code.
+pub(crate) async fn run(session: &mut Session<'_>, args: Run) -> Result<u8, CliError> {
+    let mut how = args.how;
+    let what = args.what.sorted(&mut how)?;
     session.console.set_json(what.on.print.json);
     let app = session.app(&what.on)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| CliError::local("watch for Ctrl-C", error))?;
-    let (answer, dyno) = start(session, &app, &what).await?;
-    let status = watched(session, &app, &dyno, &mut interrupt).await?;
+    let manner = Manner::of(session, how.no_tty);
+    let begun = format!("Running {} on", what.command());
+    let body = what.body(session.env.term.as_deref(), Some(manner))?;
+    attached(session, &app, &begun, "/dynos", &body, (manner, how.exit_code)).await
+}
+
+/// The same in a dyno that runs already.
+pub(crate) async fn inside(session: &mut Session<'_>, args: RunInside) -> Result<u8, CliError> {
+    let mut how = args.run.how;
+    let what = args.run.what.sorted(&mut how)?;
+    session.console.set_json(what.on.print.json);
+    let app = session.app(&what.on)?;
+    let manner = Manner::of(session, how.no_tty);
+    let begun = format!("Running {} in {} on", what.command(), args.dyno);
+    let body = what.body(session.env.term.as_deref(), Some(manner))?;
+    let path = format!("/dynos/{}", segment(&args.dyno));
+    attached(session, &app, &begun, &path, &body, (manner, how.exit_code)).await
+}
+
+/// The same by another name, with a shell as what most people want.
+pub(crate) async fn exec(session: &mut Session<'_>, args: Exec) -> Result<u8, CliError> {
+    let command = if args.command.is_empty() { vec!["bash".to_owned()] } else { args.command };
+    let what =
+        OneOff { size: None, process_type: None, env: None, on: args.on, command: Vec::new(), verbatim: command };
+    inside(session, RunInside { dyno: args.dyno, run: Run { what, how: args.how } }).await
+}
+
+/// Starts it, attaches to it, and says how it ended.
+async fn attached(
+    session: &mut Session<'_>,
+    app: &Chosen,
+    begun: &str,
+    path: &str,
+    body: &Value,
+    (manner, exit_code): (Manner, bool),
+) -> Result<u8, CliError> {
+    let (answer, dyno) = start(session, app, begun, path, body).await?;
+    let status = attach(session, dyno.attach_url.as_deref(), manner).await?;
+    let Some(status) = status else {
+        let next = format!("`flowline logs --dyno {} -a {}` may say more.", dyno.name, app.name);
+        return Err(CliError::failed("The connection ended before the command did.", next));
+    };
     if session.console.is_json() {
         session.console.line(&json!({ "dyno": answer, "exit_status": status }).to_string())?;
-    } else {
-        session.console.note(&format!("{} exited with status {status}", dyno.name))?;
+    } else if status != 0 {
+        session.console.note(&format!("The command exited with status {status}"))?;
     }
     Ok(match (status, exit_code) {
         (0, _) => 0,
@@ -174,102 +253,19 @@ pub(crate) async fn attached(session: &mut Session<'_>, args: Run) -> Result<u8,
     })
 }
 
-/// Prints its lines until its end; Ctrl-C stops it. The answer is its exit status.
-async fn watched(
+async fn start(
     session: &mut Session<'_>,
     app: &Chosen,
-    dyno: &Dyno,
-    interrupt: &mut Signal,
-) -> Result<i32, CliError> {
-    let wanted = Wanted { tail: true, lines: HISTORY_LINES, dyno: Some(dyno.name.clone()), source: None };
-    let mut follow = Follow::new(&session.client, app, wanted);
-    let mut watch = Watch::new(dyno);
-    let path = app.path(&format!("/dynos/{}", segment(&dyno.name)));
-    let mut stopping = false;
-    loop {
-        tokio::select! {
-            line = tokio::time::timeout(SILENCE, follow.next(session.console)) => match line {
-                Ok(line) => {
-                    let Some(line) = line? else { continue };
-                    if let Some(status) = watch.line(session.console, &line)? {
-                        return Ok(status);
-                    }
-                }
-                Err(_) => watch.look(session.client.get(&path).await)?,
-            },
-            _ = interrupt.recv() => {
-                if stopping {
-                    let next = format!("`flowline logs --tail --dyno {} -a {}` shows the rest.", dyno.name, app.name);
-                    return Err(CliError::failed(format!("Left {} while it was stopping.", dyno.name), next));
-                }
-                stopping = true;
-                session.console.note(&format!("Stopping {}... (Ctrl-C again leaves it to itself)", dyno.name))?;
-                session.client.post(&format!("{path}/actions/stop"), &json!({})).await?;
-            }
-        }
-    }
-}
-
-async fn start(session: &mut Session<'_>, app: &Chosen, what: &OneOff) -> Result<(Value, Dyno), CliError> {
-    let body = what.body(session.env.term.as_deref())?;
-    let line = format!("Running {} on {}", what.command(), session.console.app_note(&app.name));
+    begun: &str,
+    path: &str,
+    body: &Value,
+) -> Result<(Value, Dyno), CliError> {
+    let line = format!("{begun} {}", session.console.app_note(&app.name));
     session.console.begin(&line)?;
-    let answer = session.client.post(&app.path("/dynos"), &body).await?;
+    let answer = session.client.post(&app.path(path), body).await?;
     let dyno: Dyno = session.client.read(&answer)?;
     session.console.end(&format!("done, {}", dyno.name))?;
     Ok((answer, dyno))
-}
-
-/// What the log says of one dyno.
-struct Watch {
-    name: String,
-    /// Lines before this are of an earlier dyno with the same number.
-    since: Option<Timestamp>,
-    looks: u32,
-}
-
-impl Watch {
-    fn new(dyno: &Dyno) -> Self {
-        Self { name: dyno.name.clone(), since: Timestamp::parse(&dyno.created_at), looks: 0 }
-    }
-
-    /// Prints a line of the command; the exit status once the platform says it.
-    fn line(&mut self, console: &mut Console, text: &str) -> Result<Option<i32>, CliError> {
-        let Some(line) = log::parse(text) else { return Ok(None) };
-        if line.ps != self.name || self.since.is_some_and(|since| line.at < since) {
-            return Ok(None);
-        }
-        self.looks = 0;
-        match line.source {
-            LogSource::App if console.is_json() => console.line(&object(text).to_string())?,
-            LogSource::App => console.line(&line.text)?,
-            LogSource::Platform => {
-                if let Some(status) = line.text.strip_prefix("Process exited with status ") {
-                    return Ok(status.trim().parse().ok());
-                }
-                if line.text.starts_with("Error ") {
-                    console.warn(&line.text)?;
-                }
-            }
-        }
-        console.flush()?;
-        Ok(None)
-    }
-
-    /// Nothing was said for a while: is it still there?
-    fn look(&mut self, found: Result<Value, CliError>) -> Result<(), CliError> {
-        match found {
-            Ok(_) => self.looks = 0,
-            Err(CliError::Refused { status: 404, .. }) => self.looks += 1,
-            Err(error) if error.is_passing() => {}
-            Err(error) => return Err(error),
-        }
-        if self.looks < LOOKS_LIMIT {
-            return Ok(());
-        }
-        let next = "`flowline logs` may say more.";
-        Err(CliError::failed(format!("{} is gone, and its log does not say how it ended.", self.name), next))
-    }
 }
 
 #[cfg(test)]
@@ -285,8 +281,8 @@ mod tests {
 
     fn parsed(words: &[&str]) -> (OneOff, bool) {
         let run = Program::try_parse_from([&["run"], words].concat()).unwrap().run;
-        let mut exit_code = run.exit_code;
-        (run.what.sorted(&mut exit_code).unwrap(), exit_code)
+        let mut how = run.how;
+        (run.what.sorted(&mut how).unwrap(), how.exit_code)
     }
 
     #[test]
@@ -303,14 +299,14 @@ mod tests {
         }
         assert!(parsed(&["-x", "ls"]).1 && parsed(&["ls", "-x"]).1 && parsed(&["ls", "--json"]).0.on.print.json);
         let lone = Program::try_parse_from(["run", "--jsn", "ls"]).unwrap().run.what;
-        assert!(lone.sorted(&mut false).is_err());
+        assert!(lone.sorted(&mut How::default()).is_err());
         assert!(Program::try_parse_from(["run"]).is_err());
     }
 
     #[test]
     fn the_environment_of_a_one_off() {
-        let body = parsed(&["-e", "A=1;B=x=y", "ls"]).0.body(Some("xterm")).unwrap();
+        let body = parsed(&["-e", "A=1;B=x=y", "ls"]).0.body(Some("xterm"), None).unwrap();
         assert_eq!(body["env"], json!({ "A": "1", "B": "x=y", "TERM": "xterm" }));
-        assert!(parsed(&["-e", "A", "ls"]).0.body(None).is_err());
+        assert!(parsed(&["-e", "A", "ls"]).0.body(None, None).is_err());
     }
 }

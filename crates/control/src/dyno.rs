@@ -1,11 +1,13 @@
 //! Dynos as people handle them: list, run one off, restart, stop.
 
 use crate::gate::Authorized;
-use crate::{Control, journal, life, slumber};
+use crate::sandbox::OneOff;
+use crate::{Control, attach, journal, life, rendezvous, sandbox, slumber};
 use model::app::App;
 use model::dyno::{Dyno, DynoName, DynoRole, DynoSize, DynoState, NoSuchSize, TIME_TO_LIVE_LIMIT_S};
 use model::id::DynoId;
 use model::procfile::{BadProcessType, ProcessType};
+use runtime::Attach;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use store::StoreError;
@@ -29,6 +31,35 @@ pub struct NewDyno {
     pub process_type: Option<String>,
     /// Seconds until it is stopped.
     pub time_to_live_s: Option<u64>,
+    /// Is it a client's, who comes over the rendezvous (DYNO-52)? Then it starts when they come.
+    pub streams: Option<Streams>,
+}
+
+/// How a client is attached to a program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Streams {
+    /// By a terminal, as large as `COLUMNS` and `LINES` of the environment say (DYNO-57).
+    Terminal,
+    /// By pipes: `force_no_tty`.
+    Pipes,
+}
+
+impl Streams {
+    fn attach(self, env: &BTreeMap<String, String>) -> Attach {
+        match self {
+            Self::Terminal => Attach { terminal: Some(rendezvous::size_in(env)) },
+            Self::Pipes => Attach { terminal: None },
+        }
+    }
+}
+
+/// What a client gets that runs something.
+#[derive(Debug, Clone)]
+pub struct Started {
+    /// The dyno.
+    pub dyno: Dyno,
+    /// For the rendezvous, if it is to attach.
+    pub secret: Option<String>,
 }
 
 /// Why dynos are not found or started.
@@ -52,6 +83,12 @@ pub enum DynoError {
     /// Over [`ONE_OFF_LIMIT`].
     #[error("{0} one-off dynos run already, which is the limit; `flowline ps` lists them, `flowline ps:stop` ends one")]
     TooMany(usize),
+    /// Too many attached programs, over all apps.
+    #[error("Too many sessions are open on this server; end some, then try again")]
+    TooManySessions,
+    /// Nothing can be run in a dyno without processes.
+    #[error("{0} is not running; `flowline ps` lists the dynos that are")]
+    NotRunning(DynoName),
     /// A longer life than a day (DYNO-50).
     #[error("time_to_live may be 1 to {TIME_TO_LIVE_LIMIT_S} seconds")]
     BadTimeToLive,
@@ -86,11 +123,11 @@ pub fn find(control: &Control, app: &Authorized<App>, which: &str) -> Result<Dyn
     named.pop().ok_or(DynoError::NoSuchDyno)
 }
 
-/// Starts a one-off dyno of the current release; its lines go to the log.
+/// Starts a one-off dyno of the current release; its lines go to the log, or its streams to the client that comes for them.
 ///
 /// # Errors
 /// No code, a bad command, size, name or environment, too many at once.
-pub async fn run(control: &Control, app: &Authorized<App>, new: NewDyno) -> Result<Dyno, DynoError> {
+pub async fn run(control: &Control, app: &Authorized<App>, new: NewDyno) -> Result<Started, DynoError> {
     let command = checked(&new)?;
     let running = list(control, app).iter().filter(|dyno| dyno.role == DynoRole::OneOff).count();
     if running >= ONE_OFF_LIMIT {
@@ -118,12 +155,45 @@ pub async fn run(control: &Control, app: &Authorized<App>, new: NewDyno) -> Resu
         created_at: now,
         retired: false,
     };
+    let (awaited, secret) = match new.streams {
+        Some(_) => control.desk.open(&*control.world).map(Some).ok_or(DynoError::TooManySessions)?,
+        None => None,
+    }
+    .unzip();
     let said = format!("Starting process with command `{}` by user {}", dyno.command, app.by().email);
     journal::api(control, app.id, now, said).await;
-    let started = life::begin_with(control, dyno.clone(), new.env, new.time_to_live_s.map(Duration::from_secs));
-    // Once it is accepted it runs, or the log says why not, whatever happens to this server. Closed, it says so.
-    let _closed = started.await;
-    Ok(dyno)
+    let attach = new.streams.map(|streams| streams.attach(&new.env));
+    let more = OneOff { env: new.env, life: new.time_to_live_s.map(Duration::from_secs), attach };
+    match awaited {
+        Some(awaited) => attach::begin(control, dyno.clone(), more, awaited),
+        None => {
+            // Once it is accepted it runs, or the log says why not, whatever happens to this server. Closed, it says so.
+            let _closed = life::begin_with(control, dyno.clone(), more).await;
+        }
+    }
+    Ok(Started { dyno, secret })
+}
+
+/// Runs a command in a dyno that runs already, for a client that attaches to it.
+///
+/// # Errors
+/// No such dyno, no process in it, a bad command or environment, too many sessions.
+pub async fn inside(control: &Control, app: &Authorized<App>, which: &str, new: NewDyno) -> Result<Started, DynoError> {
+    let command = checked(&new)?;
+    if let Err(error) = slumber::wake(control, app.id).await {
+        tracing::warn!(app.id = %app.id, %error, "An app could not be woken for a command inside it");
+    }
+    let dyno = find(control, app, which)?;
+    let running = dyno.state != DynoState::Stopping;
+    let handle = control.registry.control(dyno.id).filter(|_| running);
+    let handle = handle.ok_or_else(|| DynoError::NotRunning(dyno.name.clone()))?;
+    let (awaited, secret) = control.desk.open(&*control.world).ok_or(DynoError::TooManySessions)?;
+    let attach = new.streams.unwrap_or(Streams::Terminal).attach(&new.env);
+    let program = sandbox::program(control, &dyno, &command, &new.env, attach).await?;
+    let said = format!("Starting process with command `{command}` in {} by user {}", dyno.name, app.by().email);
+    journal::api(control, app.id, control.now(), said).await;
+    attach::inside(control, dyno.clone(), handle, program, awaited);
+    Ok(Started { dyno, secret: Some(secret) })
 }
 
 /// Restarts dynos of the formation (DYNO-35): all, those of a type, or one. Web dynos are replaced without a gap.

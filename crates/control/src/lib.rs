@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod app;
+mod attach;
 pub mod build;
 mod build_queue;
 pub mod config_var;
@@ -28,11 +29,13 @@ pub mod receipt;
 mod registry;
 pub mod release;
 mod release_phase;
+mod rendezvous;
 mod retention;
 mod room;
 mod routing;
 mod sample;
 mod sandbox;
+mod session;
 pub mod slug;
 mod slumber;
 pub mod source;
@@ -43,6 +46,7 @@ mod sweep;
 mod upkeep;
 pub mod usage;
 
+pub use session::{Client, Greeting};
 pub use start::{StartError, stop};
 
 use model::app::AppName;
@@ -71,6 +75,8 @@ pub struct Settings {
     pub apps: SocketAddr,
     /// Where the router tells its figures: a loopback address.
     pub router_metrics: SocketAddr,
+    /// Where clients meet the programs that they are attached to.
+    pub rendezvous: SocketAddr,
     /// Apps answer at `<name>.<domain>`.
     pub domain: String,
     /// Are dynos of a formation replaced once a day (DYNO-33)?
@@ -83,6 +89,8 @@ pub struct Settings {
     pub budgets: Budgets,
     /// So many builds run at the same time; more wait, so that dynos keep the CPU.
     pub builds_at_once: usize,
+    /// A client that asked for an attached program must come within this time (R13).
+    pub attach_limit: Duration,
     /// The operator's environment for every build: registries, proxies, certificates.
     pub site_env: BTreeMap<String, String>,
 }
@@ -109,6 +117,7 @@ pub struct Parts {
     pub(crate) supervisor: supervisor::Supervisor,
     pub(crate) slumber: slumber::Slumber,
     pub(crate) log_sessions: log_session::LogSessions,
+    pub(crate) desk: Arc<rendezvous::Desk>,
     pub(crate) tickets: push::Tickets,
     pub(crate) build_queue: build_queue::BuildQueue,
     pub(crate) counters: metrics::Counters,

@@ -2,12 +2,12 @@
 
 use crate::lines::Lines;
 use crate::registry::Mark;
+use crate::sandbox::{OneOff, SandboxError};
 use crate::{Control, journal, sample, sandbox};
 use model::cycle;
 use model::dyno::{BOOT_LIMIT_S, Dyno, DynoRole, DynoState, Exit, STOP_GRACE_S};
 use model::id::DynoId;
 use runtime::{DynoControl, Output};
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -24,40 +24,39 @@ const DRAIN_LIMIT: Duration = Duration::from_secs(30);
 /// Starts a dyno and sees it through, in the background.
 pub(crate) fn begin(control: &Control, dyno: Dyno) {
     // Nobody waits for it: the supervisor looks again.
-    drop(begin_with(control, dyno, BTreeMap::new(), None));
+    drop(begin_with(control, dyno, OneOff::default()));
 }
 
-/// The same with more environment, and a longest life for one-off dynos. What comes back is closed when the dyno has a
-/// keeper, which outlives this server, or none and the log says why.
-pub(crate) fn begin_with(
-    control: &Control,
-    dyno: Dyno,
-    extra: BTreeMap<String, String>,
-    life: Option<Duration>,
-) -> oneshot::Receiver<()> {
+/// The same with what only one-off dynos have. What comes back is closed when the dyno has a keeper, which outlives this
+/// server, or none and the log says why.
+pub(crate) fn begin_with(control: &Control, dyno: Dyno, more: OneOff) -> oneshot::Receiver<()> {
     control.registry.insert(dyno.clone(), None);
     let (starting, started) = oneshot::channel();
     let control = control.clone();
     tokio::spawn(async move {
         journal::dyno(&control, dyno.app, &dyno.name, format!("Starting process with command `{}`", dyno.command))
             .await;
-        match sandbox::start_with(&control, &dyno, &extra, life).await {
+        match sandbox::start_with(&control, &dyno, &more).await {
             Ok(running) => {
                 if control.registry.started(dyno.id, running.addr, running.control()) {
                     stop(&control, &dyno);
                 }
                 drop(starting);
-                see_through(&control, dyno, running, life).await;
+                see_through(&control, dyno, running, more.life).await;
             }
-            Err(error) => {
-                journal::dyno(&control, dyno.app, &dyno.name, format!("The process could not be started: {error}"))
-                    .await;
-                tracing::warn!(app.id = %dyno.app, dyno = %dyno.name, %error, "A dyno could not be started");
-                ended(&control, &dyno, Exit::Lost).await;
-            }
+            Err(error) => drop(not_started(&control, &dyno, &error).await),
         }
     });
     started
+}
+
+/// Tells that a dyno has no process, and why.
+pub(crate) async fn not_started(control: &Control, dyno: &Dyno, error: &SandboxError) -> String {
+    let text = format!("The process could not be started: {error}");
+    journal::dyno(control, dyno.app, &dyno.name, text.as_str()).await;
+    tracing::warn!(app.id = %dyno.app, dyno = %dyno.name, %error, "A dyno could not be started");
+    ended(control, dyno, Exit::Lost).await;
+    text
 }
 
 /// Goes on with a dyno that outlived the server before this one. Its life counts from its start, not from this one.
@@ -70,7 +69,8 @@ pub(crate) fn adopt(control: &Control, dyno: Dyno, running: runtime::Dyno, life:
     tokio::spawn(async move { see_through(&control, dyno, running, life).await });
 }
 
-async fn see_through(control: &Control, dyno: Dyno, mut running: runtime::Dyno, life: Option<Duration>) {
+/// From its start to its end.
+pub(crate) async fn see_through(control: &Control, dyno: Dyno, mut running: runtime::Dyno, life: Option<Duration>) {
     let handle = running.control();
     let boot = boot(control, &dyno, running.addr);
     tokio::pin!(boot);

@@ -10,7 +10,7 @@ use model::mount::Mount;
 use model::release::Release;
 use model::slug::Slug;
 use model::time::Timestamp;
-use runtime::{DynoSpec, RuntimeError};
+use runtime::{Attach, DynoSpec, ExecSpec, RuntimeError};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -48,16 +48,22 @@ pub(crate) enum SandboxError {
 
 /// Starts a dyno of a release.
 pub(crate) async fn start(control: &Control, dyno: &Dyno) -> Result<runtime::Dyno, SandboxError> {
-    start_with(control, dyno, &BTreeMap::new(), None).await
+    start_with(control, dyno, &OneOff::default()).await
 }
 
-/// The same, with more environment than the config has (`heroku run -e`, terminal size), and a life that is limited.
-pub(crate) async fn start_with(
-    control: &Control,
-    dyno: &Dyno,
-    extra: &BTreeMap<String, String>,
-    life: Option<Duration>,
-) -> Result<runtime::Dyno, SandboxError> {
+/// What only a one-off dyno has.
+#[derive(Debug, Default)]
+pub(crate) struct OneOff {
+    /// More environment than the config has (`heroku run -e`, terminal size).
+    pub(crate) env: BTreeMap<String, String>,
+    /// It is stopped after this time.
+    pub(crate) life: Option<Duration>,
+    /// Its streams are a client's.
+    pub(crate) attach: Option<Attach>,
+}
+
+/// The same for a one-off dyno.
+pub(crate) async fn start_with(control: &Control, dyno: &Dyno, more: &OneOff) -> Result<runtime::Dyno, SandboxError> {
     let release = store::release::by_own_id(control.store.db(), dyno.release).await?.ok_or(SandboxError::NoSlug)?;
     let slug = release.slug.ok_or(SandboxError::NoSlug)?;
     let slug = store::slug::by_id(control.store.db(), slug).await?.ok_or(SandboxError::NoSlug)?;
@@ -71,16 +77,43 @@ pub(crate) async fn start_with(
     let spec = DynoSpec {
         id: dyno.id,
         name: dyno.name.to_string(),
-        argv: vec!["/bin/bash".into(), "-c".into(), BOOT.into(), "bash".into(), dyno.command.clone()],
+        argv: argv(&dyno.command),
         cwd: "/app".into(),
-        env: environment(dyno, config, extra, metadata),
+        env: environment(dyno, config, &more.env, metadata),
         mounts,
         limits: dyno.size.limits(),
         slice: Slice::Apps,
         port: dyno.name.process_type.is_web(),
-        labels: labels(dyno, life),
+        labels: labels(dyno, more.life),
+        attach: more.attach,
     };
     Ok(control.runtime.start(spec).await?)
+}
+
+/// One more program in a dyno that runs: with its files, its release's environment, and more.
+pub(crate) async fn program(
+    control: &Control,
+    dyno: &Dyno,
+    command: &str,
+    extra: &BTreeMap<String, String>,
+    attach: Attach,
+) -> Result<ExecSpec, StoreError> {
+    let db = control.store.db();
+    let config = store::release::config(&control.store, dyno.release).await?;
+    let mut known = BTreeMap::new();
+    if let Some(release) = store::release::by_own_id(db, dyno.release).await?
+        && let Some(slug) = release.slug
+        && let Some(slug) = store::slug::by_id(db, slug).await?
+    {
+        known = metadata(control, dyno, &release, &slug).await?;
+    }
+    let mut env = environment(dyno, config, extra, known);
+    env.extend(dyno.addr.map(|addr| ("PORT".to_owned(), addr.port().to_string())));
+    Ok(ExecSpec { argv: argv(command), env, cwd: "/app".into(), attach })
+}
+
+fn argv(command: &str) -> Vec<String> {
+    ["/bin/bash", "-c", BOOT, "bash", command].map(str::to_owned).to_vec()
 }
 
 /// Removes what a dyno wrote (DYNO-26: its file system ends with it).

@@ -4,8 +4,8 @@ use crate::build_queue::BuildQueue;
 use crate::output::Outputs;
 use crate::registry::Mark;
 use crate::{
-    Control, Parts, Settings, build, disk, journal, left_over, life, objects, push, quota, release_phase, sample,
-    sandbox,
+    Control, Parts, Settings, attach, build, disk, journal, left_over, life, objects, push, quota, release_phase,
+    sample, sandbox,
 };
 use model::dyno::{DynoRole, DynoState, STOP_GRACE_S};
 use model::id::ReleaseId;
@@ -99,6 +99,7 @@ impl Control {
             supervisor: crate::supervisor::Supervisor::default(),
             slumber: crate::slumber::Slumber::default(),
             log_sessions: crate::log_session::LogSessions::default(),
+            desk: Arc::default(),
             tickets: push::Tickets::default(),
             build_queue,
             counters: crate::metrics::Counters::default(),
@@ -229,7 +230,12 @@ async fn adopt(control: &Control, adopted: Vec<Adopted>) -> Result<Vec<ReleaseId
             None => {}
         }
         match dyno.role {
-            DynoRole::Formation | DynoRole::OneOff => life::adopt(control, dyno, running, sandbox::time_to_live(&spec)),
+            DynoRole::Formation | DynoRole::OneOff => {
+                if spec.attach.is_some() {
+                    attach::adopt(control, &dyno, handle);
+                }
+                life::adopt(control, dyno, running, sandbox::time_to_live(&spec));
+            }
             DynoRole::Release => match store::release::by_own_id(control.store.db(), dyno.release).await? {
                 Some(release) => {
                     resumed.push(release.id);

@@ -55,6 +55,7 @@ impl Runner for SandboxRunner {
             limits: step.limits,
             slice: Slice::Builds,
             port: false,
+            attach: None,
             labels: labels.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
         };
         let started = self.control.runtime.start(spec.clone()).await;

@@ -37,6 +37,13 @@ pub(crate) struct Serve {
     /// Where the router listens for the apps' visitors; port 0 takes any free one
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:7780")]
     pub(crate) apps: SocketAddr,
+    /// Where clients meet the programs that they run, by TLS; port 0 takes any free one. On 0.0.0.0 they come by the name
+    /// that they know the API by
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:0")]
+    pub(crate) rendezvous: SocketAddr,
+    /// How long a program waits for its client there
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, hide = true)]
+    pub(crate) attach_limit_s: u64,
     /// Apps answer at NAME.DOMAIN
     #[arg(long, default_value = "localhost")]
     pub(crate) domain: String,

@@ -1,11 +1,13 @@
 //! The data folder: one server at a time, and the secrets that the first start makes.
 
+use api::authority::{Authority, AuthorityError, NewAuthority};
 use model::world::World;
 use rustix::fs::{FlockOperation, flock};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// A data folder that this process holds.
 pub(crate) struct Home {
@@ -27,6 +29,8 @@ pub(crate) enum FolderError {
         "{0} is missing, but the folder has a database: its config vars cannot be read without it. Restore it from your backup"
     )]
     LostKey(PathBuf),
+    #[error(transparent)]
+    Authority(#[from] AuthorityError),
 }
 
 impl Home {
@@ -61,6 +65,22 @@ impl Home {
         (0..hex.len()).step_by(2).map(byte).collect::<Option<_>>().ok_or(FolderError::BadSecret(path))
     }
 
+    /// Who vouches for this server, made at the first start: `ca.pem` for everybody, `ca.key` for nobody.
+    pub(crate) fn authority(&self, world: &dyn World, names: Vec<String>) -> Result<Arc<Authority>, FolderError> {
+        let (certificate, key) = (self.path.join("ca.pem"), self.path.join("ca.key"));
+        // The certificate is written last: where it is, the key is.
+        let files = if certificate.exists() {
+            NewAuthority { certificate_pem: read(&certificate)?, key_pem: read(&key)? }
+        } else {
+            let made = NewAuthority::make(world.now())?;
+            for (path, text) in [(&key, &made.key_pem), (&certificate, &made.certificate_pem)] {
+                write_secret(path, text).map_err(|source| FolderError::Unusable { path: path.clone(), source })?;
+            }
+            made
+        };
+        Ok(Authority::open(&files, names, world.now())?)
+    }
+
     /// The database file.
     pub(crate) fn database(&self) -> PathBuf {
         self.path.join("flowline.db")
@@ -84,6 +104,10 @@ impl Home {
     }
 }
 
+fn read(path: &Path) -> Result<String, FolderError> {
+    std::fs::read_to_string(path).map_err(|source| FolderError::Unusable { path: path.to_owned(), source })
+}
+
 /// Whole or not at all: a half-written key would lock its owner out.
 fn write_secret(path: &Path, secret: &str) -> io::Result<()> {
     let part = path.with_extension("part");
@@ -92,7 +116,7 @@ fn write_secret(path: &Path, secret: &str) -> io::Result<()> {
         Ok(()) | Err(_) => {}
     }
     let mut file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&part)?;
-    file.write_all(secret.as_bytes())?;
+    file.write_all(secret.trim_end().as_bytes())?;
     file.write_all(b"\n")?;
     file.sync_all()?;
     std::fs::rename(&part, path)?;

@@ -4,6 +4,7 @@ use crate::args::Serve;
 use crate::home::{FolderError, Home};
 use crate::logging;
 use crate::system_world::SystemWorld;
+use api::authority::Authority;
 use control::{Control, Settings, StartError};
 use model::build_queue::at_once;
 use serde::Serialize;
@@ -54,6 +55,10 @@ enum ServeError {
         "{0} is in use or not an address of this machine ({1}). Stop what listens there, or choose another with --listen"
     )]
     Listen(SocketAddr, std::io::Error),
+    #[error(
+        "{0} is in use or not an address of this machine ({1}). Stop what listens there, or choose another with --rendezvous"
+    )]
+    Rendezvous(SocketAddr, std::io::Error),
     #[error("The server failed: {0}")]
     Io(#[from] std::io::Error),
 }
@@ -84,7 +89,10 @@ async fn serve(args: Serve) -> Result<(), ServeError> {
     let mut signals = Signals::new()?;
     let folder = Home::take(&args.data)?;
     let listener = TcpListener::bind(args.listen).await.map_err(|error| ServeError::Listen(args.listen, error))?;
+    let meeting = TcpListener::bind(args.rendezvous).await;
+    let meeting = meeting.map_err(|error| ServeError::Rendezvous(args.rendezvous, error))?;
     let world = Arc::new(SystemWorld);
+    let authority = folder.authority(&*world, names(&args, meeting.local_addr()?))?;
     let token = folder.admin_token(&*world)?;
     // The key is checked before the database is made, so that a lost one is noticed.
     let vault = Vault::new(&folder.master_key(&*world)?).map_err(StoreError::from)?;
@@ -96,6 +104,8 @@ async fn serve(args: Serve) -> Result<(), ServeError> {
         api: listener.local_addr()?,
         apps: args.apps,
         router_metrics: args.router_metrics.unwrap_or_else(|| beside(args.apps)),
+        rendezvous: meeting.local_addr()?,
+        attach_limit: Duration::from_secs(args.attach_limit_s),
         domain: args.domain,
         cycling: !args.no_cycling,
         stop_frozen_after: Duration::from_secs(u64::from(args.stop_frozen_after) * 60),
@@ -107,12 +117,13 @@ async fn serve(args: Serve) -> Result<(), ServeError> {
     let control = Control::start(settings, store, world).await?;
     say_ready(&control)?;
     let (end, ended) = watch::channel(false);
-    let doors = tokio::spawn(serve_doors(listener, control.clone(), ended));
+    let meetings = tokio::spawn(serve_rendezvous(meeting, Arc::clone(&authority), control.clone(), ended.clone()));
+    let doors = tokio::spawn(serve_doors(listener, control.clone(), authority, ended));
     let how = signals.wait().await;
     tracing::info!(?how, "Ending");
     end.send_replace(true);
     control::stop(&control, how == End::StopAll).await;
-    doors.await.map_err(|error| ServeError::Io(std::io::Error::other(error)))
+    meetings.await.and(doors.await).map_err(|error| ServeError::Io(std::io::Error::other(error)))
 }
 
 /// Port 0 stays: any free one.
@@ -125,14 +136,36 @@ fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
-async fn serve_doors(listener: TcpListener, control: Control, mut ended: watch::Receiver<bool>) {
+async fn serve_doors(listener: TcpListener, control: Control, authority: Arc<Authority>, ended: watch::Receiver<bool>) {
     let settings = api::Settings::default();
-    let router = api::router(control, &settings);
-    let over = async move {
-        // Either way it is over: told so, or nobody is left to tell.
-        let _told = ended.wait_for(|over| *over).await.is_ok();
-    };
-    api::serve(listener, router, &settings, over).await;
+    let router = api::router(control, authority, &settings);
+    api::serve(listener, router, &settings, over(ended)).await;
+}
+
+async fn serve_rendezvous(
+    listener: TcpListener,
+    authority: Arc<Authority>,
+    control: Control,
+    ended: watch::Receiver<bool>,
+) {
+    if let Err(error) = api::rendezvous::serve(listener, &authority, control, over(ended)).await {
+        tracing::error!(%error, "No program can be attached to");
+    }
+}
+
+/// Either way it is over: told so, or nobody is left to tell.
+async fn over(mut ended: watch::Receiver<bool>) {
+    let _told = ended.wait_for(|over| *over).await.is_ok();
+}
+
+/// By what clients may call this server before the first has come.
+fn names(args: &Serve, meeting: SocketAddr) -> Vec<String> {
+    let addresses = [args.listen, meeting].map(|addr| addr.ip());
+    let addresses = addresses.into_iter().filter(|ip| !ip.is_unspecified() && !ip.is_loopback());
+    addresses
+        .map(|ip| ip.to_string())
+        .chain([args.domain.clone()].into_iter().filter(|name| name != "localhost"))
+        .collect()
 }
 
 /// The one line on stdout: where everything really listens.
@@ -140,6 +173,7 @@ async fn serve_doors(listener: TcpListener, control: Control, mut ended: watch::
 struct Ready<'a> {
     api: String,
     apps: String,
+    rendezvous: String,
     domain: &'a str,
 }
 
@@ -148,6 +182,7 @@ fn say_ready(control: &Control) -> Result<(), ServeError> {
     let ready = Ready {
         api: format!("http://{}", settings.api),
         apps: format!("http://{}", control.apps_addr()),
+        rendezvous: format!("rendezvous://{}", settings.rendezvous),
         domain: &settings.domain,
     };
     let ready = serde_json::to_string(&ready).map_err(std::io::Error::other)?;

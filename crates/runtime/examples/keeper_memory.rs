@@ -80,6 +80,7 @@ fn spec(number: usize) -> DynoSpec {
         slice: Slice::Apps,
         port: false,
         labels: BTreeMap::new(),
+        attach: None,
     }
 }
 

@@ -79,6 +79,7 @@ async fn dyno(runtime: &Runtime, round: usize) -> Outcome<f64> {
         slice: Slice::Apps,
         port: false,
         labels: BTreeMap::new(),
+        attach: None,
     };
     let begin = Instant::now();
     let mut dyno = runtime.start(spec).await?;

@@ -89,8 +89,19 @@ struct Shared {
     cgroups: OnceLock<Vec<PathBuf>>,
     /// The number of the last wish to freeze or thaw.
     wishes: AtomicU64,
+    /// Clients that are attached to programs in it.
+    sessions: Arc<AtomicU64>,
     /// Free for other dynos when the last handle has gone.
     seat: Seat,
+}
+
+/// Somebody is attached, until this goes.
+pub(crate) struct Awake(Arc<AtomicU64>);
+
+impl Drop for Awake {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Dyno {
@@ -116,7 +127,8 @@ impl Dyno {
         let writer = Some(Mutex::new(writer));
         let freezes = hello.frozen.is_some();
         let (cgroups, wishes) = (OnceLock::new(), AtomicU64::new(0));
-        let shared = Arc::new(Shared { folder, writer, freezes, cgroups, wishes, seat });
+        let sessions = Arc::default();
+        let shared = Arc::new(Shared { folder, writer, freezes, cgroups, wishes, sessions, seat });
         Self { addr, pid: hello.pid, outputs, control: DynoControl { shared, ended, frost } }
     }
 
@@ -128,7 +140,8 @@ impl Dyno {
         let (melt, frost) = watch::channel(Frost::default());
         let relay = Relay { to, end, frost: melt, last: told.map_or(0, |ended| ended.acked) };
         let (writer, freezes, wishes, cgroups) = (None, true, AtomicU64::new(0), OnceLock::new());
-        let shared = Arc::new(Shared { folder: folder.clone(), writer, freezes, cgroups, wishes, seat });
+        let sessions = Arc::default();
+        let shared = Arc::new(Shared { folder: folder.clone(), writer, freezes, cgroups, wishes, sessions, seat });
         tokio::spawn(async move { relay.finish_from_disk(&folder).await });
         Self { addr: None, pid: 0, outputs, control: DynoControl { shared, ended, frost } }
     }
@@ -154,8 +167,11 @@ impl DynoControl {
     /// which is no error. [`Self::stop`] and [`Self::kill`] work on a frozen dyno too: the keeper thaws it.
     ///
     /// # Errors
-    /// The kernel refused, or the keeper is one of an older Flowline, which cannot freeze.
+    /// The kernel refused, or the keeper is one of an older Flowline, which cannot freeze; or somebody is attached.
     pub async fn freeze(&self) -> io::Result<()> {
+        if self.shared.sessions.load(Ordering::Relaxed) > 0 {
+            return Err(io::Error::new(ErrorKind::ResourceBusy, "somebody is attached to a program in it"));
+        }
         self.set_frozen(ToKeeper::Freeze).await
     }
 
@@ -250,6 +266,20 @@ impl DynoControl {
         folders.iter().for_each(|folder| measure.add(folder));
         measure.add_deleted(&self.shared.folder);
         measure.written()
+    }
+
+    pub(crate) fn folder(&self) -> &Folder {
+        &self.shared.folder
+    }
+
+    /// Keeps it from being frozen; a frozen one goes on.
+    pub(crate) async fn awake(&self) -> io::Result<Awake> {
+        self.shared.sessions.fetch_add(1, Ordering::Relaxed);
+        let awake = Awake(Arc::clone(&self.shared.sessions));
+        if self.is_frozen() {
+            self.thaw().await?;
+        }
+        Ok(awake)
     }
 
     async fn send(&self, message: ToKeeper) {

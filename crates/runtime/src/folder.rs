@@ -111,8 +111,17 @@ impl Folder {
     /// The keeper's socket under a short name: its real path may be longer than the 108 bytes that an address holds.
     /// The path is valid as long as the returned descriptor lives.
     pub(crate) fn socket(&self) -> io::Result<(OwnedFd, PathBuf)> {
+        self.socket_named("keeper.sock")
+    }
+
+    /// The socket for those who attach to the dyno, in the same way.
+    pub(crate) fn attach_socket(&self) -> io::Result<(OwnedFd, PathBuf)> {
+        self.socket_named("attach.sock")
+    }
+
+    fn socket_named(&self, name: &str) -> io::Result<(OwnedFd, PathBuf)> {
         let dir = rustix::fs::open(&self.0, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
-        let path = PathBuf::from(format!("/proc/self/fd/{}/keeper.sock", dir.as_raw_fd()));
+        let path = PathBuf::from(format!("/proc/self/fd/{}/{name}", dir.as_raw_fd()));
         Ok((dir, path))
     }
 

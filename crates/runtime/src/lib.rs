@@ -5,6 +5,8 @@
 //! its exit status on disk. Keepers outlive both `serve` and the nursery; [`Runtime::open`] finds them again.
 
 mod adopt;
+mod attached;
+mod call;
 mod cgroup;
 mod dirs;
 mod doctor;
@@ -25,10 +27,11 @@ mod sys;
 mod wire;
 mod written;
 
+pub use attached::{AttachError, Attached, AttachedReader, AttachedWriter, ExecStatus};
 pub use dirs::{prepare_dir, remove_dir};
 pub use doctor::{Check, Level, doctor, doctor_with};
 pub use dyno::{Dyno, DynoControl, Output, Stopped};
 pub use error::RuntimeError;
 pub use runtime::{Adopted, Runtime, RuntimeConfig, accepts};
-pub use spec::{DYNO_GID, DYNO_UID, DynoSpec, SpecError};
+pub use spec::{Attach, DYNO_GID, DYNO_UID, DynoSpec, ExecSpec, SpecError, WindowSize};
 pub use written::{written, written_without_limit};

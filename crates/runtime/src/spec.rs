@@ -42,6 +42,39 @@ pub struct DynoSpec {
     pub port: bool,
     /// Opaque here; given back when the dyno is adopted.
     pub labels: BTreeMap<String, String>,
+    /// Are its standard streams somebody's, by [`crate::DynoControl::open`]? Else it reads nothing, and what it writes
+    /// are lines.
+    #[serde(default)]
+    pub attach: Option<Attach>,
+}
+
+/// What the standard streams of an attached program are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attach {
+    /// A terminal of this size; none: two pipes, one in, one out for stdout and stderr.
+    pub terminal: Option<WindowSize>,
+}
+
+/// The size of a terminal, in characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WindowSize {
+    /// Its width.
+    pub columns: u16,
+    /// Its height.
+    pub rows: u16,
+}
+
+/// One more program in a dyno that runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExecSpec {
+    /// Program and arguments; the program is looked for in `PATH` of `env`.
+    pub argv: Vec<String>,
+    /// Its whole environment.
+    pub env: BTreeMap<String, String>,
+    /// Working directory inside the sandbox.
+    pub cwd: PathBuf,
+    /// Its streams.
+    pub attach: Attach,
 }
 
 /// A specification that cannot be run.
@@ -70,23 +103,36 @@ pub enum SpecError {
 impl DynoSpec {
     /// Refuses what the keeper could not run anyway, before a process is started for it.
     pub(crate) fn check(&self) -> Result<(), SpecError> {
-        if self.argv.first().is_none_or(String::is_empty) {
-            return Err(SpecError::NoCommand);
-        }
-        if self.argv.iter().any(|arg| arg.contains('\0')) {
-            return Err(SpecError::Nul("the command"));
-        }
-        for (name, value) in &self.env {
-            if name.is_empty() || name.contains(['=', '\0']) {
-                return Err(SpecError::BadVariable(name.clone()));
-            }
-            if value.contains('\0') {
-                return Err(SpecError::Nul("an environment variable's value"));
-            }
-        }
+        check_program(&self.argv, &self.env)?;
         check_inside(&self.cwd)?;
         self.mounts.iter().try_for_each(check_mount)
     }
+}
+
+impl ExecSpec {
+    /// The same for a program in a dyno that runs.
+    pub(crate) fn check(&self) -> Result<(), SpecError> {
+        check_program(&self.argv, &self.env)?;
+        check_inside(&self.cwd)
+    }
+}
+
+fn check_program(argv: &[String], env: &BTreeMap<String, String>) -> Result<(), SpecError> {
+    if argv.first().is_none_or(String::is_empty) {
+        return Err(SpecError::NoCommand);
+    }
+    if argv.iter().any(|arg| arg.contains('\0')) {
+        return Err(SpecError::Nul("the command"));
+    }
+    for (name, value) in env {
+        if name.is_empty() || name.contains(['=', '\0']) {
+            return Err(SpecError::BadVariable(name.clone()));
+        }
+        if value.contains('\0') {
+            return Err(SpecError::Nul("an environment variable's value"));
+        }
+    }
+    Ok(())
 }
 
 fn check_mount(mount: &Mount) -> Result<(), SpecError> {

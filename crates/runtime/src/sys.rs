@@ -7,6 +7,10 @@
 use rustix::process::{Pid, Signal};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 /// Where we are after a fork.
 pub(crate) enum Forked {
@@ -113,7 +117,7 @@ fn word_signal() -> i32 {
     libc::SIGRTMIN()
 }
 
-/// What [`Signals::wait`] heard.
+/// What [`heard`] takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Heard {
     /// A plain signal.
@@ -156,24 +160,6 @@ impl Signals {
         if result == 0 { Ok(self) } else { Err(io::Error::last_os_error()) }
     }
 
-    /// Sleeps until one of them is there.
-    pub(crate) fn wait(&self) -> io::Result<Heard> {
-        // SAFETY: a zeroed siginfo_t is valid memory for the kernel to fill.
-        let mut about: libc::siginfo_t = unsafe { std::mem::zeroed() };
-        // SAFETY: set and struct are valid through the call.
-        let number = unsafe { libc::sigwaitinfo(&raw const self.0, &raw mut about) };
-        if number < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        if number == word_signal() {
-            // SAFETY: the kernel has filled the struct for a real-time signal, which has this field.
-            let value = unsafe { about.si_value() };
-            return Ok(Heard::Word(i32::try_from(value.sival_ptr.addr()).unwrap_or(0)));
-        }
-        let signal = Signal::from_named_raw(number).ok_or_else(|| io::Error::from_raw_os_error(libc::EINVAL))?;
-        Ok(Heard::Signal(signal))
-    }
-
     /// A descriptor that is readable when one of them is there.
     pub(crate) fn descriptor(&self) -> io::Result<OwnedFd> {
         // SAFETY: the set is valid; -1 asks for a new descriptor.
@@ -186,10 +172,47 @@ impl Signals {
     }
 }
 
+/// The next signal of [`Signals::descriptor`]; none when there is none now.
+pub(crate) fn heard(descriptor: &OwnedFd) -> Option<Heard> {
+    // `struct signalfd_siginfo`: the signal's number is its first field, what was queued with it the one behind 44 bytes.
+    const QUEUED_AT: usize = 44;
+    let mut record = [0; size_of::<libc::signalfd_siginfo>()];
+    if rustix::io::read(descriptor, &mut record) != Ok(record.len()) {
+        return None;
+    }
+    let field = |at: usize| record.get(at..)?.first_chunk::<4>().map(|bytes| i32::from_ne_bytes(*bytes));
+    let number = field(0)?;
+    if number == word_signal() {
+        field(QUEUED_AT).map(Heard::Word)
+    } else {
+        Signal::from_named_raw(number).map(Heard::Signal)
+    }
+}
+
 /// Sends a signal to every process of this pid namespace but its first, which must be the caller.
 pub(crate) fn signal_all(signal: Signal) {
     // SAFETY: as the namespace's first process, -1 reaches nothing outside it; nobody left is no error here.
     unsafe { libc::kill(-1, signal.as_raw()) };
+}
+
+/// A descriptor that the async runtime watches.
+pub(crate) fn watched(fd: OwnedFd, interest: Interest) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: an OwnedFd is the same open descriptor as long as it lives, and closes it itself.
+    unsafe { AsyncFd::register_with_interest(fd, interest) }.map_err(io::Error::from)
+}
+
+/// Has the program lead a session of its own, on the terminal that is its standard input if there is one; nothing stays
+/// blocked in it.
+pub(crate) fn lead_session(command: &mut Command, has_terminal: bool) {
+    let lead = move || {
+        rustix::process::setsid()?;
+        if has_terminal {
+            rustix::process::ioctl_tiocsctty(rustix::stdio::stdin())?;
+        }
+        Signals::block_none()
+    };
+    // SAFETY: between fork and exec it only makes system calls: no allocation, no lock.
+    unsafe { command.pre_exec(lead) };
 }
 
 /// Sets attributes (`MOUNT_ATTR_…`) on a mount, and on all below it.

@@ -7,6 +7,7 @@
 mod account;
 mod address;
 mod app;
+mod attached;
 mod caller;
 mod crowd;
 mod disk;
@@ -20,6 +21,7 @@ mod tail;
 
 pub use address::path_of;
 pub use app::App;
+pub use attached::Attached;
 pub use caller::{Caller, connect};
 pub use crowd::{Visitor, Visits, closed_loop, open_loop};
 pub use flow::{Flow, Start};

@@ -51,6 +51,12 @@ impl DynoView {
             updated_at: dyno.since.rfc3339(),
         }
     }
+
+    /// The same, with the address where its client is awaited.
+    #[must_use]
+    pub fn awaiting_at(self, attach_url: Option<String>) -> Self {
+        Self { attach_url, ..self }
+    }
 }
 
 /// Body of `POST /apps/{app}/dynos` (DYNO-50).
@@ -70,7 +76,23 @@ pub struct CreateDyno {
     /// The first half of its name; `run` when absent.
     #[serde(default, rename = "type")]
     pub process_type: Option<String>,
+    /// Attached by pipes instead of a terminal.
+    #[serde(default)]
+    pub force_no_tty: Option<bool>,
     /// It is ended after this many seconds.
     #[serde(default)]
     pub time_to_live: Option<u64>,
+}
+
+/// Body of `POST /apps/{app}/dynos/{dyno}`: a command in a dyno that runs.
+#[derive(Debug, Deserialize)]
+pub struct RunInside {
+    /// What to run.
+    pub command: String,
+    /// More environment, over the config vars.
+    #[serde(default)]
+    pub env: Option<BTreeMap<String, String>>,
+    /// Attached by pipes instead of a terminal.
+    #[serde(default)]
+    pub force_no_tty: Option<bool>,
 }

@@ -1,11 +1,12 @@
 //! The formation, dynos and one-off dynos.
 
-use crate::payload::{dyno, formation, log_session};
-use crate::support::{Reply, Server};
+use crate::payload::{dyno, formation};
+use crate::rendezvous::Rendezvous;
+use crate::support::{Place, Reply, Server};
 use serde_json::json;
 
 async fn server() -> Server {
-    Server::start(|seen, url| match seen.line.as_str() {
+    Server::start(|seen, _| match seen.line.as_str() {
         "GET /apps/shop/dynos" => Reply::json(
             200,
             &json!([
@@ -29,15 +30,6 @@ async fn server() -> Server {
         }
         "POST /apps/shop/dynos/run.77/actions/stop" => Reply::json(202, &json!({})),
         "POST /apps/shop/dynos" => Reply::json(201, &dyno("run.77", "starting", "x")),
-        "POST /apps/shop/log-sessions" => Reply::json(201, &log_session(url, "run")),
-        "GET /logs/run" => Reply::text(
-            "text/event-stream",
-            "id: 1\ndata: 2026-01-02T03:04:01.000000+00:00 heroku[run.77]: Process exited with status 9\n\n\
-             data: 2026-01-02T03:04:03.000000+00:00 heroku[run.77]: State changed from starting to up\n\
-             data: 2026-01-02T03:04:04.000000+00:00 app[run.77]: hello\n\n: still here\n\n\
-             data: 2026-01-02T03:04:04.500000+00:00 app[run.7]: another's\n\n\
-             data: 2026-01-02T03:04:05.000000+00:00 heroku[run.77]: Process exited with status 3\n\n",
-        ),
         other => Reply::error(404, "not_found", other),
     })
     .await
@@ -110,18 +102,70 @@ async fn dyno_35_restarting_and_stopping() {
     }
 }
 
+/// A server whose dynos are met at this rendezvous.
+async fn attaching(rendezvous: &Rendezvous) -> Server {
+    let (attach_url, authority) = (rendezvous.attach_url.clone(), rendezvous.authority_pem.clone());
+    Server::start(move |seen, _| match seen.line.as_str() {
+        "POST /apps/shop/dynos" | "POST /apps/shop/dynos/web.1" => {
+            let mut dyno = dyno("run.77", "starting", "x");
+            dyno["attach_url"] = json!(attach_url);
+            Reply::json(201, &dyno)
+        }
+        "GET /ca.pem" => Reply::text("application/x-pem-file", &authority),
+        other => Reply::error(404, "not_found", other),
+    })
+    .await
+}
+
 #[tokio::test]
-async fn run_prints_the_output_and_the_end() {
-    let server = server().await;
-    let ran = server.run(&["run", "rake", "db:migrate", "--trace", "-a", "shop"]).await;
-    assert_eq!((ran.code, ran.out.as_str()), (1, "hello\n"), "{ran:?}");
-    assert_eq!(ran.err, "Running rake db:migrate --trace on ⬢ shop... done, run.77\nrun.77 exited with status 3\n");
+async fn dyno_52_run_is_attached_and_says_how_it_ended() {
+    let rendezvous = Rendezvous::ending(Some(3)).await;
+    let server = attaching(&rendezvous).await;
+    let typed = Place::new().at(&server.url).typing("some input\n");
+    let ran = typed.run(&["run", "rake", "db:migrate", "--trace", "-a", "shop"]).await;
+    assert_eq!((ran.code, ran.out.as_str()), (1, "read: some input\n"), "{ran:?}");
+    assert_eq!(
+        ran.err,
+        "Running rake db:migrate --trace on ⬢ shop... done, run.77\nThe command exited with status 3\n"
+    );
+    assert_eq!(rendezvous.first_line(), "s3cret status\r\n");
     let seen = server.seen();
-    let body = json!({ "command": "rake db:migrate --trace", "attach": false, "env": { "TERM": "xterm" } });
+    let body = json!({
+        "command": "rake db:migrate --trace", "attach": true, "force_no_tty": true, "env": { "TERM": "xterm" },
+    });
     assert_eq!(seen[0].body, body);
-    assert_eq!(seen[1].body, json!({ "dyno": "run.77", "tail": true, "lines": 1500 }));
-    assert_eq!(seen[2].header("authorization"), None);
+    assert_eq!((seen[1].line.as_str(), seen[1].header("authorization")), ("GET /ca.pem", None));
     assert_eq!(server.run(&["run", "-x", "-a", "shop", "--", "ls", "-a"]).await.code, 3);
+    assert_eq!(server.run(&["run", "--no-tty", "ls", "-x", "-a", "shop"]).await.code, 3);
+}
+
+#[tokio::test]
+async fn run_inside_and_exec_are_the_same() {
+    let rendezvous = Rendezvous::ending(Some(0)).await;
+    let server = attaching(&rendezvous).await;
+    for (words, command) in [
+        (&["run:inside", "web.1", "ls", "-l"][..], "ls -l"),
+        (&["ps:exec"], "bash"),
+        (&["exec", "-d", "web.1", "ps", "aux"], "ps aux"),
+    ] {
+        let (verb, rest) = words.split_first().unwrap();
+        let ran = server.run(&[&[*verb, "-a", "shop"], rest].concat()).await;
+        assert_eq!(ran.code, 0, "{words:?}: {ran:?}");
+        assert_eq!(server.seen().iter().rev().nth(1).unwrap().body["command"], command);
+    }
+}
+
+#[tokio::test]
+async fn an_end_without_a_status_is_no_success() {
+    let rendezvous = Rendezvous::ending(None).await;
+    let server = attaching(&rendezvous).await;
+    let ran = server.run(&["run", "ls", "-a", "shop"]).await;
+    assert_eq!((ran.code, ran.out.as_str()), (1, "read: "));
+    assert!(ran.err.contains("The connection ended before the command did."), "{ran:?}");
+    let mut other = Rendezvous::ending(Some(0)).await;
+    other.attach_url.clone_from(&rendezvous.attach_url);
+    let ran = attaching(&other).await.run(&["run", "ls", "-a", "shop"]).await;
+    assert_eq!(ran.code, 5, "its certificate is not of that authority: {ran:?}");
 }
 
 #[tokio::test]

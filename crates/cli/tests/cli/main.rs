@@ -10,5 +10,6 @@ mod features;
 mod logs;
 mod payload;
 mod releases;
+mod rendezvous;
 mod shell;
 mod support;

@@ -77,7 +77,7 @@ async fn ask(flow: &Flow, route: &Route, path: &str, authorization: Option<&str>
 fn with_token() -> impl Iterator<Item = &'static Route> {
     ROUTES.iter().filter(|route| match route.access {
         Access::Account | Access::Free | Access::App(_) => true,
-        Access::Signed | Access::Git => false,
+        Access::Signed | Access::Public | Access::Git => false,
     })
 }
 

@@ -130,6 +130,10 @@ async fn config_vars_formation_dynos_and_the_log() {
     app.log_says("heroku[worker.2]: State changed from starting to up").await;
     schema.check_all("dyno", &app.read("/dynos").await, 4);
     schema.check("dyno", &app.read("/dynos/web.1").await);
+    schema.check("dyno", &post(&app, "/dynos/web.1", json!({ "command": "ls" })).await);
     schema.check("dyno", &app.read(&format!("/dynos/{}", one_off["id"].as_str().unwrap())).await);
     schema.check("log-session", &post(&app, "/log-sessions", json!({ "lines": 10, "tail": true })).await);
+    let attached = post(&app, "/dynos", json!({ "command": "cat", "attach": true })).await;
+    assert!(attached["attach_url"].as_str().unwrap().starts_with("rendezvous://127.0.0.1:"), "{attached}");
+    schema.check("dyno", &attached);
 }

@@ -6,7 +6,7 @@ use super::clock::{pause, timespec};
 use super::frames::receive;
 use super::frost::Ice;
 use super::intake::Intake;
-use super::life::{CGROUP_PAUSE_MS, Keeper};
+use super::life::{CGROUP_PAUSE_MS, Doors, Keeper};
 use super::link::Link;
 use super::memory::Memory;
 use super::nursery::Nest;
@@ -23,8 +23,10 @@ use rustix::fs::Mode;
 use rustix::process::{Signal, WaitOptions, setsid, umask, waitpid};
 use std::fs::{DirBuilder, File};
 use std::io::{self, ErrorKind, Read, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::PathBuf;
 
 /// The life of a keeper process. The lock keeps a later nursery waiting while this keeper may still be given a dyno.
 pub(super) fn run(nest: Nest, serve: UnixStream, lock: File) -> ! {
@@ -56,7 +58,7 @@ fn live(mut nest: Nest, serve: UnixStream, lock: File) -> io::Result<()> {
         egg.map(Egg::discard).ok();
         (egg, (serve, lock)) = Egg::lay(&nest, slice, (serve, lock));
     }
-    let (order, folder, listener) = match order.and_then(|order| settle(&nest, order)) {
+    let (order, folder, doors) = match order.and_then(|order| settle(&nest, order)) {
         Ok(settled) => settled,
         Err(error) => {
             egg.map(Egg::discard).ok();
@@ -65,7 +67,7 @@ fn live(mut nest: Nest, serve: UnixStream, lock: File) -> io::Result<()> {
             return serve.write_all(&bytes);
         }
     };
-    let mut keeper = Keeper::new(folder, listener, stop_signal, Link::new(serve)?);
+    let mut keeper = Keeper::new(folder, doors, stop_signal, Link::new(serve)?);
     let walls = nest.walls.take();
     if let Err(reason) = egg.and_then(|egg| set_to_work(&mut keeper, (egg, walls), order, lock)) {
         keeper.refuse(reason);
@@ -129,11 +131,11 @@ impl Egg {
 }
 
 /// Makes the dyno's folder and socket. An error means that there is no dyno, and that its folder is not ours.
-fn settle(nest: &Nest, order: Order) -> io::Result<(Order, Folder, UnixListener)> {
+fn settle(nest: &Nest, order: Order) -> io::Result<(Order, Folder, Doors)> {
     let folder = Folder::of(&nest.dynos, order.spec.id);
     folder.create().map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", folder.path().display())))?;
     match listen(&folder) {
-        Ok(listener) => Ok((order, folder, listener)),
+        Ok(doors) => Ok((order, folder, doors)),
         Err(error) => {
             let _stays_empty = folder.remove();
             Err(error)
@@ -141,8 +143,11 @@ fn settle(nest: &Nest, order: Order) -> io::Result<(Order, Folder, UnixListener)
     }
 }
 
-fn listen(folder: &Folder) -> io::Result<UnixListener> {
-    let (_dir, path) = folder.socket()?;
+fn listen(folder: &Folder) -> io::Result<Doors> {
+    Ok(Doors { reader: bind(folder.socket()?)?, attach: bind(folder.attach_socket()?)? })
+}
+
+fn bind((_dir, path): (OwnedFd, PathBuf)) -> io::Result<UnixListener> {
     let listener = UnixListener::bind(path)?;
     listener.set_nonblocking(true)?;
     Ok(listener)

@@ -4,7 +4,7 @@ use rustix::event::{Timespec, poll};
 use rustix::time::{ClockId, clock_gettime};
 
 /// A moment of the monotonic clock, in milliseconds.
-pub(super) fn monotonic_ms() -> u64 {
+pub(crate) fn monotonic_ms() -> u64 {
     let now = clock_gettime(ClockId::Monotonic);
     now.tv_sec.cast_unsigned() * 1000 + now.tv_nsec.cast_unsigned() / 1_000_000
 }
@@ -16,7 +16,7 @@ pub(super) fn realtime_us() -> i64 {
 }
 
 /// For `poll`.
-pub(super) fn timespec(ms: u64) -> Timespec {
+pub(crate) fn timespec(ms: u64) -> Timespec {
     Timespec { tv_sec: (ms / 1000).cast_signed(), tv_nsec: (ms % 1000 * 1_000_000).cast_signed() }
 }
 

@@ -5,7 +5,7 @@ use crate::wire;
 use std::io::{self, ErrorKind, Read};
 
 /// The body of the next frame, where there is only one kind; none at the end of the connection.
-pub(super) fn receive(from: &mut impl Read) -> io::Result<Option<Vec<u8>>> {
+pub(crate) fn receive(from: &mut impl Read) -> io::Result<Option<Vec<u8>>> {
     let mut head = [0; 4];
     if let Err(error) = from.read_exact(&mut head) {
         return if error.kind() == ErrorKind::UnexpectedEof { Ok(None) } else { Err(error) };

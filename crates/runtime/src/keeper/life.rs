@@ -7,6 +7,7 @@ use super::link::Link;
 use super::memory::Memory;
 use crate::cgroup;
 use crate::folder::Folder;
+use crate::handover;
 use crate::network::Place;
 use crate::sandbox::{self, Report, Sandbox};
 use crate::wire::{Ended, FromKeeper, Frost, Hello, PROTOCOL, ToKeeper};
@@ -30,10 +31,18 @@ enum Phase {
     Refused(String),
 }
 
+/// Where a keeper is found.
+pub(super) struct Doors {
+    /// For whoever reads the dyno's lines, and steers it.
+    pub(super) reader: UnixListener,
+    /// For whoever attaches to it: they go on to the dyno's init.
+    pub(super) attach: UnixListener,
+}
+
 /// One keeper, from the moment when it has a dyno.
 pub(super) struct Keeper {
     pub(super) folder: Folder,
-    listener: UnixListener,
+    doors: Doors,
     stop_signal: OwnedFd,
     pub(super) cgroup_dirs: Vec<PathBuf>,
     pub(super) ice: Ice,
@@ -54,10 +63,10 @@ pub(super) struct Keeper {
 }
 
 impl Keeper {
-    pub(super) fn new(folder: Folder, listener: UnixListener, stop_signal: OwnedFd, link: Link) -> Self {
+    pub(super) fn new(folder: Folder, doors: Doors, stop_signal: OwnedFd, link: Link) -> Self {
         Self {
             folder,
-            listener,
+            doors,
             stop_signal,
             cgroup_dirs: Vec::new(),
             ice: Ice::default(),
@@ -89,6 +98,7 @@ impl Keeper {
             // Before another reader takes its place: the last acknowledgements of one that was killed count.
             self.listen();
             self.accept();
+            self.pass_on();
             self.check_time();
             self.note_end();
             self.speak();
@@ -101,13 +111,17 @@ impl Keeper {
 
     /// Sleeps until something happens or is due.
     fn wait(&self) -> io::Result<()> {
-        let mut fds = vec![PollFd::new(&self.listener, PollFlags::IN), PollFd::new(&self.stop_signal, PollFlags::IN)];
+        let mut fds =
+            vec![PollFd::new(&self.doors.reader, PollFlags::IN), PollFd::new(&self.stop_signal, PollFlags::IN)];
         if let Some(sandbox) = &self.sandbox {
             fds.push(PollFd::new(&sandbox.end, PollFlags::IN));
             if matches!(self.phase, Phase::Booting) {
                 fds.push(PollFd::new(&sandbox.reports, PollFlags::IN));
             }
             fds.extend(self.memory.source().map(|(fd, event)| PollFd::from_borrowed_fd(fd, event)));
+        }
+        if !matches!(self.phase, Phase::Booting) {
+            fds.push(PollFd::new(&self.doors.attach, PollFlags::IN));
         }
         fds.extend(self.intake.source(self.link.is_some()).map(|pipe| PollFd::new(pipe, PollFlags::IN)));
         if let Some(link) = &self.link {
@@ -148,9 +162,20 @@ impl Keeper {
 
     /// The latest reader is the right one: an earlier one's `serve` was killed.
     fn accept(&mut self) {
-        if let Ok((stream, _)) = self.listener.accept() {
+        if let Ok((stream, _)) = self.doors.reader.accept() {
             self.link = Link::new(stream).ok();
             self.intake.reader_moved();
+        }
+    }
+
+    /// Whoever attaches speaks with the dyno's init, which has the program's streams. When it takes no more, or there is none
+    /// any more, they find their connection closed.
+    fn pass_on(&self) {
+        if matches!(self.phase, Phase::Booting) {
+            return;
+        }
+        if let (Ok((caller, _)), Some(sandbox)) = (self.doors.attach.accept(), &self.sandbox) {
+            let _closed = handover::give(sandbox.calls.as_fd(), caller.as_fd());
         }
     }
 

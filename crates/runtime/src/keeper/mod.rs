@@ -14,7 +14,8 @@ mod probe;
 mod split;
 
 pub(crate) use buffer::BUFFER_LINES;
-pub(crate) use clock::pause;
+pub(crate) use clock::{monotonic_ms, pause, timespec};
+pub(crate) use frames::receive;
 pub(crate) use life::CGROUP_PAUSE_MS;
 pub(crate) use probe::Findings;
 

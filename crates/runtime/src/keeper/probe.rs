@@ -121,5 +121,6 @@ fn spec(script: &str, mounts: Vec<Mount>) -> DynoSpec {
         slice: Slice::Apps,
         port: false,
         labels: BTreeMap::new(),
+        attach: None,
     }
 }

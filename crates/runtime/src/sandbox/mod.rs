@@ -9,8 +9,10 @@ mod init;
 mod lockdown;
 mod report;
 mod seccomp;
+mod session;
 mod source;
 mod stack;
+mod stream;
 mod tree;
 
 pub(crate) use fault::Fault;
@@ -27,6 +29,7 @@ use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 /// What all sandboxes of a machine stand on.
@@ -81,6 +84,8 @@ pub(crate) struct Sandbox {
     pub(crate) end: OwnedFd,
     /// What its init says ([`Report`]).
     pub(crate) reports: OwnedFd,
+    /// To its init, for those who attach: their connections.
+    pub(crate) calls: UnixStream,
     output: Option<OwnedFd>,
     job: Option<File>,
 }
@@ -130,6 +135,9 @@ fn fork(ground: &Ground, cgroup: &Cgroup) -> Result<Fork, Fault> {
     let (output, output_in) = pipe_with(PipeFlags::CLOEXEC).step("making the output pipe")?;
     let (reports, reports_in) = pipe_with(PipeFlags::CLOEXEC).step("making the report pipe")?;
     let (job, job_in) = pipe_with(PipeFlags::CLOEXEC).step("making the job pipe")?;
+    let (calls, calls_in) = UnixStream::pair().step("making the socket for those who attach")?;
+    // Neither end waits for the other: what cannot be passed on now is refused.
+    calls.set_nonblocking(true).and_then(|()| calls_in.set_nonblocking(true)).step("watching the sandbox")?;
     if ground.user.is_none() {
         // Programs reopen /dev/stdout, which needs the right to open the pipe.
         let owner = rustix::fs::Uid::from_raw(DYNO_UID);
@@ -142,10 +150,15 @@ fn fork(ground: &Ground, cgroup: &Cgroup) -> Result<Fork, Fault> {
     let namespaces = if ground.user.is_some() { namespaces | libc::CLONE_NEWUSER } else { namespaces };
     match sys::fork_into(namespaces, cgroup.birthplace()).step("making namespaces")? {
         // Without the keeper's ends, which go here, init notices when there is no keeper left.
-        Forked::Child => Ok(Fork::Init(init::Pipes { output: output_in, reports: reports_in.into(), job: job.into() })),
+        Forked::Child => Ok(Fork::Init(init::Pipes {
+            output: output_in,
+            reports: reports_in.into(),
+            job: job.into(),
+            calls: calls_in,
+        })),
         Forked::Parent(pid) => {
             let end = pidfd_open(pid, PidfdFlags::empty()).step("watching the sandbox")?;
-            Ok(Fork::Keeper(Sandbox { pid, end, reports, output: Some(output), job: Some(job_in.into()) }))
+            Ok(Fork::Keeper(Sandbox { pid, end, reports, calls, output: Some(output), job: Some(job_in.into()) }))
         }
     }
 }

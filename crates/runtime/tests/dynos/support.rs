@@ -80,6 +80,7 @@ pub fn spec(argv: &[&str]) -> DynoSpec {
         slice: Slice::Apps,
         port: false,
         labels: BTreeMap::new(),
+        attach: None,
     }
 }
 

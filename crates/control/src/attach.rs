@@ -1,0 +1,140 @@
+//! Attached programs (DYNO-52 to DYNO-57): one-off dynos that start when their client has come, and further programs in
+//! dynos that run.
+
+use crate::rendezvous::Awaited;
+use crate::sandbox::OneOff;
+use crate::session::{Left, Session};
+use crate::{Control, journal, life, sandbox};
+use model::dyno::{Dyno, DynoState};
+use runtime::{DynoControl, ExecSpec};
+use std::time::Duration;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+/// Between two SIGHUPs (DYNO-53).
+const HANG_UP_PAUSE: Duration = Duration::from_secs(5);
+
+const CLOSED: &str = "Client connection closed. Sending SIGHUP to all processes";
+const R13: &str = "Error R13 (Attach error) -> Failed to attach to process";
+const R16: &str =
+    "Error R16 (Detached) -> An attached process is not responding to SIGHUP after its external connection was closed.";
+
+/// Makes a one-off dyno known; it starts when its client comes.
+pub(crate) fn begin(control: &Control, dyno: Dyno, more: OneOff, mut awaited: Awaited) {
+    control.registry.insert(dyno.clone(), None);
+    let control = control.clone();
+    tokio::spawn(async move {
+        journal::dyno(&control, dyno.app, &dyno.name, "Awaiting client").await;
+        let client = tokio::select! {
+            client = timeout(control.settings.attach_limit, awaited.client()) => client.ok().flatten(),
+            () = stopped(&control, &dyno) => None,
+        };
+        let Some(client) = client else { return give_up(&control, &dyno).await };
+        let text = format!("Starting process with command `{}`", dyno.command);
+        journal::dyno(&control, dyno.app, &dyno.name, text).await;
+        match sandbox::start_with(&control, &dyno, &more).await {
+            Ok(running) => {
+                let handle = running.control();
+                if control.registry.started(dyno.id, running.addr, handle.clone()) {
+                    life::stop(&control, &dyno);
+                }
+                let (program, session_of) = (handle.open().await, handle.clone());
+                let watched =
+                    tokio::spawn(watch(control.clone(), dyno.clone(), handle.clone(), |left| match program {
+                        Ok(program) => drop(client.send(Ok(Session {
+                            program,
+                            dyno: Some(session_of),
+                            place: awaited.place,
+                            left: Some(left),
+                        }))),
+                        Err(error) => drop(client.send(Err(format!("Failed to attach: {error}")))),
+                    }));
+                life::see_through(&control, dyno, running, more.life).await;
+                watched.abort();
+            }
+            Err(error) => {
+                let text = life::not_started(&control, &dyno, &error).await;
+                drop(client.send(Err(text)));
+            }
+        }
+    });
+}
+
+/// Nobody came, or somebody stopped it before (R13).
+async fn give_up(control: &Control, dyno: &Dyno) {
+    if control.registry.state(dyno.id) != Some(DynoState::Stopping) {
+        journal::dyno(control, dyno.app, &dyno.name, R13).await;
+    }
+    journal::dyno(control, dyno.app, &dyno.name, "State changed from starting to complete").await;
+    control.registry.remove(dyno.id);
+    control.supervisor.wake(dyno.app);
+}
+
+/// Until somebody wants the end of a dyno that has no process yet.
+async fn stopped(control: &Control, dyno: &Dyno) {
+    let mut changes = control.registry.changes();
+    loop {
+        changes.borrow_and_update();
+        let wanted = control.registry.state(dyno.id).is_some_and(|state| state != DynoState::Stopping);
+        if !wanted || changes.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Hands a session out; when its client leaves before the program has ended, the program is hung up.
+async fn watch(control: Control, dyno: Dyno, handle: DynoControl, hand_out: impl FnOnce(oneshot::Sender<Left>)) {
+    let (left, told) = oneshot::channel();
+    hand_out(left);
+    let text = match told.await {
+        Ok(Left::Idle) => Some("Nothing was said for an hour. Sending SIGHUP to all processes"),
+        Ok(Left::Gone) => Some(CLOSED),
+        // It has ended, or closed its streams, or the client was gone before it had its session.
+        Err(_) => None,
+    };
+    if let Some(text) = text {
+        journal::dyno(&control, dyno.app, &dyno.name, text).await;
+    }
+    hang_up(&control, &dyno, &handle).await;
+}
+
+/// SIGHUP to a program that nobody is attached to, until it ends (DYNO-53). It is not killed: it may go on as long as any
+/// one-off dyno.
+pub(crate) async fn hang_up(control: &Control, dyno: &Dyno, handle: &DynoControl) {
+    let mut is_first = true;
+    loop {
+        if let Err(error) = handle.hang_up().await {
+            tracing::debug!(dyno = %dyno.name, %error, "An attached dyno was not hung up");
+        }
+        if timeout(HANG_UP_PAUSE, handle.ended()).await.is_ok() {
+            return;
+        }
+        if std::mem::take(&mut is_first) {
+            journal::dyno(control, dyno.app, &dyno.name, R16).await;
+        }
+    }
+}
+
+/// Goes on with an attached dyno whose client was connected to the server before this one.
+pub(crate) fn adopt(control: &Control, dyno: &Dyno, handle: DynoControl) {
+    let (control, dyno) = (control.clone(), dyno.clone());
+    tokio::spawn(async move {
+        journal::dyno(&control, dyno.app, &dyno.name, CLOSED).await;
+        hang_up(&control, &dyno, &handle).await;
+    });
+}
+
+/// One more program in a dyno that runs; it starts when its client comes.
+pub(crate) fn inside(control: &Control, dyno: Dyno, handle: DynoControl, spec: ExecSpec, mut awaited: Awaited) {
+    let control = control.clone();
+    tokio::spawn(async move {
+        let Ok(Some(client)) = timeout(control.settings.attach_limit, awaited.client()).await else {
+            return journal::dyno(&control, dyno.app, &dyno.name, R13).await;
+        };
+        let answer = match handle.exec(spec).await {
+            Ok(program) => Ok(Session { program, dyno: None, place: awaited.place, left: None }),
+            Err(error) => Err(format!("Failed to start the process in {}: {error}", dyno.name)),
+        };
+        drop(client.send(answer));
+    });
+}
