@@ -115,8 +115,8 @@ fn named(common_name: String) -> CertificateParams {
 
 /// From yesterday, because clocks differ.
 fn set_life(params: &mut CertificateParams, now: Timestamp, life: Duration) {
-    let now = date_time_ymd(1970, 1, 1) + since_1970(now);
-    (params.not_before, params.not_after) = (now - DAY, now + life);
+    let (epoch, now) = (date_time_ymd(1970, 1, 1), since_1970(now));
+    (params.not_before, params.not_after) = (epoch + now.saturating_sub(DAY), epoch + now + life);
 }
 
 fn since_1970(now: Timestamp) -> Duration {
@@ -158,7 +158,7 @@ impl Authority {
     /// Tries what every client will: is the server's certificate one of this authority?
     fn check(&self, certificate: CertificateDer<'static>, now: Timestamp) -> Result<(), AuthorityError> {
         let mut roots = RootCertStore::empty();
-        roots.add(certificate)?;
+        roots.add(certificate.clone())?;
         let mismatch = |error: String| AuthorityError::Mismatch(error);
         let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&self.provider)).build();
         let verifier = verifier.map_err(|error| mismatch(error.to_string()))?;
@@ -167,7 +167,12 @@ impl Authority {
         let leaf = key.end_entity_cert()?;
         let now = UnixTime::since_unix_epoch(since_1970(now));
         verifier.verify_server_cert(leaf, &[], &name, &[], now).map_err(|error| mismatch(error.to_string()))?;
-        Ok(())
+        // This verifier does not ask how old a root is; clients do. As a server's certificate it is refused in any case,
+        // but for its age first.
+        match verifier.verify_server_cert(&certificate, &[], &name, &[], now) {
+            Err(error) if is_of_another_time(&error) => Err(mismatch(error.to_string())),
+            Ok(_) | Err(_) => Ok(()),
+        }
     }
 
     /// Its certificate, for clients to trust: `ca.pem`.
@@ -210,6 +215,13 @@ impl Authority {
     fn leaf(&self) -> MutexGuard<'_, Leaf> {
         self.leaf.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A machine without a clock makes its authority in 1970.
+fn is_of_another_time(error: &rustls::Error) -> bool {
+    use rustls::CertificateError::{Expired, ExpiredContext, NotValidYet, NotValidYetContext};
+    let rustls::Error::InvalidCertificate(why) = error else { return false };
+    matches!(why, Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. })
 }
 
 impl Leaf {
@@ -275,7 +287,8 @@ mod tests {
         one.certificate_pem = other.certificate_pem;
         assert!(matches!(Authority::open(&one, Vec::new(), NOW), Err(AuthorityError::Mismatch(_))));
         let old = NewAuthority::make(Timestamp(0)).unwrap();
-        assert!(matches!(Authority::open(&old, Vec::new(), NOW), Err(AuthorityError::Mismatch(_))));
+        let refused = Authority::open(&old, Vec::new(), NOW);
+        assert!(matches!(refused, Err(AuthorityError::Mismatch(_))), "{refused:?}");
         let torn = NewAuthority { certificate_pem: "-----BEGIN".into(), key_pem: String::new() };
         assert!(Authority::open(&torn, Vec::new(), NOW).is_err());
     }
