@@ -8,6 +8,9 @@ mod cache;
 mod compile;
 mod detect;
 mod failure;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod job;
 mod layers;
 mod objects;

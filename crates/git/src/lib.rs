@@ -4,6 +4,9 @@
 //! decides whether the refs move. Nothing here knows which branches are built.
 
 mod command;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod hook;
 mod output;
 mod refs;

@@ -18,7 +18,7 @@ impl Snapshot {
     pub(crate) fn last(&self, filter: &LogFilter, count: usize) -> io::Result<Vec<LogLine>> {
         let mut newest_first = Vec::new();
         for (file, len) in &self.newest_first {
-            backwards(file, *len, |line| {
+            backwards(file, *len, BLOCK_BYTES, |line| {
                 if newest_first.len() < count
                     && let Some(line) = std::str::from_utf8(line).ok().and_then(model::log::parse)
                     && filter.wants(&line)
@@ -33,14 +33,22 @@ impl Snapshot {
     }
 }
 
+/// Longer than any line of ours: a damaged file must not cost more than reading it once.
+const CUT_LIMIT_BYTES: usize = 64 * 1024;
+
 /// Calls `each` with the lines of a file, last one first, while it returns true.
-fn backwards(file: &File, len: u64, mut each: impl FnMut(&[u8]) -> bool) -> io::Result<()> {
-    let (mut end, mut block) = (len, vec![0; BLOCK_BYTES]);
+pub(crate) fn backwards(
+    file: &File,
+    len: u64,
+    block_bytes: usize,
+    mut each: impl FnMut(&[u8]) -> bool,
+) -> io::Result<()> {
+    let (mut end, mut block) = (len, vec![0; block_bytes]);
     // The beginning of this line lies in the block before.
     let mut cut: Vec<u8> = Vec::new();
     while end > 0 {
-        let start = end.saturating_sub(BLOCK_BYTES as u64);
-        let block = &mut block[..usize::try_from(end - start).unwrap_or(BLOCK_BYTES)];
+        let start = end.saturating_sub(block_bytes as u64);
+        let block = &mut block[..usize::try_from(end - start).unwrap_or(block_bytes)];
         file.read_exact_at(block, start)?;
         let mut rest = &block[..];
         while let Some(at) = rest.iter().rposition(|byte| *byte == b'\n') {
@@ -51,8 +59,7 @@ fn backwards(file: &File, len: u64, mut each: impl FnMut(&[u8]) -> bool) -> io::
                 return Ok(());
             }
         }
-        // Longer than any line of ours: a damaged file must not cost more than reading it once.
-        cut = if cut.len() > BLOCK_BYTES { rest.to_vec() } else { [rest, &cut].concat() };
+        cut = if cut.len() > CUT_LIMIT_BYTES { rest.to_vec() } else { [rest, &cut].concat() };
         end = start;
     }
     if !cut.is_empty() {

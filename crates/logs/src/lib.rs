@@ -3,6 +3,9 @@
 //! Lines of one app keep the order in which they were appended (LOG-4). Files are not synced: a power cut may cost the
 //! last seconds, the end of serve costs nothing that was flushed.
 
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod history;
 mod piece;
 mod segment;

@@ -16,8 +16,8 @@ const SEGMENT_BYTES: u64 = 1024 * 1024;
 /// Read at once when a file is opened or read backwards.
 pub(crate) const BLOCK_BYTES: usize = 64 * 1024;
 
-const CURRENT: &str = "current.log";
-const PREVIOUS: &str = "previous.log";
+pub(crate) const CURRENT: &str = "current.log";
+pub(crate) const PREVIOUS: &str = "previous.log";
 
 /// The growing file, and how much is in it. Closed it costs 24 bytes, and opening it again reads nothing.
 #[derive(Debug)]

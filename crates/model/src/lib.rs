@@ -15,6 +15,9 @@ pub mod disk;
 pub mod dyno;
 pub mod feature;
 pub mod formation;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod id;
 pub mod idle;
 pub mod log;

@@ -1,56 +1,283 @@
-//! The readers of what strangers send, for the fuzz targets: none of them may panic, and what is understood is written
-//! down in a form that is understood the same way again.
+//! What reads bytes of clients, dynos and the other side of a socket here, called with any bytes at all: for the targets
+//! in `fuzz/`.
 
 use crate::chunks::Chunks;
-use crate::request::{self, Found, Scan};
-use crate::wire::{self, Notice, Order};
-use bytes::BytesMut;
-use std::future::Future;
+use crate::decode::{Decoder, Malformed};
+use crate::entry::Entry;
+use crate::handover::Offer;
+use crate::request::{self, Found, Request, Scan};
+use crate::response::{self, Answer, Framing};
+use crate::wire::{self, Frame, Notice, Order};
+use bytes::{Bytes, BytesMut};
+use hyper::StatusCode;
+use hyper::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, TRANSFER_ENCODING};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
-/// A client's request head. `true`: it is passed on.
-#[must_use]
-pub fn request_head(bytes: &[u8]) -> bool {
-    let (mut whole, mut halves) = (Scan::default(), Scan::default());
-    let found = whole.look(bytes);
-    let (first, _) = bytes.split_at(bytes.len() / 2);
-    let early = halves.look(first);
-    assert!(early == Found::More || early == found, "the end of a head depends on how it arrives");
-    assert!(early != Found::More || halves.look(bytes) == found, "the end of a head depends on how it arrives");
+/// What the control plane, the router and its successor say to each other, and the table on disk.
+pub fn messages(bytes: &[u8]) {
+    stream::<Order>(bytes);
+    stream::<Notice>(bytes);
+    same_again::<Offer>(bytes);
+    same_again::<Vec<Entry>>(bytes);
+    let lines = crate::outbox::read(bytes);
+    assert!(lines.is_none_or(|lines| lines.len() <= bytes.len()));
+}
+
+fn stream<T: Serialize + DeserializeOwned>(bytes: &[u8]) {
+    let mut rest = bytes;
+    loop {
+        let head = rest.first_chunk::<5>().copied();
+        let before = rest.len();
+        match now(wire::read::<T>(&mut rest)) {
+            Ok(Some(Frame::Json(message))) => {
+                let payload = head.and_then(wire::json_bytes);
+                assert_eq!(payload, Some(before - rest.len() - 5), "both readers see the same length");
+                written_again(&message);
+            }
+            Ok(Some(Frame::Lines(lines))) => {
+                let mut written = Vec::new();
+                assert!(now(wire::write_lines(&mut written, &lines)).is_ok());
+                assert_eq!(bytes[bytes.len() - before..bytes.len() - rest.len()], written);
+            }
+            Ok(None) | Err(_) => return,
+        }
+    }
+}
+
+fn same_again<T: Serialize + DeserializeOwned>(bytes: &[u8]) {
+    if let Ok(message) = serde_json::from_slice::<T>(bytes) {
+        written_again(&message);
+    }
+}
+
+/// Read, written, read and written: the same text.
+fn written_again<T: Serialize + DeserializeOwned>(message: &T) {
+    let text = serde_json::to_string(message).unwrap_or_default();
+    let again = serde_json::from_str::<T>(&text).ok().and_then(|message| serde_json::to_string(&message).ok());
+    assert_eq!(again, Some(text));
+}
+
+/// Bytes in memory are always there, so nothing waits.
+fn now<T>(work: impl Future<Output = T>) -> T {
+    let mut work = pin!(work);
+    loop {
+        if let Poll::Ready(done) = work.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            return done;
+        }
+    }
+}
+
+/// A client's request head: it ends in one place however it is cut. One that is passed on is not read in another way by
+/// another reader, and written again it says the same.
+pub fn request_head(bytes: &[u8]) {
+    let found = Scan::default().look(bytes);
+    for step in [1, 5] {
+        assert_eq!(scanned(bytes, step), found, "cut into {step}");
+    }
     let head = if let Found::Head(length) = found { &bytes[..length] } else { bytes };
     let request = request::read(head, Vec::new());
     for field in &request.fields {
-        assert!(!request.name(field).is_empty() && !request.value(field).contains(&b'\n'), "a field out of its line");
-        let _ = request.is_named(request.name(field));
+        let (name, value) = (request.name(field), request.value(field));
+        assert!(!name.is_empty() && !value.iter().any(|byte| b"\r\n\0".contains(byte)), "a field out of its line");
     }
-    matches!(found, Found::Head(_)) && request.refused.is_none()
+    if !matches!(found, Found::Head(_)) || request.refused.is_some() {
+        return;
+    }
+    read_by_another(head, &request);
+    let mut written = [request.method, b" ", request.target, b" HTTP/1.", if request.http_1_0 { b"0" } else { b"1" }].concat();
+    written.extend_from_slice(b"\r\n");
+    for field in &request.fields {
+        written.extend([request.name(field), b": ", request.value(field), b"\r\n"].concat());
+    }
+    written.extend_from_slice(b"\r\n");
+    // A space more behind a colon may be one too many.
+    if Scan::default().look(&written) != Found::Head(written.len()) {
+        return assert!(written.len() > head.len());
+    }
+    let again = request::read(&written, Vec::new());
+    if again.refused.is_none() || written.len() <= head.len() {
+        assert_eq!(meaning(&again), meaning(&request));
+    }
 }
 
-/// A chunked body. `true`: it is complete.
-#[must_use]
-pub fn chunked(bytes: &[u8]) -> bool {
-    let (mut chunks, mut buffer) = (Chunks::new(true), BytesMut::from(bytes));
-    let Ok(ready) = chunks.read(&mut buffer, 0) else { return false };
-    let (mut again, mut canonical) = (Chunks::new(true), BytesMut::from(&buffer[..ready]));
-    let same = again.read(&mut canonical, 0);
-    assert!(same == Ok(ready) && canonical[..] == buffer[..ready], "what came out is not read as it was meant");
-    chunks.is_done()
+fn scanned(bytes: &[u8], step: usize) -> Found {
+    let mut scan = Scan::default();
+    let ends = (0..bytes.len()).step_by(step).skip(1).chain([bytes.len()]);
+    ends.map(|end| scan.look(&bytes[..end])).find(|found| *found != Found::More).unwrap_or(Found::More)
 }
 
-/// Frames of the router's control socket, as either side reads them. `true`: the first one is understood.
-#[must_use]
-pub fn link_message(bytes: &[u8]) -> bool {
-    let order = at_once(wire::read::<Order>(&mut &*bytes));
-    let notice = at_once(wire::read::<Notice>(&mut &*bytes));
-    let lines = crate::outbox::read(bytes);
-    matches!(order, Some(Ok(Some(_)))) || matches!(notice, Some(Ok(Some(_)))) || lines.is_some()
+/// Everything that decides what is done with a request.
+fn meaning<'a>(request: &'a Request<'_>) -> impl PartialEq + std::fmt::Debug + use<'a> {
+    let fields: Vec<_> = request.fields.iter().map(|field| (request.name(field), request.value(field))).collect();
+    let line = (request.method, request.target, request.host, request.http_1_0, request.refused);
+    (line, request.length, request.keep_alive, request.expects, request.upgrade, fields)
 }
 
-/// Reading from memory never waits.
-fn at_once<T>(work: impl Future<Output = T>) -> Option<T> {
-    match pin!(work).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(done) => Some(done),
-        Poll::Pending => None,
+/// httparse understands the same, where it understands it at all.
+fn read_by_another(head: &[u8], request: &Request<'_>) {
+    let mut room = [httparse::EMPTY_HEADER; 64];
+    let mut other = httparse::Request::new(&mut room);
+    let Ok(parsed) = other.parse(head) else { return };
+    assert_eq!(parsed, httparse::Status::Complete(head.len()), "it ends in two places");
+    assert_eq!(other.method.map(str::as_bytes), Some(request.method));
+    let theirs: Vec<_> = other.headers.iter().map(|header| (header.name.as_bytes(), header.value)).collect();
+    let ours: Vec<_> = request.fields.iter().map(|field| (request.name(field), request.value(field))).collect();
+    assert_eq!(theirs, ours);
+}
+
+/// A client's chunked body: what comes out says the same in one way only, however it is cut, and nothing behind it is
+/// taken.
+pub fn request_body(bytes: &[u8]) {
+    let framed = canonical(bytes, bytes.len().max(1), true);
+    for step in [1, 7] {
+        let cut = canonical(bytes, step, true);
+        assert_eq!(cut.is_ok(), framed.is_ok(), "cut into {step}");
+        assert!(cut == framed || framed.is_err(), "cut into {step}");
+    }
+    let Ok((text, done, left)) = framed else { return };
+    let plain = canonical(bytes, bytes.len().max(1), false).ok().map(|(body, ..)| body);
+    if done {
+        assert_eq!(plainly(bytes), plain.clone().map(|body| (body, left)), "another reader");
+        assert_eq!(plainly(&text), plain.map(|body| (body, 0)), "what comes out");
+    }
+    assert_eq!(canonical(&text, text.len().max(1), true), Ok((text, done, 0)), "it stays as it is");
+}
+
+/// What comes out, whether it is all, and how many bytes are left behind it.
+fn canonical(bytes: &[u8], step: usize, framed: bool) -> Result<(Vec<u8>, bool, usize), crate::chunks::Malformed> {
+    let (mut chunks, mut buffer, mut ready) = (Chunks::new(framed), BytesMut::new(), 0);
+    for piece in bytes.chunks(step) {
+        buffer.extend_from_slice(piece);
+        ready = chunks.read(&mut buffer, ready)?;
+    }
+    let left = if chunks.is_done() { buffer.len() - ready } else { 0 };
+    Ok((buffer[..ready].to_vec(), chunks.is_done(), left))
+}
+
+/// A dyno's chunked body: the same however it is cut, the same as another reader understands it, and nothing behind it is taken.
+pub fn response_body(bytes: &[u8]) {
+    let whole = decoded(bytes, bytes.len().max(1));
+    for step in [1, 2, 7] {
+        let cut = decoded(bytes, step);
+        match (&whole, &cut) {
+            (Ok(whole), Ok(cut)) => assert_eq!(cut, whole, "cut into {step}"),
+            (Err(_), Err(_)) => {}
+            (Ok(_), Err(_)) | (Err(_), Ok(_)) => assert_eq!(cut, whole, "cut into {step}"),
+        }
+    }
+    let Ok((body, true, left)) = whole else { return };
+    assert_eq!(plainly(bytes), Some((body, left)));
+}
+
+/// The body, whether it ended, and how many bytes are left behind it.
+fn decoded(bytes: &[u8], step: usize) -> Result<(Vec<u8>, bool, usize), Malformed> {
+    let (mut decoder, mut buffer, mut body) = (Decoder::new(Framing::Chunked), BytesMut::new(), Vec::new());
+    for piece in bytes.chunks(step) {
+        buffer.extend_from_slice(piece);
+        while let Some(piece) = decoder.next(&mut buffer)? {
+            assert!(!piece.is_empty());
+            body.extend_from_slice(&piece);
+        }
+    }
+    Ok((body, decoder.is_done(), if decoder.is_done() { buffer.len() } else { 0 }))
+}
+
+/// A body as httparse and the letter of RFC 9112 7.1 have it; `None`: it is none.
+fn plainly(bytes: &[u8]) -> Option<(Vec<u8>, usize)> {
+    let (mut rest, mut body) = (bytes, Vec::new());
+    loop {
+        let httparse::Status::Complete((begin, size)) = httparse::parse_chunk_size(rest).ok()? else { return None };
+        rest = rest.get(begin..)?;
+        if size == 0 {
+            break;
+        }
+        let (chunk, behind) = rest.split_at_checked(usize::try_from(size).ok()?)?;
+        body.extend_from_slice(chunk);
+        rest = behind.strip_prefix(b"\r\n")?;
+    }
+    loop {
+        let end = rest.windows(2).position(|pair| pair == b"\r\n")?;
+        rest = &rest[end + 2..];
+        if end == 0 {
+            return Some((body, rest.len()));
+        }
+    }
+}
+
+/// A dyno's response: its head ends where it is found to end, however it is cut, and what reaches the client leaves no
+/// doubt about where its body ends.
+pub fn response_head(bytes: &[u8]) {
+    let (head, left) = head_of(bytes, bytes.len().max(1));
+    for step in [1, 3] {
+        assert_eq!(head_of(bytes, step), (head.clone(), left), "cut into {step}");
+    }
+    let Some(head) = head else { return };
+    for bodyless in [false, true] {
+        if let Ok(answer) = response::read(&head, HeaderMap::new(), bodyless) {
+            judge(&head, &answer, bodyless);
+        }
+    }
+}
+
+fn head_of(bytes: &[u8], step: usize) -> (Option<Bytes>, usize) {
+    let (mut buffer, mut scanned) = (BytesMut::new(), 0);
+    let mut fed = 0;
+    for piece in bytes.chunks(step) {
+        buffer.extend_from_slice(piece);
+        fed += piece.len();
+        if let Some(head) = response::take_head(&mut buffer, &mut scanned) {
+            return (Some(head), bytes.len() - fed + buffer.len());
+        }
+    }
+    (None, 0)
+}
+
+fn judge(head: &Bytes, answer: &Answer, bodyless: bool) {
+    let mut room = [httparse::EMPTY_HEADER; 256];
+    let mut parsed = httparse::Response::new(&mut room);
+    assert_eq!(parsed.parse(head), Ok(httparse::Status::Complete(head.len())), "it ends in two places");
+    let headers = answer.response.headers();
+    assert!(!headers.contains_key(TRANSFER_ENCODING));
+    let switches = answer.response.status() == StatusCode::SWITCHING_PROTOCOLS;
+    assert!(switches || !headers.contains_key(CONNECTION));
+    let hop = ["keep-alive", "proxy-connection", "te", "trailer"].map(HeaderName::from_static);
+    assert!(hop.iter().all(|name| !headers.contains_key(name)));
+    let lengths: Vec<_> = headers.get_all(CONTENT_LENGTH).iter().collect();
+    assert!(lengths.len() <= 1, "{lengths:?}");
+    let length = lengths.first().and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    assert_eq!(length.is_some(), !lengths.is_empty());
+    match answer.framing {
+        Framing::Length(framed) if framed > 0 => assert!(length.is_none_or(|length| length == framed)),
+        Framing::Length(_) => assert!(bodyless || length.is_none_or(|length| length == 0) || has_no_body(answer)),
+        Framing::Chunked | Framing::Close => assert_eq!(length, None),
+    }
+    assert!(!answer.keep_alive || answer.framing != Framing::Close);
+}
+
+fn has_no_body(answer: &Answer) -> bool {
+    let status = answer.response.status();
+    status.is_informational() || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+}
+
+#[cfg(test)]
+#[path = "../../../fuzz/replay.rs"]
+mod replay;
+
+#[cfg(test)]
+mod tests {
+    use super::replay;
+
+    #[test]
+    fn the_corpora_hold() {
+        replay::each("router_messages", super::messages);
+        replay::each("request_head", super::request_head);
+        replay::each("chunked_body", |bytes| {
+            super::request_body(bytes);
+            super::response_body(bytes);
+        });
+        replay::each("response_head", super::response_head);
     }
 }

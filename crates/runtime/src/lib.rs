@@ -13,6 +13,9 @@ mod doctor;
 mod dyno;
 mod error;
 mod folder;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod handover;
 pub mod keeper;
 mod meeting;

@@ -14,6 +14,7 @@ mod languages;
 mod lifecycle;
 mod limits;
 mod logs;
+mod malicious;
 mod memory;
 mod one_off;
 mod owners;

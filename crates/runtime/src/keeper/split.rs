@@ -4,13 +4,13 @@ use model::log::LINE_LIMIT_BYTES;
 
 /// Holds the beginning of a line until its end comes.
 #[derive(Debug, Default)]
-pub(super) struct Splitter {
+pub(crate) struct Splitter {
     partial: Vec<u8>,
 }
 
 impl Splitter {
     /// Hands every line that is complete now to `line`, without its line break.
-    pub(super) fn push(&mut self, bytes: &[u8], mut line: impl FnMut(&[u8])) {
+    pub(crate) fn push(&mut self, bytes: &[u8], mut line: impl FnMut(&[u8])) {
         let mut rest = bytes;
         while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
             let (text, behind) = rest.split_at(end);
@@ -32,7 +32,7 @@ impl Splitter {
     }
 
     /// The end of the output also ends a line.
-    pub(super) fn finish(&mut self, mut line: impl FnMut(&[u8])) {
+    pub(crate) fn finish(&mut self, mut line: impl FnMut(&[u8])) {
         if !self.partial.is_empty() {
             pieces(&self.partial, &mut line);
             self.partial = Vec::new();
