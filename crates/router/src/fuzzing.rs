@@ -87,7 +87,8 @@ pub fn request_head(bytes: &[u8]) {
         return;
     }
     read_by_another(head, &request);
-    let mut written = [request.method, b" ", request.target, b" HTTP/1.", if request.http_1_0 { b"0" } else { b"1" }].concat();
+    let mut written =
+        [request.method, b" ", request.target, b" HTTP/1.", if request.http_1_0 { b"0" } else { b"1" }].concat();
     written.extend_from_slice(b"\r\n");
     for field in &request.fields {
         written.extend([request.name(field), b": ", request.value(field), b"\r\n"].concat());

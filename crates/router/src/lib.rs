@@ -25,7 +25,6 @@ mod exchange;
 mod failure;
 mod field;
 mod frame;
-#[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
 mod handover;
