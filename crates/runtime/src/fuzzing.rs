@@ -70,7 +70,7 @@ fn again<T: Clone + PartialEq + std::fmt::Debug>(
 pub fn output(bytes: &[u8]) {
     let Some((steps, runs)) = bytes.split_first() else { return };
     let mut printed = Vec::new();
-    for run in runs.chunks_exact(2).take(64) {
+    for run in runs.chunks_exact(2).take(16) {
         let times = if run[1] < 16 { usize::from(run[1]) } else { usize::from(run[1]) * 50 + 1 };
         printed.resize(printed.len() + times, run[0]);
     }

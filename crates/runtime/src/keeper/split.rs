@@ -24,7 +24,7 @@ impl Splitter {
             rest = behind.get(1..).unwrap_or_default();
         }
         self.partial.extend_from_slice(rest);
-        while self.partial.len() > LINE_LIMIT_BYTES {
+        while is_too_long(&self.partial) {
             let cut = cut(&self.partial);
             line(&self.partial[..cut]);
             self.partial.drain(..cut);
@@ -38,6 +38,12 @@ impl Splitter {
             self.partial = Vec::new();
         }
     }
+}
+
+/// With a CR at its very limit it may yet be a line that fits, of which only the LF has not come.
+fn is_too_long(partial: &[u8]) -> bool {
+    let whole = partial.len() == LINE_LIMIT_BYTES + 1 && partial.ends_with(b"\r");
+    partial.len() > LINE_LIMIT_BYTES && !whole
 }
 
 fn pieces(text: &[u8], line: &mut impl FnMut(&[u8])) {
@@ -71,6 +77,14 @@ mod tests {
     fn lines_over_reads_and_without_an_end() {
         assert_eq!(lines(&[b"a\nb", b"c\r\n\nd"]), [&b"a"[..], b"bc", b"", b"d"]);
         assert!(lines(&[b""]).is_empty());
+    }
+
+    #[test]
+    fn log_3_a_full_line_whose_end_comes_in_two_parts_is_one_line() {
+        let full = [b'x'; LINE_LIMIT_BYTES];
+        assert_eq!(lines(&[&full, b"\r", b"\nnext"]), [&full[..], b"next"]);
+        assert_eq!(lines(&[&full, b"\r", b"y\n"]), [&full[..], b"\ry"]);
+        assert_eq!(lines(&[&full, b"\r"]), [&full[..]]);
     }
 
     #[test]
