@@ -1,7 +1,4 @@
 //! Bodies in chunks, of clients and of dynos.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    router::fuzzing::request_body(bytes);
-    router::fuzzing::response_body(bytes);
-});
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| router::fuzzing::chunked_body(bytes));

@@ -25,6 +25,7 @@ mod exchange;
 mod failure;
 mod field;
 mod frame;
+#[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
 mod handover;

@@ -17,8 +17,6 @@ pub(crate) use buffer::BUFFER_LINES;
 pub(crate) use clock::{monotonic_ms, pause, timespec};
 pub(crate) use frames::receive;
 pub(crate) use life::CGROUP_PAUSE_MS;
-#[cfg(any(test, feature = "fuzzing"))]
-pub(crate) use frames::receive;
 pub(crate) use probe::Findings;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use split::Splitter;
