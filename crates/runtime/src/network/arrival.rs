@@ -10,7 +10,7 @@ const PASS: u32 = 1;
 const DROP: u32 = 0;
 
 /// Where the packet's head is on the stack, and how much of it: a whole IPv6 head.
-const HEAD: i16 = -72;
+pub(super) const HEAD: i16 = -72;
 const HEAD_BYTES: u32 = 40;
 
 /// Below it: a byte or two of what follows the head.
@@ -52,7 +52,7 @@ pub(super) fn program(maps: Maps<'_>) -> Vec<Instruction> {
 }
 
 /// Copies bytes of the packet to the stack; R2 says where from, when `from` does not.
-fn bytes(p: &mut Assembler, (to, count): (i16, u32), from: Option<u32>, missing: Label) {
+pub(super) fn bytes(p: &mut Assembler, (to, count): (i16, u32), from: Option<u32>, missing: Label) {
     if let Some(from) = from {
         p.set(R2, from);
     }
@@ -140,7 +140,7 @@ fn first_of_a_connection(p: &mut Assembler, at: Option<u32>, (pass, drop): (Labe
 }
 
 /// R7 = the own address of the dyno that has this socket.
-fn ours(p: &mut Assembler, maps: Maps<'_>, unknown: Label) {
+pub(super) fn ours(p: &mut Assembler, maps: Maps<'_>, unknown: Label) {
     p.copy(R1, R6);
     p.call(Function::CgroupOfPacket);
     own_address(p, maps, unknown);

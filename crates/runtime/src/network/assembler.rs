@@ -8,6 +8,7 @@ pub(super) enum Register {
     R2,
     R3,
     R4,
+    R5,
     R6,
     R7,
     R8,
@@ -24,6 +25,7 @@ impl Register {
             Self::R2 => 2,
             Self::R3 => 3,
             Self::R4 => 4,
+            Self::R5 => 5,
             Self::R6 => 6,
             Self::R7 => 7,
             Self::R8 => 8,
@@ -62,7 +64,11 @@ pub(super) enum Function {
     Bind = 64,
     CgroupOfPacket = 79,
     CurrentCgroup = 80,
+    LookupTcp = 84,
+    LookupUdp = 85,
+    ReleaseSocket = 86,
     SocketStorage = 107,
+    CgroupOfSocket = 128,
 }
 
 /// A place to jump to.

@@ -1,6 +1,6 @@
 //! What dynos can reach: the internet and themselves, not each other, not this host.
 //!
-//! A dyno is in the host's network; the kernel asks small programs of ours ([`program`], [`arrival`]) about each of its
+//! A dyno is in the host's network; the kernel asks small programs of ours ([`program`], [`arrival`], [`departure`]) about each of its
 //! sockets, because they are attached to the cgroup of all dynos. It has a loopback address of its own ([`address`]),
 //! which it takes for 127.0.0.1, and of the host it reaches what is opened for it ([`doors`]). The nursery raises the
 //! [`Walls`], a keeper admits its dyno, and `serve` keeps the doors ([`upkeep`]).
@@ -8,6 +8,7 @@
 mod address;
 mod arrival;
 mod assembler;
+mod departure;
 mod doors;
 mod kernel;
 mod place;

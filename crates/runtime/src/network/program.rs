@@ -8,7 +8,7 @@ use super::assembler::Register::{R0, R1, R2, R6, R7, R9, Stack};
 use super::assembler::{Assembler, Function, Instruction, Label, Width};
 use super::kernel::Hook;
 use super::reach::Way;
-use super::{arrival, place, reach, socket};
+use super::{arrival, departure, place, reach, socket};
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 /// The maps that programs look into.
@@ -75,6 +75,7 @@ pub(super) fn all(maps: Maps<'_>) -> Vec<(&'static str, Hook, Vec<Instruction>)>
         ("fl_create", Hook { kind: 9, moment: 2 }, socket::create()),
         ("fl_option", Hook { kind: 25, moment: 22 }, socket::option(maps)),
         ("fl_arrive", Hook { kind: 8, moment: 0 }, arrival::program(maps)),
+        ("fl_depart", Hook { kind: 8, moment: 1 }, departure::program(maps)),
     ]
 }
 

@@ -5,7 +5,7 @@
 use crate::support::{Machine, PATIENCE, Run, keeper, line, open, spec};
 use runtime::{DynoSpec, Level, Runtime, RuntimeConfig, doctor_with};
 use std::io::{Read, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::UnixListener;
 use std::process::Command;
@@ -203,6 +203,37 @@ async fn dyno_27_services_of_the_host_are_closed() {
         let port = service(outer).port();
         let script = format!("print(tcp('{outer}', {port}), udp('{outer}', {port}), tcp('{outer}', 0))");
         assert_eq!(lines(&machine, &script).await, ["EPERM EPERM EPERM"], "{outer}");
+    }
+}
+
+/// PostgreSQL, sshd, and much else: what listens at all addresses also listens at those of dynos.
+#[tokio::test]
+async fn dyno_27_services_of_the_host_at_all_addresses_are_closed() {
+    let Some(machine) = walled().await else { return };
+    for everywhere in [IpAddr::from(Ipv4Addr::UNSPECIFIED), Ipv6Addr::UNSPECIFIED.into()] {
+        let datagrams = UdpSocket::bind((everywhere, 0)).unwrap();
+        let (port, heard) = (service(everywhere).port(), datagrams.local_addr().unwrap().port());
+        let hosts = ["127.0.0.1", "127.0.0.2", "::1"];
+        let tries = hosts.map(|host| format!("tcp('{host}', {port})")).join(", ");
+        let script = format!(
+            "
+print({tries})
+for host in '127.0.0.1', '127.0.0.2', '0.0.0.0':
+    udp(host, {heard})
+c = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+c.connect(('127.0.0.1', {heard}))
+said(lambda: c.send(b'hello'))
+# A server of its own where its own address is free, and one that the kernel gave a port.
+for own in listen('127.0.0.1', 0), listen('0.0.0.0', 0):
+    serve(own, lambda c, peer: 'own')
+    print(tcp('127.0.0.1', own.getsockname()[1]))
+"
+        );
+        let said = lines(&machine, &script).await;
+        assert!(!said[0].contains("open"), "{everywhere}: {said:?}");
+        assert_eq!(said[1..], ["open own", "open own"], "{everywhere}");
+        datagrams.set_nonblocking(true).unwrap();
+        assert!(datagrams.recv(&mut [0; 10]).is_err(), "{everywhere}");
     }
 }
 
