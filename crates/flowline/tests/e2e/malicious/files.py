@@ -9,7 +9,7 @@ DEVICES = {"full", "null", "random", "tty", "urandom", "zero", "fd", "stdin", "s
 ROOT = {"app", "bin", "dev", "etc", "home", "lib", "lib32", "lib64", "libx32", "opt", "proc", "run", "sbin", "sys"}
 ROOT |= {"tmp", "usr", "var", ".files"}
 
-READ = ["/etc/shadow", "/etc/gshadow", "/etc/sudoers", "/root", "/home/x", "/boot", "/srv", "/mnt", "/proc/1/environ"]
+READ = ["/etc/shadow", "/etc/gshadow", "/etc/sudoers", "/root", "/home", "/boot", "/srv", "/mnt", "/proc/1/environ"]
 READ += ["/proc/1/mem", "/proc/1/root", "/proc/1/fd", "/proc/1/cwd/etc", "/proc/kcore", "/proc/kmsg", "/dev/mem"]
 READ += ["/dev/kmsg", "/dev/sda", "/dev/vda", "/dev/kvm", "/dev/fuse", "/dev/net/tun", "/sys/kernel", "/sys/class"]
 READ += ["/sys/fs/cgroup/cgroup.procs", "/sys/fs/cgroup/memory/cgroup.procs", "/sys/fs/bpf"]

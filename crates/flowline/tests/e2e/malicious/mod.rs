@@ -2,7 +2,6 @@
 //! knows nothing of it, answers all the while.
 
 mod bombs;
-mod crowd;
 mod remains;
 mod walls;
 
