@@ -1,14 +1,15 @@
 //! `flowline router --hold`: a process that has the clients' listening sockets open too, and does nothing else. A router
 //! that is killed leaves them listening: connections wait in them for the next router instead of being refused.
 //!
-//! It gets them once, over its standard input, from the router that starts it. Whoever connects to its socket is the
+//! It gets them once, over its standard input, from the router that starts it: they lie there before it begins. Its
+//! standard output is the lock that says that there is a holder, also while it cannot be found yet. Whoever connects to its socket is the
 //! router from then on, and gets the same ones. It ends when that router says so, and not when that router dies.
 
 use crate::error::RouterError;
 use crate::rights::{self, FILES};
 use crate::socket;
 use rustix::event::{PollFd, PollFlags, poll};
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io::{self, Read, Write};
 use std::net::TcpListener;
 use std::os::fd::AsFd;
@@ -33,6 +34,19 @@ pub(crate) const END: u8 = b'e';
 
 const LOCK_NAME: &str = "router-holder.lock";
 
+/// The lock of a folder's holder, which becomes its standard output. One per folder: a second one would keep the port
+/// after the first has let it go.
+pub(crate) fn lock(dir: &Path) -> io::Result<File> {
+    let lock = File::create(dir.join(LOCK_NAME))?;
+    lock.try_lock()?;
+    Ok(lock)
+}
+
+/// Is there a holder, even if it does not answer yet?
+pub(crate) fn is_there(dir: &Path) -> bool {
+    File::open(dir.join(LOCK_NAME)).is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
+}
+
 /// Holds what comes over standard input until a router says that it is over.
 pub(crate) fn run(dir: &Path) -> Result<(), RouterError> {
     // Neither Ctrl-C nor the end of a terminal reaches it. Fails only for a job of a shell.
@@ -45,11 +59,9 @@ pub(crate) fn run(dir: &Path) -> Result<(), RouterError> {
 fn hold(dir: &Path) -> io::Result<()> {
     let owner = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
     let clients = take(&owner)?;
-    // One per folder: a second one would keep the port after the first has let it go.
-    let lock = File::create(dir.join(LOCK_NAME))?;
-    lock.try_lock()?;
     let listener = socket::bind(dir, socket::HELD)?;
-    (&owner).write_all(&[HELD])?;
+    // A router that has been killed meanwhile does not hear it: it is for the next one that they are held.
+    let _ = (&owner).write_all(&[HELD]);
     rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
     serve(&listener, owner, &clients)?;
     std::fs::remove_file(dir.join(socket::HELD))

@@ -17,6 +17,12 @@ use tokio_util::sync::CancellationToken;
 /// After a holder could not be started: how long until the next attempt.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
 
+/// A holder that cannot be found yet is looked for again, for two seconds in all…
+const TAKE_ATTEMPTS: u32 = 400;
+
+/// …at this interval.
+const TAKE_PAUSE_NS: i64 = 5_000_000;
+
 /// What a holder gave.
 pub(crate) struct Held {
     pub(crate) clients: Vec<TcpListener>,
@@ -26,6 +32,17 @@ pub(crate) struct Held {
 impl Held {
     /// Takes the sockets that a router before this one left behind; `None`: nobody holds any.
     pub(crate) fn take(dir: &Path) -> Option<Self> {
+        for _ in 0..TAKE_ATTEMPTS {
+            match Self::take_at_once(dir) {
+                // It was started a moment ago, and can be found in another.
+                None if holder::is_there(dir) => pause(),
+                taken => return taken,
+            }
+        }
+        None
+    }
+
+    fn take_at_once(dir: &Path) -> Option<Self> {
         let line = socket::connect_blocking(dir, socket::HELD).ok()?;
         let clients = holder::take(&line).ok()?;
         Some(Self { clients, line })
@@ -47,6 +64,10 @@ impl Held {
         let same = |pair: (&TcpListener, &TcpListener)| number(pair.0).is_some_and(|of| Some(of) == number(pair.1));
         self.clients.len() == clients.len() && self.clients.iter().zip(clients).all(same)
     }
+}
+
+fn pause() {
+    let _ = rustix::thread::nanosleep(&rustix::time::Timespec { tv_sec: 0, tv_nsec: TAKE_PAUSE_NS });
 }
 
 /// A socket's number in the kernel: duplicates have the same.
@@ -137,14 +158,17 @@ impl Holding {
     }
 
     async fn start(&self) -> io::Result<tokio::net::UnixStream> {
+        let lock = holder::lock(&self.dir)?;
         let (line, its) = UnixStream::pair()?;
+        // Before it runs: if this process is killed from here on, nothing is lost.
+        holder::give(&line, &self.clients)?;
         // This very program, also when another one lies in its place by now.
         let mut program = Command::new("/proc/self/exe");
         program.arg0("flowline").args(["router", "--hold", "--dir"]).arg(&self.dir);
-        let mut child = program.stdin(Stdio::from(OwnedFd::from(its))).stdout(Stdio::null()).spawn()?;
+        let mut child = program.stdin(Stdio::from(OwnedFd::from(its))).stdout(Stdio::from(lock)).spawn()?;
         // Takes the exit status whenever it comes; the child runs on when this process ends.
         tokio::task::spawn_local(async move { child.wait().await });
-        holder::give(&line, &self.clients)?;
+        drop(program);
         line.set_nonblocking(true)?;
         let mut line = tokio::net::UnixStream::from_std(line)?;
         match tokio::time::timeout(LIMIT, line.read_u8()).await? {
