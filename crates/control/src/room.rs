@@ -7,7 +7,15 @@ use model::id::{AppId, SlugId};
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
+use std::time::Duration;
 use store::StoreError;
+use tokio::sync::RwLockWriteGuard;
+
+/// To start a dyno takes milliseconds, to unpack its slug before that some seconds: it is tried for ten of them…
+const ALONE_ATTEMPTS: u32 = 200;
+
+/// …at this interval.
+const ALONE_PAUSE: Duration = Duration::from_millis(50);
 
 /// Keeps caches and unpacked slugs within their budgets.
 pub(crate) async fn keep_budgets(control: &Control) -> Result<(), StoreError> {
@@ -85,14 +93,24 @@ async fn remove_cache(control: &Control, cache: Spare<AppId>, why: &str) -> Resu
     Ok(cache.bytes)
 }
 
+/// While no dyno is between finding its slug's folder and running on it. Does not queue for it: dynos would wait behind.
+async fn alone(control: &Control) -> Option<RwLockWriteGuard<'_, ()>> {
+    for _ in 0..ALONE_ATTEMPTS {
+        if let Ok(alone) = control.unpacked.try_write() {
+            return Some(alone);
+        }
+        tokio::time::sleep(ALONE_PAUSE).await;
+    }
+    None
+}
+
 /// Removes unpacked slugs that nothing runs until all take no more than the budget. Their archives stay.
 async fn unpacked(control: &Control, budget_bytes: u64) -> Result<(), StoreError> {
     let all = spares::<SlugId>(control, "slugs").await;
     if total(&all) <= budget_bytes {
         return Ok(());
     }
-    // No dyno is between finding its slug's folder and running on it.
-    let Ok(_alone) = control.unpacked.try_write() else { return Ok(()) };
+    let Some(_alone) = alone(control).await else { return Ok(()) };
     let codes = store::release::codes(control.store.db()).await?;
     let used = model::retention::in_use(&codes, &control.registry.releases());
     let archives: BTreeMap<SlugId, String> = store::slug::present(control.store.db())

@@ -11,6 +11,7 @@ use crate::ports::{Port, Ports, Seat};
 use crate::spec::{DynoSpec, Order, SPEC_LIMIT_BYTES, SpecError};
 use crate::wire::{self, Settled};
 use std::fs;
+use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
@@ -138,14 +139,20 @@ impl Runtime {
         }
     }
 
-    /// Gives the order to a keeper that waits; to another one, if that has been killed meanwhile.
+    /// Gives the order to a keeper that waits; to another one, if that was killed before it began with it. Of one that was
+    /// killed later it is not known how far it came, and nothing runs twice.
     async fn order(&self, folder: &Folder, message: &[u8]) -> Result<Result<Met, Unmet>, RuntimeError> {
         for _ in 0..KEEPERS_TRIED {
             let mut keeper = self.shared.nursery.keeper().await?;
             let given = keeper.write_all(message).await;
-            match meet(keeper).await {
-                Err(Unmet::Gone) if given.is_err() || !folder.path().exists() => {}
-                met => return Ok(met),
+            let met = meet(keeper).await;
+            if !matches!(met, Err(Unmet::Gone)) {
+                return Ok(met);
+            }
+            let begun = given.is_ok() && folder.read_order().is_ok();
+            left_behind(folder.clone()).await?;
+            if begun {
+                return Ok(met);
             }
         }
         Ok(Err(Unmet::Gone))
@@ -160,6 +167,16 @@ impl Runtime {
         let port = self.shared.ports.take(seed).ok_or_else(|| RuntimeError::NoPort { name: spec.name.clone() })?;
         spec.env.insert("PORT".to_owned(), port.number().to_string());
         Ok(Some(port))
+    }
+}
+
+/// Removes what a keeper left that was killed before it said hello; its sandbox ended with it.
+async fn left_behind(folder: Folder) -> Result<(), RuntimeError> {
+    let path = folder.path().to_owned();
+    let removed = tokio::task::spawn_blocking(move || folder.remove()).await.map_err(io::Error::other);
+    match removed.flatten() {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(RuntimeError::folder(&path)(error)),
+        Ok(()) | Err(_) => Ok(()),
     }
 }
 
