@@ -216,7 +216,7 @@ fn left_cgroups<'a>(
         .cgroups
         .lock()
         .unwrap()
-        .iter()
+        .keys()
         .filter(|name| !alive.contains(*name) && !unbooked.contains(*name))
         .cloned()
         .collect();

@@ -55,8 +55,8 @@ pub(crate) struct Killed {
     pub(crate) victims: Mutex<Vec<Victim>>,
     /// How long each took to come back.
     pub(crate) took: Mutex<BTreeMap<Kind, Vec<Duration>>>,
-    /// The names of all cgroups that were ever seen.
-    pub(crate) cgroups: Mutex<BTreeSet<String>>,
+    /// The names of all cgroups that were ever seen, with the process of the keeper above.
+    pub(crate) cgroups: Mutex<BTreeMap<String, i32>>,
     /// Those of killed keepers that had no dyno yet.
     pub(crate) unbooked: Mutex<BTreeSet<String>>,
 }
@@ -65,6 +65,14 @@ impl Killed {
     /// Was the keeper of such a dyno killed?
     pub(crate) fn has(&self, app: &str, dyno: &str) -> bool {
         self.victims.lock().unwrap().iter().any(|victim| victim.app == app && victim.dyno == dyno)
+    }
+
+    fn look(&self, processes: &[Process]) {
+        let mut seen = self.cgroups.lock().unwrap();
+        for keeper in processes.iter().filter(|process| matches!(process.role, Role::Keeper(_))) {
+            let its = machine::cgroups(&machine::below(processes, keeper.pid));
+            seen.extend(its.into_iter().map(|name| (name, keeper.pid)));
+        }
     }
 
     pub(crate) fn total(&self) -> u64 {
@@ -104,7 +112,7 @@ pub(crate) async fn kill_all(flow: Arc<Flow>, killed: Arc<Killed>, seen: Arc<See
         let Decision { after, kind, pick, early } = decide(&mut dice, last);
         sleep(after).await;
         last = Some(kind);
-        killed.cgroups.lock().unwrap().extend(machine::cgroups(&machine::processes()));
+        killed.look(&machine::processes());
         recoveries.push(match kind {
             Kind::Serve => serve(&flow, &killed, early).await,
             Kind::Router => router(&flow, &killed, &seen).await,
@@ -203,7 +211,9 @@ async fn keeper(flow: &Arc<Flow>, killed: &Arc<Killed>, pick: u64) -> JoinHandle
     });
     if dyno.is_none() {
         // Its cgroup is in nobody's books yet: a nursery sweeps it away when it has been empty for a minute.
-        let its = machine::cgroups(&machine::below(&processes, pid));
+        killed.look(&processes);
+        let seen = killed.cgroups.lock().unwrap();
+        let its = seen.iter().filter(|(_, keeper)| **keeper == pid).map(|(name, _)| name.clone());
         killed.unbooked.lock().unwrap().extend(its);
     }
     machine::kill(pid);

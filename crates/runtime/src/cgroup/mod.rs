@@ -62,6 +62,15 @@ impl Cgroups {
         }
     }
 
+    /// Removes cgroups that killed keepers left behind and nobody knows of: empty ones, a minute after their last change.
+    pub(crate) fn sweep(&self) {
+        match self {
+            Self::V2(tree) => tree.sweep(),
+            Self::V1(trees) => trees.sweep(),
+            Self::None => {}
+        }
+    }
+
     /// Where all dynos are in the unified hierarchy; none where there is no such.
     pub(crate) fn claim(&self) -> Option<&Claim> {
         match self {

@@ -87,8 +87,12 @@ impl Tree {
         Ok((Self { branch, claim, controllers: wanted }, warnings))
     }
 
-    pub(super) fn settle(&self) {
+    pub(super) fn sweep(&self) {
         sweep(self.claim.dir());
+    }
+
+    pub(super) fn settle(&self) {
+        self.sweep();
         let keepers = self.branch.join(KEEPERS);
         // Without it keepers stay where they are, which is where they were all along.
         let _stays = make(&keepers).and_then(|()| set(&keepers, "cgroup.procs", 0));

@@ -3,6 +3,7 @@
 //! keepers share. The nursery ends when `serve` closes its socket; keepers with a dyno live on.
 
 use super::birth;
+use super::clock::monotonic_ms;
 use super::frames::receive;
 use crate::cgroup::Cgroups;
 use crate::folder;
@@ -22,6 +23,9 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+
+/// Cgroups that killed keepers left are looked for this often, if dynos are started.
+const SWEEP_EVERY_MS: u64 = 60_000;
 
 /// What keepers inherit from the nursery.
 pub(super) struct Nest {
@@ -112,6 +116,7 @@ fn protect_from_oom_killer() {
 /// Forks a keeper for each wish, and gives the socket to it.
 fn serve(mut control: UnixStream, lock: File, nest: Nest, settled: Settled) -> io::Result<()> {
     answer(&mut control, &FromNursery::Ready(settled))?;
+    let mut swept = monotonic_ms();
     while receive(&mut control)?.is_some() {
         let (its_end, serves_end) = UnixStream::pair()?;
         match sys::fork()? {
@@ -120,6 +125,11 @@ fn serve(mut control: UnixStream, lock: File, nest: Nest, settled: Settled) -> i
                 drop((control, serves_end));
                 birth::run(nest, its_end, lock)
             }
+        }
+        // Afterwards: whoever wished for the keeper has it.
+        if monotonic_ms() - swept > SWEEP_EVERY_MS {
+            nest.cgroups.sweep();
+            swept = monotonic_ms();
         }
     }
     Ok(())
