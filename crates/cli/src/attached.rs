@@ -70,7 +70,7 @@ pub(crate) async fn attach(
             read = from.read(&mut bytes) => match read {
                 Ok(0) => break output.end(session.console)?,
                 Ok(count) => output.show(session.console, bytes.get(..count).unwrap_or_default())?,
-                Err(error) => return Err(rendezvous.broken(&error)),
+                Err(_) => return Err(rendezvous.lost()),
             },
             _ = signals.resized.recv(), if manner == Manner::Terminal => {
                 if let Some((columns, rows)) = tty::size() {

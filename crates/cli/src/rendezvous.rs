@@ -88,8 +88,14 @@ impl Rendezvous {
         if welcome == WELCOME { Ok(stream) } else { Err(ErrorKind::InvalidData.into()) }
     }
 
-    /// The connection does not last.
-    pub(crate) fn broken(&self, error: &io::Error) -> CliError {
+    /// The connection ended before the program did.
+    pub(crate) fn lost(&self) -> CliError {
+        let why = "the connection was lost while the program ran; `flowline logs` says what became of it".to_owned();
+        CliError::Unreachable { url: self.url.clone(), why }
+    }
+
+    /// There is no connection.
+    fn broken(&self, error: &io::Error) -> CliError {
         CliError::Unreachable { url: self.url.clone(), why: error.to_string() }
     }
 }

@@ -5,9 +5,12 @@ use crate::rendezvous::Awaited;
 use crate::sandbox::OneOff;
 use crate::session::{Left, Session};
 use crate::{Control, journal, life, sandbox};
-use model::dyno::{Dyno, DynoState};
+use model::dyno::{Dyno, DynoName, DynoState};
+use model::id::AppId;
 use runtime::{DynoControl, ExecSpec};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
+use tokio::fs;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
@@ -19,21 +22,31 @@ const R13: &str = "Error R13 (Attach error) -> Failed to attach to process";
 const R16: &str =
     "Error R16 (Detached) -> An attached process is not responding to SIGHUP after its external connection was closed.";
 
+/// A dyno that waits for its client has no process that a next server could find, so it has a note.
+pub(crate) const NOTES: &str = "run/awaited";
+
+const NOBODY_LEFT: &str = "Flowline was stopped before a client came. The process was not started";
+
 /// Makes a one-off dyno known; it starts when its client comes.
-pub(crate) fn begin(control: &Control, dyno: Dyno, more: OneOff, mut awaited: Awaited) {
+pub(crate) async fn begin(control: &Control, dyno: Dyno, more: OneOff, mut awaited: Awaited) {
     control.registry.insert(dyno.clone(), None);
     let control = control.clone();
+    let note = Note::write(&control.settings.dir, &dyno).await;
     tokio::spawn(async move {
         journal::dyno(&control, dyno.app, &dyno.name, "Awaiting client").await;
         let client = tokio::select! {
             client = timeout(control.settings.attach_limit, awaited.client()) => client.ok().flatten(),
             () = stopped(&control, &dyno) => None,
         };
-        let Some(client) = client else { return give_up(&control, &dyno).await };
+        let Some(client) = client else {
+            give_up(&control, &dyno).await;
+            return note.remove().await;
+        };
         let text = format!("Starting process with command `{}`", dyno.command);
         journal::dyno(&control, dyno.app, &dyno.name, text).await;
         match sandbox::start_with(&control, &dyno, &more).await {
             Ok(running) => {
+                note.remove().await;
                 let handle = running.control();
                 if control.registry.started(dyno.id, running.addr, handle.clone()) {
                     life::stop(&control, &dyno);
@@ -54,10 +67,52 @@ pub(crate) fn begin(control: &Control, dyno: Dyno, more: OneOff, mut awaited: Aw
             }
             Err(error) => {
                 let text = life::not_started(&control, &dyno, &error).await;
+                note.remove().await;
                 drop(client.send(Err(text)));
             }
         }
     });
+}
+
+/// An empty file whose name says which dyno of which app.
+struct Note(PathBuf);
+
+impl Note {
+    async fn write(dir: &Path, dyno: &Dyno) -> Self {
+        let note = Self(dir.join(NOTES).join(format!("{}.{}", dyno.app, dyno.name)));
+        if let Err(error) = fs::write(&note.0, "").await {
+            tracing::warn!(dyno = %dyno.name, %error, "It is not noted that this dyno waits for its client");
+        }
+        note
+    }
+
+    async fn remove(self) {
+        if let Err(error) = fs::remove_file(&self.0).await {
+            tracing::warn!(note = %self.0.display(), %error, "The note of a dyno that waited for its client stays");
+        }
+    }
+
+    /// Which dyno it is of.
+    fn of(&self) -> Option<(AppId, DynoName)> {
+        let (app, dyno) = self.0.file_name()?.to_str()?.split_once('.')?;
+        Some((app.parse().ok()?, dyno.parse().ok()?))
+    }
+}
+
+/// Says the end of those dynos whose client had not come when the last server ended. Comes after the adoption.
+pub(crate) async fn settle(control: &Control) -> std::io::Result<()> {
+    let mut notes = fs::read_dir(control.settings.dir.join(NOTES)).await?;
+    while let Some(entry) = notes.next_entry().await? {
+        let note = Note(entry.path());
+        if let Some((app, name)) = note.of()
+            && control.registry.of_app(app).iter().all(|dyno| dyno.name != name)
+        {
+            journal::dyno(control, app, &name, NOBODY_LEFT).await;
+            journal::dyno(control, app, &name, "State changed from starting to complete").await;
+        }
+        note.remove().await;
+    }
+    Ok(())
 }
 
 /// Nobody came, or somebody stopped it before (R13).

@@ -165,7 +165,7 @@ pub async fn run(control: &Control, app: &Authorized<App>, new: NewDyno) -> Resu
     let attach = new.streams.map(|streams| streams.attach(&new.env));
     let more = OneOff { env: new.env, life: new.time_to_live_s.map(Duration::from_secs), attach };
     match awaited {
-        Some(awaited) => attach::begin(control, dyno.clone(), more, awaited),
+        Some(awaited) => attach::begin(control, dyno.clone(), more, awaited).await,
         None => {
             // Once it is accepted it runs, or the log says why not, whatever happens to this server. Closed, it says so.
             let _closed = life::begin_with(control, dyno.clone(), more).await;

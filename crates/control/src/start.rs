@@ -110,6 +110,7 @@ impl Control {
         }));
         request_lines(&control, events);
         let resumed = adopt(&control, adopted).await?;
+        attach::settle(&control).await.map_err(|error| StartError::Folder("The notes of waiting dynos", error))?;
         crate::slumber::restore(&control).await?;
         settle(&control, &resumed).await?;
         if let Err(error) = crate::retention::outputs(&control, true).await {
@@ -170,9 +171,19 @@ async fn open_router(settings: &Settings) -> Result<(RouterLink, mpsc::Receiver<
 }
 
 fn make_folders(dir: &Path) -> Result<(), StartError> {
-    for name in
-        ["run/dynos", "repos", "objects", "slugs", "cache", "builds", "scratch", "logs", "outputs", "buildpacks"]
-    {
+    for name in [
+        "run/dynos",
+        attach::NOTES,
+        "repos",
+        "objects",
+        "slugs",
+        "cache",
+        "builds",
+        "scratch",
+        "logs",
+        "outputs",
+        "buildpacks",
+    ] {
         std::fs::create_dir_all(dir.join(name)).map_err(|error| StartError::Folder("The data folder", error))?;
     }
     Ok(())

@@ -196,11 +196,12 @@ async fn run_inside_shares_files_and_environment_of_the_dyno() {
 #[tokio::test]
 async fn a_killed_server_leaves_no_attached_program_behind() {
     let mut flow = flow().await;
-    let (name, mut client) = {
+    let (name, waiting, mut client) = {
         let app = shop(&flow).await;
+        let waiting = post(&app, "/dynos", plain("echo never")).await["name"].as_str().unwrap().to_owned();
         let dyno = post(&app, "/dynos", terminal("echo ready; while :; do sleep 0.1; done")).await;
         let client = Attached::to(&flow, &dyno["attach_url"]).await;
-        (dyno["name"].as_str().unwrap().to_owned(), client)
+        (dyno["name"].as_str().unwrap().to_owned(), waiting, client)
     };
     client.prints("ready").await;
     flow.end_serve(Signal::KILL).await;
@@ -208,6 +209,10 @@ async fn a_killed_server_leaves_no_attached_program_behind() {
     let app = flow.known_app("shop");
     app.log_says(&format!("heroku[{name}]: Client connection closed. Sending SIGHUP to all processes")).await;
     app.log_says(&format!("heroku[{name}]: Process exited with status 129")).await;
+    app.log_says(&format!("heroku[{waiting}]: Flowline was stopped before a client came. The process was not started"))
+        .await;
+    app.log_says(&format!("heroku[{waiting}]: State changed from starting to complete")).await;
+    assert!(app.read("/dynos").await.as_array().unwrap().iter().all(|dyno| dyno["type"] == "web"));
     let _key =
         std::fs::metadata(flow.dir().join("ca.key")).map(|key| assert_eq!(key.permissions().mode() & 0o777, 0o600));
 }
