@@ -4,6 +4,7 @@
 mod attached;
 mod bad_input;
 mod cli;
+mod cycling;
 mod deploy_under_load;
 mod disk;
 mod disk_full;
