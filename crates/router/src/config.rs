@@ -52,6 +52,9 @@ pub struct Limits {
     /// Requests of one app that each thread serves at once, WebSockets included (H22): one app cannot have all the
     /// router's files and memory.
     pub open_per_app: u64,
+    /// Connections of clients that each thread has at once, if the limit of open files does not say less. When one more
+    /// comes, one that waits goes.
+    pub clients: usize,
     /// What the responses to slow clients may hold of each thread's memory, beside 64 KB each (ROUTE-32): enough for some
     /// dozens of them at 1 MB, and no more however many there are.
     pub ahead_bytes: usize,
@@ -80,6 +83,7 @@ impl Default for Limits {
             second_look: Duration::from_millis(500),
             held_per_app: 1000,
             open_per_app: 5000,
+            clients: usize::MAX,
             ahead_bytes: 64 * 1024 * 1024,
             idle_per_dyno: 256,
             dyno_idle: Duration::from_secs(4),

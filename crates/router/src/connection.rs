@@ -48,7 +48,8 @@ pub(crate) async fn serve(worker: Rc<Worker>, watch: Rc<Watch>, stream: impl Str
             };
             timer.as_mut().reset(next);
         }
-        visit.as_mut().poll(cx)
+        let visited = visit.as_mut().poll(cx);
+        if visited.is_pending() && watch.takes_leave() { Poll::Ready(()) } else { visited }
     })
     .await;
 }

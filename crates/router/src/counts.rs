@@ -153,6 +153,8 @@ pub(crate) struct Tally {
     pub(crate) buckets: [u64; BUCKETS],
     pub(crate) sum_us: u64,
     pub(crate) connections: u64,
+    /// Connections that had to make room for others.
+    pub(crate) let_go: u64,
     /// Requests of which it was not to be known whose they are.
     pub(crate) nobodys: u64,
 }
@@ -166,6 +168,7 @@ impl Tally {
         }
         self.add_latency(other.buckets, other.sum_us);
         self.connections += other.connections;
+        self.let_go += other.let_go;
         self.nobodys += other.nobodys;
         self
     }

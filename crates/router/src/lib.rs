@@ -15,6 +15,7 @@ mod config;
 mod connection;
 mod control;
 mod counts;
+mod crowd;
 mod date;
 mod desk;
 mod dispatch;

@@ -163,6 +163,12 @@ fn text(tally: &Tally, resident_bytes: u64) -> String {
     for (name, kind, help, value) in [
         ("nobodys_requests_total", "counter", "Requests for no app, or for none that could be known.", tally.nobodys),
         ("connections", "gauge", "Open connections of clients.", tally.connections),
+        (
+            "connections_let_go_total",
+            "counter",
+            "Connections that waited and were closed because there were too many.",
+            tally.let_go,
+        ),
         ("resident_memory_bytes", "gauge", "Resident memory of the router.", resident_bytes),
     ] {
         Family::new(&mut out, name, kind, help).line("", value);

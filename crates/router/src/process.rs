@@ -1,6 +1,6 @@
 //! The router process: its threads, and its end.
 
-use crate::config::RouterConfig;
+use crate::config::{Limits, RouterConfig};
 use crate::control::Control;
 use crate::entry::Entry;
 use crate::error::RouterError;
@@ -10,7 +10,7 @@ use crate::listen::listen;
 use crate::outbox::Outbox;
 use crate::wanted::Wanted;
 use crate::worker::{self, Message, Shared};
-use crate::{affinity, holder, metrics, saved, socket};
+use crate::{affinity, crowd, holder, metrics, saved, socket};
 use model::world::World;
 use std::fs::File;
 use std::net::{SocketAddr, TcpListener};
@@ -62,8 +62,10 @@ impl Router {
         let outbox = Outbox::new(config.limits.log_backlog_bytes);
         let wanted = Arc::new(Wanted::default());
         let affinity = affinity.unwrap_or_else(|| affinity::Key::new(&*world));
+        let count = sockets.clients.len();
+        let clients = config.limits.clients.min(crowd::limit(count));
         let shared = Arc::new(Shared {
-            limits: config.limits.clone(),
+            limits: Limits { clients, ..config.limits.clone() },
             world,
             outbox: request_log.then(|| Arc::clone(&outbox)),
             wanted: Arc::clone(&wanted),
@@ -71,7 +73,6 @@ impl Router {
             affinity,
             saved: routes.clone(),
         });
-        let count = sockets.clients.len();
         let threads =
             sockets.clients.iter().map(|clients| Thread::start(&shared, clients)).collect::<Result<_, _>>()?;
         // From here on the one before accepts nothing more.

@@ -29,6 +29,14 @@ pub(crate) enum Turn {
     ClientRead,
 }
 
+/// Must it make room for another one?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Leave {
+    No,
+    Asked,
+    Taken,
+}
+
 /// The notes of one client connection.
 #[derive(Debug)]
 pub(crate) struct Watch {
@@ -36,6 +44,8 @@ pub(crate) struct Watch {
     since: Cell<Instant>,
     expired: Cell<Option<Failure>>,
     closing: Cell<bool>,
+    leave: Cell<Leave>,
+    has_asked: Cell<bool>,
     waker: RefCell<Option<Waker>>,
 }
 
@@ -46,6 +56,8 @@ impl Watch {
             since: Cell::new(now),
             expired: Cell::new(None),
             closing: Cell::new(false),
+            leave: Cell::new(Leave::No),
+            has_asked: Cell::new(false),
             waker: RefCell::new(None),
         })
     }
@@ -57,6 +69,7 @@ impl Watch {
     /// A new request: forget what happened to the one before.
     pub(crate) fn open(&self) {
         self.turn.set(Turn::Router);
+        self.has_asked.set(true);
         self.expired.set(None);
     }
 
@@ -100,6 +113,40 @@ impl Watch {
     /// Asks the connection to end after the request it is in.
     pub(crate) fn close(&self) {
         self.closing.set(true);
+        self.wake();
+    }
+
+    /// Nobody asked for anything on it, and it was not told to go before.
+    pub(crate) fn may_go(&self) -> bool {
+        self.leave.get() == Leave::No && self.is_waiting()
+    }
+
+    /// Tells it to go; a request that has come meanwhile is answered instead.
+    pub(crate) fn let_go(&self) {
+        self.leave.set(Leave::Asked);
+        self.wake();
+    }
+
+    /// It was told to go, and still waits. Asks once.
+    pub(crate) fn takes_leave(&self) -> bool {
+        let asked = self.leave.get() == Leave::Asked;
+        let goes = asked && self.is_waiting();
+        if asked {
+            self.leave.set(if goes { Leave::Taken } else { Leave::No });
+        }
+        goes
+    }
+
+    /// Who goes first has the least: one that never sent a request, then one that waits long.
+    pub(crate) fn worth(&self) -> (bool, Instant) {
+        (self.has_asked.get(), self.since.get())
+    }
+
+    fn is_waiting(&self) -> bool {
+        matches!(self.turn.get(), Turn::Idle | Turn::ClientHead)
+    }
+
+    fn wake(&self) {
         if let Some(waker) = self.waker.borrow().as_ref() {
             waker.wake_by_ref();
         }

@@ -7,6 +7,7 @@ use crate::chance::Chance;
 use crate::config::Limits;
 use crate::connection;
 use crate::counts::{Latency, Tally, Totals};
+use crate::crowd::Crowd;
 use crate::date::Date;
 use crate::entry::Entry;
 use crate::field::Field;
@@ -18,11 +19,11 @@ use crate::watch::Watch;
 use model::id::{AppId, DynoId};
 use model::world::World;
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::TcpListener;
 use std::pin::Pin;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -105,26 +106,8 @@ pub(crate) struct Worker {
     pub(crate) ahead: Cell<usize>,
     nobodys: Cell<u64>,
     leaving: Cell<bool>,
-    clients: RefCell<HashMap<u64, Weak<Watch>>>,
-    next_client: Cell<u64>,
-    last_gone: Notify,
+    clients: Rc<Crowd>,
     keeps_lines: Notify,
-}
-
-/// Counts a client connection while it lives.
-pub(crate) struct Known {
-    worker: Rc<Worker>,
-    number: u64,
-}
-
-impl Drop for Known {
-    fn drop(&mut self) {
-        let mut clients = self.worker.clients.borrow_mut();
-        clients.remove(&self.number);
-        if clients.is_empty() {
-            self.worker.last_gone.notify_waiters();
-        }
-    }
 }
 
 impl Worker {
@@ -146,23 +129,15 @@ impl Worker {
             ahead: Cell::new(0),
             nobodys: Cell::new(0),
             leaving: Cell::new(false),
-            clients: RefCell::default(),
-            next_client: Cell::new(0),
-            last_gone: Notify::new(),
+            clients: Rc::default(),
             keeps_lines: Notify::new(),
         })
     }
 
-    fn register(self: &Rc<Self>, watch: &Rc<Watch>) -> Known {
-        let number = self.next_client.get();
-        self.next_client.set(number + 1);
-        self.clients.borrow_mut().insert(number, Rc::downgrade(watch));
-        Known { worker: Rc::clone(self), number }
-    }
-
     fn tally(&self) -> Tally {
-        let (apps, connections) = (self.table.all_totals(), self.clients.borrow().len() as u64);
-        Tally { apps, connections, nobodys: self.nobodys.get(), ..Tally::default() }.with(&self.latency)
+        let (apps, connections) = (self.table.all_totals(), self.clients.count() as u64);
+        let (let_go, nobodys) = (self.clients.let_go(), self.nobodys.get());
+        Tally { apps, connections, let_go, nobodys, ..Tally::default() }.with(&self.latency)
     }
 
     /// A request of which it is not to be known whose it is.
@@ -212,9 +187,7 @@ impl Worker {
 
     /// Lets every client finish the request it is in, up to the limit.
     async fn finish(&self) {
-        let clients: Vec<_> = self.clients.borrow().values().filter_map(Weak::upgrade).collect();
-        clients.iter().for_each(|watch| watch.close());
-        drop(clients);
+        self.clients.all().iter().for_each(|watch| watch.close());
         let _ = tokio::time::timeout(self.limits.stop, self.all_gone()).await;
     }
 
@@ -225,9 +198,7 @@ impl Worker {
 
     /// Resolves when there are no clients and no WebSockets.
     async fn all_gone(&self) {
-        while !self.clients.borrow().is_empty() {
-            self.last_gone.notified().await;
-        }
+        self.clients.all_gone().await;
         for backend in self.table.all_backends() {
             backend.drained().await;
         }
@@ -326,7 +297,7 @@ async fn accept(worker: Rc<Worker>, listener: tokio::net::TcpListener) {
                 // Only speed is lost if the kernel refuses.
                 let _ = stream.set_nodelay(true);
                 let watch = Watch::new(Instant::now());
-                let known = worker.register(&watch);
+                let known = worker.clients.register(&watch, worker.limits.clients);
                 let serve = connection::serve(Rc::clone(&worker), watch, stream, peer);
                 tokio::task::spawn_local(async move {
                     serve.await;

@@ -111,3 +111,31 @@ async fn a_body_that_nobody_takes_does_not_end_the_connection_unless_it_is_long(
     let response = flow.client().await.ask(head(10_000_000)).await;
     assert_eq!((response.status, response.header("connection")), (503, Some("close")));
 }
+
+#[tokio::test]
+async fn a_crowd_that_waits_keeps_no_visitor_out() {
+    let flow = Flow::with(Limits { clients: 20, ..limits() }).await;
+    let app = Upstream::hello("hello").await;
+    flow.shop(up(&[app.addr])).await;
+    let mut visitor = flow.client().await;
+    let mut crowd = Vec::new();
+    for number in 0..200 {
+        let mut one = flow.client().await;
+        if number % 2 == 0 {
+            one.send("GET / HTTP/1.1\r\nHost: sl").await;
+        }
+        crowd.push(one);
+        // Who asks for something is never the one who waits longest.
+        if number % 10 == 0 {
+            assert_eq!(visitor.get("/").await.text(), "hello", "beside {number}");
+        }
+    }
+    assert_eq!(flow.get("/").await.text(), "hello");
+    assert_eq!(visitor.get("/").await.text(), "hello");
+    let mut closed = 0;
+    for one in &mut crowd[..100] {
+        closed += usize::from(one.is_closed().await);
+    }
+    assert_eq!(closed, 100, "the first ones made room");
+    flow.stop().await;
+}

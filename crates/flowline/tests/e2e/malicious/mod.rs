@@ -2,6 +2,7 @@
 //! knows nothing of it, answers all the while.
 
 mod bombs;
+mod crowd;
 mod remains;
 mod walls;
 
