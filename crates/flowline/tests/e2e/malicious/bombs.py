@@ -78,16 +78,16 @@ def fill(path):
     say("room again")
 
 
-def files(folder):
-    """Empty files: they take no space, but places in a folder."""
+def fill_folder(folder):
+    """Files of a gigabyte each, until somebody ends it."""
     made = 0
-    try:
-        while made < 2_000_000:
-            os.close(os.open(f"{folder}/{made}", os.O_CREAT | os.O_WRONLY))
-            made += 1
-        say("files", made, "no end")
-    except OSError as error:
-        say("files", made, errno.errorcode[error.errno])
+    while True:
+        with open(f"{folder}/{made}", "wb") as file:
+            os.posix_fallocate(file.fileno(), 0, 1 << 30)
+        made += 1
+        say("filled", made)
+        if made >= 6:
+            signal.pause()
 
 
 def flood(lines):

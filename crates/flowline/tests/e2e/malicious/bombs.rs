@@ -54,6 +54,29 @@ async fn r15_a_memory_bomb_ends_its_own_dyno_and_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dyno_26_who_fills_tmp_is_ended_with_the_reason_and_what_it_wrote_is_removed() {
+    let street = Street::new().await;
+    let app = street.malicious();
+    let (said, status) = tried(&app, "python3 bombs.py fill_folder /tmp").await;
+    assert_eq!(status, "137", "{said:?}");
+    assert!(said.iter().any(|line| line == "filled 4"), "up to its quota it may: {said:?}");
+    app.log_says("Error: disk quota exceeded: ").await;
+    let left = async {
+        while street.flow.files("scratch").iter().any(|file| size(&street, file) >= 1 << 30) {
+            tokio::task::yield_now().await;
+        }
+    };
+    within("the removal of what it wrote", left).await;
+    responsive(&street.flow).await;
+    street.end().await;
+}
+
+/// In bytes; nothing for one that is gone meanwhile.
+fn size(street: &Street, file: &str) -> u64 {
+    street.flow.dir().join(file).metadata().map_or(0, |file| file.len())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn open_sockets_of_a_dyno_have_a_limit_of_their_own() {
     let street = Street::new().await;
     let (said, status) = tried(&street.malicious(), "python3 bombs.py sockets").await;
