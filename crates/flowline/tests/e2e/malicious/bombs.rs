@@ -3,6 +3,7 @@
 use super::{Street, tried};
 use rustix::process::Signal;
 use serde_json::json;
+use std::path::Path;
 use std::time::Duration;
 use testkit::{Flow, Source, within};
 
@@ -72,7 +73,7 @@ async fn dyno_26_who_fills_tmp_is_ended_with_the_reason_and_what_it_wrote_is_rem
 }
 
 /// In bytes; nothing for one that is gone meanwhile.
-fn size(street: &Street, file: &str) -> u64 {
+fn size(street: &Street, file: &Path) -> u64 {
     street.flow.dir().join(file).metadata().map_or(0, |file| file.len())
 }
 
