@@ -22,13 +22,17 @@ pub(crate) fn limit(threads: usize) -> usize {
     usize::try_from(each).unwrap_or(usize::MAX).max(1)
 }
 
+/// By number, in the order in which they came.
+type Watches = BTreeMap<u64, Weak<Watch>>;
+
 /// Who is connected.
 #[derive(Default)]
 pub(crate) struct Crowd {
-    /// In the order in which they came.
-    watches: RefCell<BTreeMap<u64, Weak<Watch>>>,
+    /// As far as is known, these never sent a request: the first of them waits longest.
+    strangers: RefCell<Watches>,
+    others: RefCell<Watches>,
     next: Cell<u64>,
-    /// Up to here they were looked at when one had to go.
+    /// Up to here others were looked at when one had to go.
     looked_at: Cell<u64>,
     let_go: Cell<u64>,
     last_gone: Notify,
@@ -42,9 +46,10 @@ pub(crate) struct Known {
 
 impl Drop for Known {
     fn drop(&mut self) {
-        let mut watches = self.crowd.watches.borrow_mut();
-        watches.remove(&self.number);
-        if watches.is_empty() {
+        if self.crowd.strangers.borrow_mut().remove(&self.number).is_none() {
+            self.crowd.others.borrow_mut().remove(&self.number);
+        }
+        if self.crowd.count() == 0 {
             self.crowd.last_gone.notify_waiters();
         }
     }
@@ -58,12 +63,12 @@ impl Crowd {
         }
         let number = self.next.get();
         self.next.set(number + 1);
-        self.watches.borrow_mut().insert(number, Rc::downgrade(watch));
+        self.strangers.borrow_mut().insert(number, Rc::downgrade(watch));
         Known { crowd: Rc::clone(self), number }
     }
 
     pub(crate) fn count(&self) -> usize {
-        self.watches.borrow().len()
+        self.strangers.borrow().len() + self.others.borrow().len()
     }
 
     /// How many had to go so far.
@@ -72,7 +77,8 @@ impl Crowd {
     }
 
     pub(crate) fn all(&self) -> Vec<Rc<Watch>> {
-        self.watches.borrow().values().filter_map(Weak::upgrade).collect()
+        let (strangers, others) = (self.strangers.borrow(), self.others.borrow());
+        strangers.values().chain(others.values()).filter_map(Weak::upgrade).collect()
     }
 
     /// Resolves when there is none.
@@ -82,25 +88,42 @@ impl Crowd {
         }
     }
 
-    /// Of some, the one that is worth least. Who is in a request stays.
+    /// The one that is worth least. Who is in a request stays.
     fn let_one_go(&self) {
-        let watches = self.watches.borrow();
-        let from = self.looked_at.get();
-        let looks = || watches.range(from..).chain(watches.range(..from)).take(LOOKS);
-        if let Some((number, _)) = looks().last() {
-            self.looked_at.set(number + 1);
-        }
-        let waiting = looks().filter_map(|(_, watch)| watch.upgrade()).filter(|watch| watch.may_go());
-        let Some(least) = waiting.min_by_key(|watch| watch.worth()) else { return };
+        let candidates = [self.longest_stranger(), self.one_of_the_others()];
+        let Some(least) = candidates.into_iter().flatten().min_by_key(|watch| watch.worth()) else { return };
         if self.let_go.get() == 0 {
             tracing::warn!(
-                connections = watches.len(),
+                connections = self.count(),
                 "There are more connections than the limit of open files allows: those that wait are closed. \
                  Raise the limit if they are visitors"
             );
         }
         self.let_go.set(self.let_go.get() + 1);
         least.let_go();
+    }
+
+    /// Those before it are no strangers any more.
+    fn longest_stranger(&self) -> Option<Rc<Watch>> {
+        let mut strangers = self.strangers.borrow_mut();
+        while let Some(first) = strangers.first_entry() {
+            let watch = first.get().upgrade();
+            if watch.as_ref().is_some_and(|watch| watch.is_stranger()) {
+                return watch;
+            }
+            let (number, watch) = first.remove_entry();
+            self.others.borrow_mut().insert(number, watch);
+        }
+        None
+    }
+
+    /// Of some that come next in turn, the one that waits longest.
+    fn one_of_the_others(&self) -> Option<Rc<Watch>> {
+        let (others, from) = (self.others.borrow(), self.looked_at.get());
+        let looks = || others.range(from..).chain(others.range(..from)).take(LOOKS);
+        self.looked_at.set(looks().last().map_or(0, |(number, _)| number + 1));
+        let waiting = looks().filter_map(|(_, watch)| watch.upgrade()).filter(|watch| watch.may_go());
+        waiting.min_by_key(|watch| watch.worth())
     }
 }
 

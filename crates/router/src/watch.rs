@@ -8,6 +8,7 @@ use crate::failure::Failure;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::task::Waker;
+use std::time::Duration;
 use tokio::time::Instant;
 
 /// Whose turn it is.
@@ -28,6 +29,9 @@ pub(crate) enum Turn {
     /// The client must take what was sent.
     ClientRead,
 }
+
+/// So much longer a connection may wait that sent a request before.
+const KNOWN_VISITOR: Duration = Duration::from_secs(10);
 
 /// Must it make room for another one?
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,6 +125,11 @@ impl Watch {
         self.leave.get() == Leave::No && self.is_waiting()
     }
 
+    /// It never sent a request, and was not told to go.
+    pub(crate) fn is_stranger(&self) -> bool {
+        !self.has_asked.get() && self.may_go()
+    }
+
     /// Tells it to go; a request that has come meanwhile is answered instead.
     pub(crate) fn let_go(&self) {
         self.leave.set(Leave::Asked);
@@ -137,9 +146,9 @@ impl Watch {
         goes
     }
 
-    /// Who goes first has the least: one that never sent a request, then one that waits long.
-    pub(crate) fn worth(&self) -> (bool, Instant) {
-        (self.has_asked.get(), self.since.get())
+    /// Who waits longest goes first; one that never sent a request goes as if it had waited longer.
+    pub(crate) fn worth(&self) -> Instant {
+        self.since.get() + if self.has_asked.get() { KNOWN_VISITOR } else { Duration::ZERO }
     }
 
     fn is_waiting(&self) -> bool {
