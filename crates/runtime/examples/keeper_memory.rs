@@ -1,6 +1,6 @@
 //! What dynos cost in memory beside their payloads: keeper and init, as proportional set size.
 //!
-//! Prints the medians: `name value unit`. `cargo run --release -p runtime --example keeper_memory [dynos]`
+//! Prints the medians: `name value unit`. `cargo run --release -p runtime --example keeper_memory [dynos [flowline]]`
 
 use model::dyno::{DynoSize, Slice};
 use model::id::DynoId;
@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs;
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
@@ -22,8 +23,10 @@ fn main() -> ExitCode {
         return runtime::keeper::main(args.skip(1));
     }
     let dynos = args.next().and_then(|word| word.to_str()?.parse().ok()).unwrap_or(DYNOS);
+    // The keeper of the product, which is a larger program, or else of this one.
+    let exe = args.next().map_or_else(std::env::current_exe, |path| Ok(path.into()));
     let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    match tokio.map_err(Into::into).and_then(|tokio| tokio.block_on(measure(dynos))) {
+    match tokio.map_err(Into::into).and_then(|tokio| tokio.block_on(measure(dynos, exe?))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let _closed = writeln!(std::io::stderr(), "{error}");
@@ -32,9 +35,9 @@ fn main() -> ExitCode {
     }
 }
 
-async fn measure(count: usize) -> Outcome<()> {
+async fn measure(count: usize, exe: PathBuf) -> Outcome<()> {
     let dir = tempfile::tempdir()?;
-    let config = RuntimeConfig::new(dir.path().join("dynos"), std::env::current_exe()?);
+    let config = RuntimeConfig::new(dir.path().join("dynos"), exe);
     let (runtime, _) = Runtime::open(config).await?;
     let mut dynos = Vec::new();
     for number in 0..count {

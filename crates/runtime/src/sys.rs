@@ -83,6 +83,43 @@ pub(crate) fn leave(code: i32) -> ! {
     unsafe { libc::_exit(code) }
 }
 
+/// Where this program's code and constants lie in memory: pages of files that nobody has written to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Code {
+    begin: usize,
+    bytes: usize,
+}
+
+impl Code {
+    /// All of it, libraries included; nothing if `/proc` cannot be read.
+    pub(crate) fn of_this_process() -> Vec<Self> {
+        let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
+        maps.lines().filter_map(Self::read).collect()
+    }
+
+    fn read(line: &str) -> Option<Self> {
+        let mut fields = line.split_ascii_whitespace();
+        let (begin, end) = fields.next()?.split_once('-')?;
+        // What lies behind the code may have been written to by the loader, before it took the right to write away.
+        let is_code = match (fields.next()?, usize::from_str_radix(fields.next()?, 16).ok()?) {
+            ("r-xp", _) | ("r--p", 0) => fields.nth(2)?.starts_with('/'),
+            _ => false,
+        };
+        let address = |text| usize::from_str_radix(text, 16).ok();
+        let (begin, end) = (address(begin)?, address(end)?);
+        is_code.then_some(Self { begin, bytes: end.checked_sub(begin)? })
+    }
+
+    /// Takes it out of this process's memory; what still runs comes back from the page cache, page by page. `self` is of
+    /// this process, or of the one that it was forked from.
+    pub(crate) fn let_go(self) {
+        let begin = std::ptr::without_provenance_mut::<libc::c_void>(self.begin);
+        // SAFETY: these are private pages of a file, which nothing in them differs from because they cannot be written to:
+        // what is read there again is the same. A refusal leaves them as they are.
+        unsafe { libc::madvise(begin, self.bytes, libc::MADV_DONTNEED) };
+    }
+}
+
 /// Closes every descriptor but the standard ones. Only for the first moment of a process, when all the others were left
 /// open by whoever started it.
 pub(crate) fn close_inherited() -> io::Result<()> {
@@ -282,4 +319,34 @@ pub(crate) fn unshare(namespaces: i32) -> io::Result<()> {
     // SAFETY: takes a number; of the file descriptor table, which would be unsafe to unshare, no caller speaks.
     let result = unsafe { libc::unshare(namespaces) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn code_is_what_is_executable_and_of_a_file() {
+        let code = Code::read("55d0c0a00000-55d0c0b01000 r-xp 0009f000 fe:00 1234    /usr/bin/flowline");
+        assert_eq!(code.map(|code| (code.begin, code.bytes)), Some((0x55d0_c0a0_0000, 0x10_1000)));
+        assert!(Code::read("55d0c0900000-55d0c0a00000 r--p 00000000 fe:00 1234    /usr/bin/flowline").is_some());
+        for other in [
+            "55d0c0a00000-55d0c0b01000 r--p 0009f000 fe:00 1234    /usr/bin/flowline",
+            "55d0c0a00000-55d0c0b01000 rw-p 00000000 fe:00 1234    /usr/bin/flowline",
+            "55d0c0a00000-55d0c0b01000 rwxp 0009f000 fe:00 1234    /usr/bin/flowline",
+            "7ffd3c5f2000-7ffd3c5f4000 r-xp 00000000 00:00 0    [vdso]",
+            "7ffd3c5f2000-7ffd3c5f4000 r-xp 00000000 00:00 0",
+            "",
+        ] {
+            assert!(Code::read(other).is_none(), "{other}");
+        }
+    }
+
+    #[test]
+    fn code_that_was_let_go_runs_on() {
+        let code = Code::of_this_process();
+        assert!(!code.is_empty());
+        code.into_iter().for_each(Code::let_go);
+        assert!(!Code::of_this_process().is_empty(), "work that needs pages of this program and of its libraries");
+    }
 }

@@ -68,6 +68,7 @@ fn live(mut nest: Nest, serve: UnixStream, lock: File) -> io::Result<()> {
         }
     };
     let mut keeper = Keeper::new(folder, doors, stop_signal, Link::new(serve)?);
+    keeper.code = std::mem::take(&mut nest.code);
     let walls = nest.walls.take();
     if let Err(reason) = egg.and_then(|egg| set_to_work(&mut keeper, (egg, walls), order, lock)) {
         keeper.refuse(reason);

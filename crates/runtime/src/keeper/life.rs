@@ -10,6 +10,7 @@ use crate::folder::Folder;
 use crate::handover;
 use crate::network::Place;
 use crate::sandbox::{self, Report, Sandbox};
+use crate::sys::Code;
 use crate::wire::{Ended, FromKeeper, Frost, Hello, PROTOCOL, ToKeeper};
 use model::dyno::{Exit, STOP_GRACE_S};
 use rustix::event::{PollFd, PollFlags, poll};
@@ -52,6 +53,8 @@ pub(super) struct Keeper {
     pub(super) sandbox: Option<Sandbox>,
     pub(super) intake: Intake,
     phase: Phase,
+    /// Until the dyno runs: most of it is for what comes before.
+    pub(super) code: Vec<Code>,
     link: Option<Link>,
     reported: Option<Exit>,
     /// The dyno's mount namespace. Taking it down takes a while; it waits until the end was told.
@@ -75,6 +78,7 @@ impl Keeper {
             sandbox: None,
             intake: Intake::new(None),
             phase: Phase::Booting,
+            code: Vec::new(),
             link: Some(link),
             reported: None,
             mounts: None,
@@ -102,6 +106,7 @@ impl Keeper {
             self.check_time();
             self.note_end();
             self.speak();
+            self.slim();
             if self.is_over() {
                 self.leave_behind();
                 return Ok(());
@@ -316,6 +321,13 @@ impl Keeper {
         }
         if self.sandbox.is_none() {
             self.mounts = None;
+        }
+    }
+
+    /// There is one keeper for each dyno of the machine: it keeps only what it goes on to need.
+    fn slim(&mut self) {
+        if matches!(self.phase, Phase::Running) {
+            self.code.drain(..).for_each(Code::let_go);
         }
     }
 

@@ -11,7 +11,7 @@ use crate::handover;
 use crate::network::{Openings, Walls};
 use crate::sandbox::Ground;
 use crate::spec::Order;
-use crate::sys::{self, Forked};
+use crate::sys::{self, Code, Forked};
 use crate::wire::{FromNursery, Opening, Settled};
 use rustix::fs::FlockOperation;
 use rustix::io::fcntl_dupfd_cloexec;
@@ -34,6 +34,8 @@ pub(super) struct Nest {
     pub(super) ground: Ground,
     /// None: dynos are in the host's network as any program is.
     pub(super) walls: Option<Walls>,
+    /// The same in all of them.
+    pub(super) code: Vec<Code>,
 }
 
 /// Serves requests until the socket closes.
@@ -89,7 +91,7 @@ fn settle(control: &mut UnixStream) -> io::Result<(Nest, File, Settled)> {
     let _unnamed = rustix::thread::set_name(c"flowline-nurse");
     let standing = walls.as_ref().map(|walls| walls.standing().clone());
     let settled = Settled { warnings, walls: standing.map_err(Clone::clone) };
-    Ok((Nest { dynos, cgroups, ground, walls: walls.ok() }, lock, settled))
+    Ok((Nest { dynos, cgroups, ground, walls: walls.ok(), code: Code::of_this_process() }, lock, settled))
 }
 
 /// Raises the walls around all dynos, those that live already too; or says why there are none.
