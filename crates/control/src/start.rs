@@ -23,6 +23,9 @@ use tokio::sync::{RwLock, mpsc};
 /// At the end all dynos stop and their last lines are written within this time: what a dyno may take, and some seconds.
 const STOP_LIMIT: Duration = Duration::from_secs(STOP_GRACE_S + 5);
 
+/// Its requests get 30 seconds to end.
+const ROUTER_STOP_LIMIT: Duration = Duration::from_secs(40);
+
 /// Why the control plane does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -308,8 +311,10 @@ pub async fn stop(control: &Control, everything: bool) {
         if tokio::time::timeout(STOP_LIMIT, stop_dynos(control)).await.is_err() {
             tracing::warn!("Some dynos' last lines were not written");
         }
-        if let Err(error) = control.router.stop().await {
-            tracing::warn!(%error, "The router was not stopped in order");
+        match tokio::time::timeout(ROUTER_STOP_LIMIT, control.router.stop()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "The router was not stopped in order"),
+            Err(_) => tracing::warn!("The router did not end within {ROUTER_STOP_LIMIT:?}; it is left alone"),
         }
     }
     control.logs.flush().await;

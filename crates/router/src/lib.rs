@@ -52,6 +52,7 @@ mod saved;
 mod socket;
 mod table;
 mod tunnel;
+mod unsent;
 mod upload;
 mod wanted;
 mod watch;

@@ -6,6 +6,7 @@
 use crate::activity::Activity;
 use crate::outbox::{Batch, Outbox};
 use crate::receipt::Receipt;
+use crate::unsent::Unsent;
 use crate::wanted::Wanted;
 use crate::wire::{self, Command, Frame, Notice, Order};
 use crate::worker::InFlight;
@@ -94,17 +95,21 @@ async fn talk(stream: UnixStream, mut orders: mpsc::Receiver<Errand>, outbox: Ar
     let reader = tokio::task::spawn_local(read_frames(from, frames));
     let mut open = HashMap::new();
     let mut last_id = 0;
+    let mut unsent = Unsent::default();
     let mut writes = true;
     loop {
         tokio::select! {
-            Some((command, done)) = orders.recv(), if writes => {
+            Some((command, done)) = orders.recv(), if writes && unsent.is_empty() => {
                 last_id += 1;
-                // What cannot be told to it any more it may still have lines of.
-                writes = wire::write_json(&mut to, &Order { id: last_id, command }).await.is_ok();
-                if writes {
+                if unsent.push(&Order { id: last_id, command }).is_ok() {
                     open.insert(last_id, done);
                 }
             }
+            written = unsent.write(&mut to), if writes && !unsent.is_empty() => if written.is_err() {
+                // What cannot be told to it any more it may still have lines of.
+                writes = false;
+                open.remove(&last_id);
+            },
             frame = read.recv() => match frame {
                 Some(Frame::Lines(bytes)) => match Batch::of(bytes) {
                     Some(batch) => outbox.put(batch),

@@ -110,6 +110,11 @@ async fn write(to: &mut (impl AsyncWrite + Unpin), kind: u8, payload: &[u8]) -> 
     to.write_all(payload).await
 }
 
+/// What stands before the payload of a message.
+pub(crate) fn json_head(payload_bytes: usize) -> std::io::Result<[u8; 5]> {
+    head(KIND_JSON, payload_bytes)
+}
+
 /// What stands before a payload.
 pub(crate) fn head(kind: u8, payload_bytes: usize) -> std::io::Result<[u8; 5]> {
     let length = u32::try_from(payload_bytes + 1).ok().filter(|length| *length <= FRAME_LIMIT_BYTES);

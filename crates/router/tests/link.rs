@@ -150,3 +150,34 @@ async fn a_folder_with_a_long_path_works() {
     link.set(shop(Web::NoWeb)).await.unwrap();
     assert_eq!(Client::connect(link.addr()).await.get("/").await.status, 503);
 }
+
+/// A thousand apps change at once, and answers about all of them are more than a socket takes.
+#[tokio::test]
+async fn many_orders_and_many_long_answers_pass_each_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let (link, _events) = RouterLink::ensure(process_config(&dir)).await.unwrap();
+    let upstream = Upstream::hello("hello").await;
+    let routes = (1..=1000).map(|number| model::route::Route {
+        app: id(number),
+        name: format!("shop{number}").parse().unwrap(),
+        hosts: vec![format!("shop{number}.localhost")],
+        ..shop(up(&[upstream.addr]))
+    });
+    let routes: Vec<_> = routes.collect();
+    link.sync(routes.clone()).await.unwrap();
+    let mut asked = tokio::task::JoinSet::new();
+    for round in 0..4 {
+        for (number, route) in routes.iter().cloned().enumerate().skip(round).step_by(4) {
+            let link = link.clone();
+            asked.spawn(async move {
+                link.set(route.clone()).await.unwrap();
+                link.receipt(route.app).await.unwrap();
+                if number % 10 == 0 {
+                    link.activity().await.unwrap();
+                }
+            });
+        }
+    }
+    timeout(PATIENCE, asked.join_all()).await.expect("the two sides wait for each other");
+    link.stop().await.unwrap();
+}

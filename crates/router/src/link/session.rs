@@ -5,12 +5,13 @@ use super::{Answer, Drained, Errand, RouterEvent, Setup};
 use crate::entry::Entry;
 use crate::error::RouterError;
 use crate::outbox;
+use crate::unsent::Unsent;
 use crate::wire::{self, Command, Frame, Notice, Order};
 use model::id::AppId;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::unix::OwnedReadHalf;
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 
@@ -94,14 +95,16 @@ impl Link {
         let (frames, mut read) = mpsc::channel(FRAMES);
         // Reading a frame cannot be interrupted, so it has a task of its own.
         let reader = tokio::spawn(read_frames(from, frames));
-        let mut writes = self.resume(&mut to).await.is_ok();
+        let mut unsent = Unsent::default();
+        let mut writes = self.resume(&mut unsent).is_ok();
         let events = self.events.clone();
         let ended = loop {
             let written = tokio::select! {
-                errand = orders.recv(), if writes => match errand {
-                    Some(errand) => self.send(&mut to, errand).await,
+                errand = orders.recv(), if writes && unsent.is_empty() => match errand {
+                    Some(errand) => self.send(&mut unsent, errand),
                     None => break Ended::Link,
                 },
+                written = unsent.write(&mut to), if writes && !unsent.is_empty() => written,
                 Ok(room) = events.reserve(), if !self.wanted.is_empty() => {
                     if let Some(app) = self.wanted.pop_first() {
                         room.send(RouterEvent::Wanted { app });
@@ -123,23 +126,23 @@ impl Link {
     }
 
     /// A new router gets the whole table, then what the last one left undone.
-    async fn resume(&mut self, to: &mut OwnedWriteHalf) -> std::io::Result<()> {
+    fn resume(&mut self, to: &mut Unsent) -> std::io::Result<()> {
         if let Some(table) = &self.table {
             let routes = table.values().cloned().collect();
             self.last_id += 1;
-            wire::write_json(to, &Order { id: self.last_id, command: Command::Sync { routes } }).await?;
+            to.push(&Order { id: self.last_id, command: Command::Sync { routes } })?;
         }
         let mut undone: Vec<(u64, Errand)> = self.open.drain().collect();
         undone.sort_by_key(|(id, _)| *id);
         let mut written = Ok(());
         for (_, errand) in undone {
             // None is forgotten, whether this router takes it or the next one.
-            written = written.and(self.send(to, errand).await);
+            written = written.and(self.send(to, errand));
         }
         written
     }
 
-    async fn send(&mut self, to: &mut OwnedWriteHalf, errand: Errand) -> std::io::Result<()> {
+    fn send(&mut self, to: &mut Unsent, errand: Errand) -> std::io::Result<()> {
         match &errand.command {
             Command::Sync { routes } => {
                 self.table = Some(routes.iter().map(|entry| (entry.route.app, entry.clone())).collect());
@@ -160,7 +163,7 @@ impl Link {
         self.last_id += 1;
         let order = Order { id: self.last_id, command: errand.command.clone() };
         self.open.insert(order.id, errand);
-        wire::write_json(to, &order).await
+        to.push(&order)
     }
 
     fn take(&mut self, frame: Frame<Notice>) {
