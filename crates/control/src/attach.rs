@@ -39,6 +39,8 @@ pub(crate) async fn begin(control: &Control, dyno: Dyno, more: OneOff, mut await
             () = stopped(&control, &dyno) => None,
         };
         let Some(client) = client else {
+            // Whoever comes now is told that nobody waits.
+            drop(awaited);
             give_up(&control, &dyno).await;
             return note.remove().await;
         };

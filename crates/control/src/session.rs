@@ -87,7 +87,7 @@ impl Client {
     /// # Errors
     /// When the client's connection breaks before the program is there.
     pub async fn attend(self, from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin) -> io::Result<()> {
-        let answer = self.session.await.unwrap_or_else(|_| Err("The server is stopping".to_owned()));
+        let answer = self.session.await.unwrap_or_else(|_| Err("Nothing waits for this client any more".to_owned()));
         let exit = match answer {
             Ok(session) => session.carry(self.sizes, from, &mut to).await,
             Err(why) => {

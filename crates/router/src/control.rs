@@ -97,13 +97,12 @@ impl Control {
             stop,
             mailboxes: threads.iter().map(|thread| thread.messages.clone()).collect(),
             changed: Notify::new(),
+            versions: desk::Versions::default(),
             saving: Mutex::new(()),
             drains: TaskTracker::new(),
         });
-        if took_over {
-            // The old one may have been on its way to the disk.
-            desk.changed.notify_one();
-        }
+        // The old one may have been on its way to the disk.
+        took_over.then(|| desk.changed.notify_one());
         let saver = tokio::task::spawn_local(desk::save_changes(Rc::clone(&desk)));
         let scraped = scraped(&desk, &sockets)?;
         let guard = holding.map(Guard::begin);

@@ -13,7 +13,7 @@ use crate::wanted::Wanted;
 use crate::wire::{self, Command, Frame, Notice, Order, PROTOCOL};
 use crate::worker::{InFlight, Message};
 use model::id::{AppId, DynoId};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -22,12 +22,22 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::sync::{Mutex, Notify, mpsc, oneshot};
+use tokio::sync::{Mutex, Notify, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+/// A drain does not wait longer for a slow disk.
+const SAVE_LIMIT: Duration = Duration::from_secs(5);
+
 /// Answers that wait to be written.
 const ANSWERS: usize = 64;
+
+/// How many changes there were, and how many of them a saved table has.
+#[derive(Default)]
+pub(crate) struct Versions {
+    made: Cell<u64>,
+    saved: watch::Sender<u64>,
+}
 
 /// The control thread's knowledge and reach.
 pub(crate) struct Desk {
@@ -41,6 +51,7 @@ pub(crate) struct Desk {
     pub(crate) mailboxes: Vec<mpsc::Sender<Message>>,
     /// The table is not on disk as it is.
     pub(crate) changed: Notify,
+    pub(crate) versions: Versions,
     /// Held while the table is written.
     pub(crate) saving: Mutex<()>,
     pub(crate) predecessor: Option<Predecessor>,
@@ -50,6 +61,7 @@ pub(crate) struct Desk {
 
 impl Desk {
     fn note(&self, change: &Change) {
+        self.versions.made.set(self.versions.made.get() + 1);
         let mut routes = self.routes.borrow_mut();
         match change {
             Change::Sync(all) => *routes = all.iter().map(|entry| (entry.route.app, entry.clone())).collect(),
@@ -159,12 +171,24 @@ impl Desk {
 
     pub(crate) async fn save(&self) {
         let _saving = self.saving.lock().await;
-        let (routes, dir) = (self.routes(), self.dir.clone());
+        let (routes, dir, version) = (self.routes(), self.dir.clone(), self.versions.made.get());
         let saved = tokio::task::spawn_blocking(move || saved::save(&dir, &routes)).await;
         match saved {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::error!(%error, "The route table is not saved; it is served all the same"),
             Err(error) => tracing::error!(%error, "The route table is not saved"),
+        }
+        // Also when it could not be: nobody waits for a disk that is full.
+        self.versions.saved.send_replace(version);
+    }
+
+    /// Waits until a router that is killed would be followed by one with all changes that were made so far.
+    async fn saved(&self) {
+        let version = self.versions.made.get();
+        let mut saved = self.versions.saved.subscribe();
+        let saved = saved.wait_for(|saved| *saved >= version);
+        if tokio::time::timeout(SAVE_LIMIT, saved).await.is_err() {
+            tracing::warn!("The route table is still not saved after {SAVE_LIMIT:?}");
         }
     }
 }
@@ -279,6 +303,8 @@ async fn read(
 }
 
 async fn drain(desk: Rc<Desk>, id: u64, dynos: Vec<DynoId>, limit_ms: u64, answers: mpsc::Sender<Notice>) {
+    // These dynos end when they are drained: no router may come back with a table that leads to them alone.
+    desk.saved().await;
     let InFlight { at_start, left } = desk.drain(dynos, limit_ms).await;
     // A control plane that left asks again when it is back.
     let _ = answers.send(Notice::Drained { id, at_start, left }).await;

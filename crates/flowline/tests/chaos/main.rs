@@ -83,7 +83,8 @@ async fn run(seed: u64, kills: u64) {
     println!("{summary}");
     let failed = summary.failed();
     if !wrong.is_empty() || !failed.is_empty() {
-        panic!("{wrong:#?}\n{failed:#?}\nthe server said:\n{}", last_lines(&flow.server_log()));
+        let (server, router) = (flow.server_log(), router_errors(&flow));
+        panic!("{wrong:#?}\n{failed:#?}\nthe router said:\n{router}\nthe server said:\n{}", last_lines(&server));
     }
     end(flow).await;
 }
@@ -99,6 +100,14 @@ async fn end(flow: Arc<Flow>) {
     };
     let gone = tokio::time::timeout(testkit::PATIENCE, gone).await;
     assert!(gone.is_ok(), "left after the end: {:?}", machine::processes());
+}
+
+/// The lines of requests that the router answered itself, out of the apps' logs as they lie on the disk.
+fn router_errors(flow: &Flow) -> String {
+    let logs = flow.files("logs").into_iter().filter_map(|path| std::fs::read(flow.dir().join(path)).ok());
+    let text: Vec<String> = logs.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).collect();
+    let lines = text.iter().flat_map(|text| text.lines()).filter(|line| line.contains("at=error"));
+    lines.take(40).collect::<Vec<_>>().join("\n")
 }
 
 fn last_lines(log: &str) -> String {
