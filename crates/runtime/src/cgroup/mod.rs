@@ -23,8 +23,9 @@ use std::io::{self, ErrorKind, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-/// A cgroup can be removed once the kernel has let go of its last process, which takes a few milliseconds at most.
-const REMOVE_ATTEMPTS: u32 = 100;
+/// A cgroup can be removed once the kernel has let go of its last process: milliseconds, or seconds where all the machine's
+/// CPUs are busy and the process has none to end on.
+const REMOVE_ATTEMPTS: u32 = 1000;
 
 /// Where this machine lets us make cgroups.
 #[derive(Debug, Clone)]
