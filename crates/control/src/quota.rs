@@ -114,7 +114,7 @@ fn writers(control: &Control) -> HashMap<DynoId, Writer> {
     let mut all = control.steps.all().clone();
     for (dyno, handle) in control.registry.running() {
         let folders = vec![crate::sandbox::scratch(control, dyno.id)];
-        let (id, limit_bytes) = (dyno.id, dyno.size.limits().disk_bytes);
+        let (id, limit_bytes) = (dyno.id, control.settings.budgets.limits(dyno.size).disk_bytes);
         all.insert(id, Writer { handle, folders, limit_bytes, who: Who::Dyno(Box::new(dyno)) });
     }
     all

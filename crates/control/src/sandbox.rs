@@ -81,7 +81,7 @@ pub(crate) async fn start_with(control: &Control, dyno: &Dyno, more: &OneOff) ->
         cwd: "/app".into(),
         env: environment(dyno, config, &more.env, metadata),
         mounts,
-        limits: dyno.size.limits(),
+        limits: control.settings.budgets.limits(dyno.size),
         slice: Slice::Apps,
         port: dyno.name.process_type.is_web(),
         labels: labels(dyno, more.life),

@@ -115,6 +115,9 @@ pub(crate) struct BudgetArgs {
     /// All that builds and release commands printed [default: 2G]
     #[arg(long, value_name = "SIZE", value_parser = size)]
     outputs_limit: Option<u64>,
+    /// What one dyno may write to /app and /tmp, at least 256M [default: eight times its memory, from 4G to 32G]
+    #[arg(long, value_name = "SIZE", value_parser = dyno_disk)]
+    dyno_disk: Option<u64>,
 }
 
 impl BudgetArgs {
@@ -127,12 +130,18 @@ impl BudgetArgs {
             caches_bytes: self.caches_limit.unwrap_or(default.caches_bytes),
             unpacked_bytes: self.unpacked_limit.unwrap_or(default.unpacked_bytes),
             outputs_bytes: self.outputs_limit.unwrap_or(default.outputs_bytes),
+            dyno_disk_bytes: self.dyno_disk,
         }
     }
 }
 
 fn size(text: &str) -> Result<u64, String> {
     budget::parse_size(text).ok_or_else(|| "write a size such as 500M or 2G".to_owned())
+}
+
+fn dyno_disk(text: &str) -> Result<u64, String> {
+    let bytes = size(text)?;
+    if bytes < budget::DYNO_DISK_LEAST_BYTES { Err("a dyno needs 256M at least".to_owned()) } else { Ok(bytes) }
 }
 
 fn count(text: &str) -> Result<usize, String> {

@@ -1,8 +1,12 @@
 //! How much of the disk each kind of thing may take, for one app and in all. What goes first is what was used least lately.
 
 use crate::retention::KEPT_SLUGS;
+use crate::size::{DynoSize, Limits};
 
 const GIB: u64 = 1024 * 1024 * 1024;
+
+/// The least that an operator may let a dyno write, in bytes: growth is noticed in steps of half of it.
+pub const DYNO_DISK_LEAST_BYTES: u64 = 256 * 1024 * 1024;
 
 /// The limits that an operator may set. Logs have fixed ones: two files of each app, 2 MiB in all but for very long lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +23,17 @@ pub struct Budgets {
     pub unpacked_bytes: u64,
     /// Of all that builds and release commands printed.
     pub outputs_bytes: u64,
+    /// Of what one dyno wrote, whatever its size. `None`: as its size has it.
+    pub dyno_disk_bytes: Option<u64>,
+}
+
+impl Budgets {
+    /// What a dyno of this size may use on this machine.
+    #[must_use]
+    pub fn limits(&self, size: DynoSize) -> Limits {
+        let limits = size.limits();
+        Limits { disk_bytes: self.dyno_disk_bytes.unwrap_or(limits.disk_bytes), ..limits }
+    }
 }
 
 impl Default for Budgets {
@@ -33,6 +48,7 @@ impl Default for Budgets {
             unpacked_bytes: 20 * GIB,
             // The longest output of 128 builds, or an ordinary one of many thousands.
             outputs_bytes: 2 * GIB,
+            dyno_disk_bytes: None,
         }
     }
 }
@@ -96,6 +112,17 @@ mod tests {
 
     fn spare(what: &'static str, bytes: u64, used_at: i64) -> Spare<&'static str> {
         Spare { what, bytes, used_at }
+    }
+
+    #[test]
+    fn dyno_26_a_dyno_may_write_what_its_size_has_or_what_the_operator_says() {
+        let disk = |budgets: Budgets, size| budgets.limits(size).disk_bytes;
+        let ordinary = Budgets::default();
+        assert_eq!(disk(ordinary, DynoSize::Eco), 4 * GIB);
+        assert_eq!(disk(ordinary, DynoSize::PerformanceM), 20 * GIB);
+        assert_eq!(disk(ordinary, DynoSize::Performance2Xl), 32 * GIB);
+        let small = Budgets { dyno_disk_bytes: Some(GIB), ..ordinary };
+        assert_eq!((disk(small, DynoSize::Eco), disk(small, DynoSize::Performance2Xl)), (GIB, GIB));
     }
 
     #[test]

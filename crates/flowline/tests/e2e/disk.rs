@@ -10,9 +10,14 @@ use tokio::net::TcpStream;
 
 const EXE: &str = env!("CARGO_BIN_EXE_flowline");
 
+/// One whose dynos may write little: the machine that tests may have little.
+async fn frugal() -> Flow {
+    Flow::start_as(Start::of(EXE).with(&["--dyno-disk", "400M"])).await
+}
+
 /// Reserves so many bytes of the disk without writing them.
-fn takes(path: &str, gib: u64) -> String {
-    format!("fd = os.open('{path}', os.O_CREAT | os.O_WRONLY); os.posix_fallocate(fd, 0, {gib} << 30)")
+fn takes(path: &str, mebibytes: u64) -> String {
+    format!("fd = os.open('{path}', os.O_CREAT | os.O_WRONLY); os.posix_fallocate(fd, 0, {mebibytes} << 20)")
 }
 
 /// Python that takes disk, says so, and waits.
@@ -32,16 +37,16 @@ async fn emptied(flow: &Flow, folder: &str) {
 
 #[tokio::test]
 async fn dyno_26_one_that_writes_more_than_its_quota_is_ended_with_the_reason_and_its_neighbour_answers() {
-    let flow = flow().await;
+    let flow = frugal().await;
     let neighbour = flow.app("neighbour").await;
     neighbour.push(Source::answering("here")).await.released("v3");
     let app = flow.app("shop").await;
-    let worker = greedy(&[takes("/app/a", 3), takes("/app/b", 2)]);
+    let worker = greedy(&[takes("/app/a", 300), takes("/app/b", 200)]);
     let source = Source::answering("one").with("Procfile", &format!("web: python3 server.py\nworker: {worker}\n"));
     app.push(source).await.released("v3");
     app.scale("worker", 1).await;
     let line = app.log_says("disk quota exceeded").await;
-    let words = "heroku[worker.1]: Error: disk quota exceeded: 5.0 GB of 4.0 GB written to /app and /tmp; files there are \
+    let words = "heroku[worker.1]: Error: disk quota exceeded: 500.0 MB of 400.0 MB written to /app and /tmp; files there are \
                  lost at each restart, keep them in object storage";
     assert!(line.contains(words), "{line}");
     app.log_says("heroku[worker.1]: Process exited with status 137").await;
@@ -53,21 +58,25 @@ async fn dyno_26_one_that_writes_more_than_its_quota_is_ended_with_the_reason_an
 
 #[tokio::test]
 async fn dyno_26_tmp_is_on_the_disk_and_counts_and_no_file_is_larger_than_the_quota() {
-    let flow = flow().await;
+    let flow = frugal().await;
     let app = flow.app("shop").await;
     app.push(Source::answering("one")).await.released("v3");
-    let large = greedy(&[takes("/tmp/large", 5)]);
+    let large = greedy(&[takes("/tmp/large", 500)]);
     app.run(&format!("{large} || echo refused")).await;
     app.log_says("File too large").await;
     app.log_says("]: refused").await;
-    let name = app.run(&greedy(&[takes("/tmp/a", 3), takes("/app/b", 2)])).await;
-    app.log_says(&format!("heroku[{name}]: Error: disk quota exceeded: 5.0 GB of 4.0 GB")).await;
+    let name = app.run(&greedy(&[takes("/tmp/a", 300), takes("/app/b", 200)])).await;
+    app.log_says(&format!("heroku[{name}]: Error: disk quota exceeded: 500.0 MB of 400.0 MB")).await;
     app.log_says(&format!("heroku[{name}]: State changed from up to complete")).await;
     // What is deleted and still open takes as much.
-    let deleted =
-        greedy(&[takes("/tmp/a", 3), "os.unlink('/tmp/a')".into(), takes("/tmp/b", 2), "os.unlink('/tmp/b')".into()]);
+    let deleted = greedy(&[
+        takes("/tmp/a", 300),
+        "os.unlink('/tmp/a')".into(),
+        takes("/tmp/b", 200),
+        "os.unlink('/tmp/b')".into(),
+    ]);
     let name = app.run(&deleted).await;
-    app.log_says(&format!("heroku[{name}]: Error: disk quota exceeded: 5.0 GB of 4.0 GB")).await;
+    app.log_says(&format!("heroku[{name}]: Error: disk quota exceeded: 500.0 MB of 400.0 MB")).await;
     app.log_says(&format!("heroku[{name}]: State changed from up to complete")).await;
     assert_eq!(app.get("/").await.text(), "one");
 }
