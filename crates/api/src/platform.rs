@@ -12,8 +12,9 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use control::gate::Authorized;
-use model::account::{Account, Right};
+use model::account::Account;
 use model::app::App;
+use model::permission::Right;
 
 const RATE_LIMIT_REMAINING: HeaderName = HeaderName::from_static("ratelimit-remaining");
 

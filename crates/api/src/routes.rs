@@ -10,7 +10,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::Method;
 use axum::middleware;
 use axum::routing::{MethodRouter, delete, get, patch, post, put};
-use model::account::Right;
+use model::permission::Right;
 
 /// Who may pass a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +58,7 @@ const fn route(method: Method, path: &'static str, access: Access, handler: fn()
 
 const VIEW: Access = Access::App(Right::View);
 const DEPLOY: Access = Access::App(Right::Deploy);
+const RUN: Access = Access::App(Right::Run);
 const MANAGE: Access = Access::App(Right::Manage);
 
 /// The list.
@@ -71,8 +72,8 @@ pub const ROUTES: &[Route] = &[
     route(Method::PATCH, "/apps/{app}", MANAGE, || patch(app::update)),
     route(Method::DELETE, "/apps/{app}", MANAGE, || delete(app::destroy)),
     // Config vars hold secrets: seeing an app is not enough.
-    route(Method::GET, "/apps/{app}/config-vars", DEPLOY, || get(config_var::show)),
-    route(Method::PATCH, "/apps/{app}/config-vars", DEPLOY, || patch(config_var::patch)),
+    route(Method::GET, "/apps/{app}/config-vars", RUN, || get(config_var::show)),
+    route(Method::PATCH, "/apps/{app}/config-vars", RUN, || patch(config_var::patch)),
     route(Method::POST, "/apps/{app}/builds", DEPLOY, || post(build::create)),
     route(Method::GET, "/apps/{app}/builds", VIEW, || get(build::list)),
     route(Method::GET, "/apps/{app}/builds/{build}", VIEW, || get(build::show)),
@@ -88,28 +89,28 @@ pub const ROUTES: &[Route] = &[
     route(Method::POST, "/apps/{app}/releases", DEPLOY, || post(release::create)),
     route(Method::GET, "/apps/{app}/releases/{release}", VIEW, || get(release::show)),
     route(Method::GET, "/apps/{app}/releases/{release}/receipt", VIEW, || get(release::receipt)),
-    route(Method::GET, "/apps/{app}/releases/{release}/config-vars", DEPLOY, || get(config_var::of_release)),
+    route(Method::GET, "/apps/{app}/releases/{release}/config-vars", RUN, || get(config_var::of_release)),
     route(Method::GET, "/apps/{app}/formation", VIEW, || get(formation::list)),
-    route(Method::PATCH, "/apps/{app}/formation", DEPLOY, || patch(formation::batch)),
+    route(Method::PATCH, "/apps/{app}/formation", RUN, || patch(formation::batch)),
     route(Method::GET, "/apps/{app}/formation/{type}", VIEW, || get(formation::show)),
-    route(Method::PATCH, "/apps/{app}/formation/{type}", DEPLOY, || patch(formation::update)),
+    route(Method::PATCH, "/apps/{app}/formation/{type}", RUN, || patch(formation::update)),
     route(Method::GET, "/apps/{app}/dynos", VIEW, || get(dyno::list)),
-    route(Method::POST, "/apps/{app}/dynos", DEPLOY, || post(dyno::create)),
-    route(Method::DELETE, "/apps/{app}/dynos", DEPLOY, || delete(dyno::restart_all)),
+    route(Method::POST, "/apps/{app}/dynos", RUN, || post(dyno::create)),
+    route(Method::DELETE, "/apps/{app}/dynos", RUN, || delete(dyno::restart_all)),
     route(Method::GET, "/apps/{app}/dynos/{dyno}", VIEW, || get(dyno::show)),
-    route(Method::POST, "/apps/{app}/dynos/{dyno}", DEPLOY, || post(dyno::inside)),
-    route(Method::DELETE, "/apps/{app}/dynos/{dyno}", DEPLOY, || delete(dyno::restart_one)),
-    route(Method::POST, "/apps/{app}/dynos/{dyno}/actions/stop", DEPLOY, || post(dyno::stop_one)),
-    route(Method::DELETE, "/apps/{app}/formations/{type}", DEPLOY, || delete(dyno::restart_type)),
-    route(Method::POST, "/apps/{app}/formations/{type}/actions/stop", DEPLOY, || post(dyno::stop_type)),
+    route(Method::POST, "/apps/{app}/dynos/{dyno}", RUN, || post(dyno::inside)),
+    route(Method::DELETE, "/apps/{app}/dynos/{dyno}", RUN, || delete(dyno::restart_one)),
+    route(Method::POST, "/apps/{app}/dynos/{dyno}/actions/stop", RUN, || post(dyno::stop_one)),
+    route(Method::DELETE, "/apps/{app}/formations/{type}", RUN, || delete(dyno::restart_type)),
+    route(Method::POST, "/apps/{app}/formations/{type}/actions/stop", RUN, || post(dyno::stop_type)),
     route(Method::GET, "/apps/{app}/features", VIEW, || get(feature::list)),
     route(Method::GET, "/apps/{app}/features/{feature}", VIEW, || get(feature::show)),
-    route(Method::PATCH, "/apps/{app}/features/{feature}", DEPLOY, || patch(feature::update)),
+    route(Method::PATCH, "/apps/{app}/features/{feature}", RUN, || patch(feature::update)),
     route(Method::GET, "/apps/{app}/sleep", VIEW, || get(idle::show)),
-    route(Method::PATCH, "/apps/{app}/sleep", DEPLOY, || patch(idle::update)),
-    route(Method::POST, "/apps/{app}/actions/sleep", DEPLOY, || post(idle::sleep)),
-    route(Method::POST, "/apps/{app}/actions/wake", DEPLOY, || post(idle::wake)),
-    route(Method::POST, "/apps/{app}/log-sessions", VIEW, || post(log_session::create)),
+    route(Method::PATCH, "/apps/{app}/sleep", RUN, || patch(idle::update)),
+    route(Method::POST, "/apps/{app}/actions/sleep", RUN, || post(idle::sleep)),
+    route(Method::POST, "/apps/{app}/actions/wake", RUN, || post(idle::wake)),
+    route(Method::POST, "/apps/{app}/log-sessions", RUN, || post(log_session::create)),
     route(Method::PUT, "/sources/{source}/{secret}", Access::Signed, || put(source::put_blob)),
     route(Method::GET, "/sources/{source}/{secret}", Access::Signed, || get(source::get_blob)),
     route(Method::PUT, "/blobs/slugs/{slug}/{secret}", Access::Signed, || put(slug::put_blob)),

@@ -1,9 +1,10 @@
 //! The one authorization gate: nobody holds an app without having been asked who they are and what they want.
 
 use crate::Control;
-use model::account::{Account, Right};
+use model::account::Account;
 use model::app::{App, AppName};
 use model::id::AppId;
+use model::permission::{Permissions, Right};
 use std::ops::Deref;
 use store::StoreError;
 
@@ -65,9 +66,8 @@ impl Control {
     }
 }
 
-/// The owner may do everything; collaborators and teams come with their own issue and are decided here too.
+/// The owner may do everything.
 fn may(who: &Account, app: &App, right: Right) -> bool {
-    match right {
-        Right::View | Right::Deploy | Right::Manage => app.owner == who.id,
-    }
+    let permissions = if app.owner == who.id { Permissions::all() } else { Permissions::NONE };
+    permissions.grant(right)
 }

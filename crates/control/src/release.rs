@@ -3,10 +3,11 @@
 use crate::gate::Authorized;
 use crate::output::OutputReader;
 use crate::{Control, formation, journal, release_phase};
-use model::account::{Account, Right};
+use model::account::Account;
 use model::app::App;
 use model::config_var::ConfigVars;
 use model::id::{AccountId, AppId, ReleaseId, SlugId};
+use model::permission::Right;
 use model::procfile::ProcessTypes;
 use model::release::{Release, ReleaseCause, ReleaseStatus, eligible_for_rollback};
 use std::time::Duration;

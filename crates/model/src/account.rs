@@ -15,14 +15,3 @@ pub struct Account {
     /// When it last changed.
     pub updated_at: Timestamp,
 }
-
-/// What a caller wants to do with a thing; the authorization gate asks for one of these.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Right {
-    /// See it, its releases, dynos and logs.
-    View,
-    /// Change what runs: push, release, scale, restart, config.
-    Deploy,
-    /// Rename or destroy it.
-    Manage,
-}

@@ -23,6 +23,7 @@ pub mod idle;
 pub mod log;
 pub mod memory;
 pub mod mount;
+pub mod permission;
 pub mod procfile;
 pub mod receipt;
 pub mod release;
