@@ -45,6 +45,6 @@ impl FromRequestParts<Door> for Links {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, door: &Door) -> Result<Self, Infallible> {
-        Ok(Self::of(&parts.headers, &door.api_url))
+        Ok(Self::of(&parts.headers, &door.api_url).with_git(door.control.settings().git_url.as_deref()))
     }
 }

@@ -8,6 +8,7 @@ use control::account::AccountError;
 use control::app::AppError;
 use control::build::BuildError;
 use control::config_var::ConfigVarError;
+use control::domain::DomainError;
 use control::dyno::DynoError;
 use control::feature::FeatureError;
 use control::formation::ScaleError;
@@ -223,6 +224,22 @@ impl From<ScaleError> for ApiError {
             }
             ScaleError::Formation(_) | ScaleError::Size(_) => Self::invalid_params(error),
             ScaleError::Store(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<DomainError> for ApiError {
+    fn from(error: DomainError) -> Self {
+        match error {
+            DomainError::NoSuchDomain => Self::not_found("domain"),
+            DomainError::NoSuchSniEndpoint => Self { message: error.to_string(), ..Self::not_found("sni_endpoint") },
+            DomainError::BadHostname(_)
+            | DomainError::Reserved(_)
+            | DomainError::Already(_)
+            | DomainError::Taken(_)
+            | DomainError::TooMany
+            | DomainError::Own(_) => Self::invalid_params(error),
+            DomainError::Store(_) => Self::internal(&error),
         }
     }
 }

@@ -12,6 +12,8 @@ use std::net::SocketAddr;
 pub struct Links {
     /// `http://127.0.0.1:7700`, without a slash at the end.
     api: String,
+    /// What git addresses begin with, where the operator said so (CLI-10).
+    git: Option<String>,
 }
 
 impl Links {
@@ -30,13 +32,20 @@ impl Links {
     /// Under this address of the API.
     #[must_use]
     pub fn new(api_url: &str) -> Self {
-        Self { api: api_url.trim_end_matches('/').to_owned() }
+        Self { api: api_url.trim_end_matches('/').to_owned(), git: None }
+    }
+
+    /// With git addresses that begin with `git_url`, where there is one.
+    #[must_use]
+    pub fn with_git(mut self, git_url: Option<&str>) -> Self {
+        self.git = git_url.map(|url| url.trim_end_matches('/').to_owned());
+        self
     }
 
     /// Where to push.
     #[must_use]
     pub fn git(&self, app: &AppName) -> String {
-        format!("{}/{app}.git", self.api)
+        format!("{}/{app}.git", self.git.as_ref().unwrap_or(&self.api))
     }
 
     /// By which name a client can reach the rendezvous: its own address, unless it listens on all of them.

@@ -2,8 +2,8 @@
 
 use crate::door::Door;
 use crate::{
-    account, app, build, config_var, disk, dyno, feature, formation, git_http, idle, log_session, metrics, platform,
-    release, rendezvous, slug, source,
+    account, app, build, config_var, disk, domain, dyno, feature, formation, git_http, idle, log_session, metrics,
+    platform, region, release, rendezvous, slug, source,
 };
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -58,6 +58,7 @@ const fn route(method: Method, path: &'static str, access: Access, handler: fn()
 
 const VIEW: Access = Access::App(Right::View);
 const DEPLOY: Access = Access::App(Right::Deploy);
+const OPERATE: Access = Access::App(Right::Operate);
 const RUN: Access = Access::App(Right::Run);
 const MANAGE: Access = Access::App(Right::Manage);
 
@@ -110,6 +111,16 @@ pub const ROUTES: &[Route] = &[
     route(Method::PATCH, "/apps/{app}/sleep", RUN, || patch(idle::update)),
     route(Method::POST, "/apps/{app}/actions/sleep", RUN, || post(idle::sleep)),
     route(Method::POST, "/apps/{app}/actions/wake", RUN, || post(idle::wake)),
+    route(Method::GET, "/apps/{app}/domains", VIEW, || get(domain::list)),
+    route(Method::POST, "/apps/{app}/domains", OPERATE, || post(domain::create)),
+    route(Method::GET, "/apps/{app}/domains/{domain}", VIEW, || get(domain::show)),
+    route(Method::PATCH, "/apps/{app}/domains/{domain}", OPERATE, || patch(domain::update)),
+    route(Method::DELETE, "/apps/{app}/domains/{domain}", OPERATE, || delete(domain::delete)),
+    route(Method::GET, "/apps/{app}/available-stacks", VIEW, || get(region::stacks)),
+    route(Method::GET, "/stacks", Access::Account, || get(region::stacks)),
+    route(Method::GET, "/stacks/{stack}", Access::Account, || get(region::stack)),
+    route(Method::GET, "/regions", Access::Account, || get(region::list)),
+    route(Method::GET, "/regions/{region}", Access::Account, || get(region::show)),
     route(Method::POST, "/apps/{app}/log-sessions", RUN, || post(log_session::create)),
     route(Method::PUT, "/sources/{source}/{secret}", Access::Signed, || put(source::put_blob)),
     route(Method::GET, "/sources/{source}/{secret}", Access::Signed, || get(source::get_blob)),

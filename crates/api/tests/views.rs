@@ -111,6 +111,7 @@ fn app_view() {
         web_url: "http://shop.localhost:7780/".into(),
         released_at: released.then_some(AT),
         slug_size_bytes: released.then_some(1234),
+        acm: released,
     };
     check("app", &AppView::new(&detail(false), &links()));
     let value = check("app", &AppView::new(&detail(true), &links()));

@@ -49,6 +49,8 @@ pub struct AppDetail {
     pub released_at: Option<Timestamp>,
     /// The size of the slug that runs.
     pub slug_size_bytes: Option<u64>,
+    /// Are its certificates to be made for it (ROUTE-5)?
+    pub acm: bool,
 }
 
 /// Why an app is not made or changed.
@@ -226,6 +228,7 @@ async fn detail(control: &Control, app: App) -> Result<AppDetail, AppError> {
         web_url: control.settings.web_url(&app.name),
         released_at: store::release::latest(db, app.id).await?.map(|release| release.created_at),
         slug_size_bytes: slug.map(|slug| slug.size_bytes),
+        acm: store::acm::enabled(db, app.id).await?,
         owner,
         app,
     })

@@ -7,6 +7,7 @@ pub mod build;
 mod build_queue;
 pub mod config_var;
 mod disk;
+pub mod domain;
 pub mod dyno;
 pub mod feature;
 mod fetch;
@@ -79,6 +80,10 @@ pub struct Settings {
     pub rendezvous: SocketAddr,
     /// Apps answer at `<name>.<domain>`.
     pub domain: String,
+    /// The DNS entries of custom domains point to names below this one (CLI-10).
+    pub dns_target: String,
+    /// What `git_url` begins with; without it, where the client found the API (CLI-10).
+    pub git_url: Option<String>,
     /// Are dynos of a formation replaced once a day (DYNO-33)?
     pub cycling: bool,
     /// An app that is frozen for this long is stopped.

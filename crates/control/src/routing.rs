@@ -41,7 +41,8 @@ async fn routed(control: &Control, app: &App, wanted: Option<&Wanted>) -> Result
     };
     let session_affinity = store::feature::enabled(control.store.db(), app.id, Feature::SessionAffinity).await?;
     let serving = serving(&web, &dynos);
-    let hosts = vec![control.settings.host(&app.name)];
+    let mut hosts = vec![control.settings.host(&app.name)];
+    hosts.extend(store::domain::hostnames(control.store.db(), app.id).await?);
     let entry = Entry {
         route: Route { app: app.id, name: app.name.clone(), hosts, web },
         error_page: config.get(ERROR_PAGE).cloned(),

@@ -47,6 +47,13 @@ pub(crate) struct Serve {
     /// Apps answer at NAME.DOMAIN
     #[arg(long, default_value = "localhost")]
     pub(crate) domain: String,
+    /// DNS entries of custom domains point to names below this one, which have to lead to this machine; else below
+    /// dns.DOMAIN
+    #[arg(long, value_name = "SUFFIX")]
+    pub(crate) dns_target: Option<String>,
+    /// What the address to push to begins with, https://git.example.com for example; else where a client found the API
+    #[arg(long, value_name = "URL", value_parser = web_address)]
+    pub(crate) git_url: Option<String>,
     /// Let dynos run for more than a day; else each is replaced once in 24 to 28 hours
     #[arg(long)]
     pub(crate) no_cycling: bool,
@@ -133,6 +140,11 @@ impl BudgetArgs {
             dyno_disk_bytes: self.dyno_disk,
         }
     }
+}
+
+fn web_address(text: &str) -> Result<String, String> {
+    let web = text.starts_with("http://") || text.starts_with("https://");
+    if web { Ok(text.to_owned()) } else { Err("write an address that begins with http:// or https://".to_owned()) }
 }
 
 fn size(text: &str) -> Result<u64, String> {

@@ -106,6 +106,8 @@ async fn serve(args: Serve) -> Result<(), ServeError> {
         router_metrics: args.router_metrics.unwrap_or_else(|| beside(args.apps)),
         rendezvous: meeting.local_addr()?,
         attach_limit: Duration::from_secs(args.attach_limit_s),
+        dns_target: args.dns_target.unwrap_or_else(|| format!("dns.{}", args.domain)),
+        git_url: args.git_url,
         domain: args.domain,
         cycling: !args.no_cycling,
         stop_frozen_after: Duration::from_secs(u64::from(args.stop_frozen_after) * 60),

@@ -46,6 +46,8 @@ ids! {
     AppId,
     /// One run from source to slug.
     BuildId,
+    /// A host name of an app.
+    DomainId,
     /// One run of a process.
     DynoId,
     /// A fact in the ledger's event list.
@@ -58,6 +60,8 @@ ids! {
     ReleaseId,
     /// A built artifact.
     SlugId,
+    /// A certificate of an app's domains.
+    SniEndpointId,
     /// An uploaded source archive.
     SourceId,
 }

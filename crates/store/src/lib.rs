@@ -3,9 +3,11 @@
 //! Reads take any executor ([`Store::db`] or [`Tx::db`]); changes take a [`Tx`], so that what belongs together commits together.
 
 pub mod account;
+pub mod acm;
 pub mod app;
 pub mod build;
 pub mod config_var;
+pub mod domain;
 pub mod feature;
 pub mod formation;
 pub mod idle;
@@ -13,6 +15,7 @@ pub mod receipt;
 pub mod release;
 mod row;
 pub mod slug;
+pub mod sni_endpoint;
 pub mod source;
 mod vault;
 
@@ -152,6 +155,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "first", include_str!("../migrations/0001_first.sql")),
     (2, "lifecycle", include_str!("../migrations/0002_lifecycle.sql")),
     (3, "survival", include_str!("../migrations/0003_survival.sql")),
+    (5, "edge", include_str!("../migrations/0005_edge.sql")),
 ];
 
 async fn migrate(writer: &SqlitePool) -> Result<(), StoreError> {

@@ -78,15 +78,18 @@ async fn every_statement_prepares() {
     let store = store(&dir).await;
     let nouns = [
         store::account::ALL,
+        store::acm::ALL,
         store::app::ALL,
         store::build::ALL,
         store::config_var::ALL,
+        store::domain::ALL,
         store::feature::ALL,
         store::formation::ALL,
         store::idle::ALL,
         store::receipt::ALL,
         store::release::ALL,
         store::slug::ALL,
+        store::sni_endpoint::ALL,
         store::source::ALL,
     ];
     for statement in nouns.concat() {

@@ -59,7 +59,7 @@ impl AppView {
             slug_size: detail.slug_size_bytes,
             created_at: app.created_at.rfc3339(),
             updated_at: app.updated_at.rfc3339(),
-            acm: false,
+            acm: detail.acm,
             archived_at: None,
             base_image_name: None,
             buildpacks: None,

@@ -37,6 +37,12 @@ impl Named {
         Self::of("generation", "cedar")
     }
 
+    /// Is this its name or its id?
+    #[must_use]
+    pub fn is(&self, name_or_id: &str) -> bool {
+        self.name == name_or_id || self.id.to_string() == name_or_id
+    }
+
     fn of(kind: &str, name: &str) -> Self {
         let text = format!("{kind}:{name}");
         let hash = text.bytes().fold(FNV_OFFSET, |hash, byte| (hash ^ u128::from(byte)).wrapping_mul(FNV_PRIME));

@@ -47,6 +47,9 @@ impl Shop {
             ("{release}", if route.access == Access::Signed { &self.release } else { "4" }),
             ("{type}", "web"),
             ("{dyno}", "web.1"),
+            ("{domain}", "shop.localhost"),
+            ("{stack}", "heroku-24"),
+            ("{region}", "us"),
             ("{feature}", "runtime-dyno-metadata"),
             ("{source}", source),
             ("{session}", session),
@@ -92,7 +95,7 @@ fn of(access: Access) -> impl Iterator<Item = &'static Route> {
 /// Everything that a route could have changed.
 async fn state(app: &App<'_>) -> Value {
     let mut parts = vec![app.read("").await];
-    for path in ["/config-vars", "/builds", "/releases", "/formation"] {
+    for path in ["/config-vars", "/builds", "/releases", "/formation", "/domains"] {
         parts.push(app.read(path).await);
     }
     let dynos = app.read("/dynos").await;

@@ -8,6 +8,7 @@ mod cycling;
 mod deploy_under_load;
 mod disk;
 mod disk_full;
+mod domains;
 mod ending;
 mod gate;
 mod idle;

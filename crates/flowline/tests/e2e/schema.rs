@@ -6,15 +6,15 @@ use serde_json::{Value, json};
 use testkit::{App, Flow, Source};
 
 /// The definitions, read once per test.
-struct Schema(Value);
+pub(crate) struct Schema(Value);
 
 impl Schema {
-    fn read() -> Self {
+    pub(crate) fn read() -> Self {
         Self(serde_json::from_str(include_str!("../../../api/tests/schema/platform-v3.json")).unwrap())
     }
 
     /// One value of a noun, with all formats (dates, addresses, ids).
-    fn check(&self, noun: &str, value: &Value) {
+    pub(crate) fn check(&self, noun: &str, value: &Value) {
         let mut schema = self.0.clone();
         schema["$ref"] = json!(format!("#/definitions/{noun}"));
         let validator = jsonschema::draft4::options().should_validate_formats(true).build(&schema).unwrap();
@@ -23,7 +23,7 @@ impl Schema {
     }
 
     /// A list with so many of them.
-    fn check_all(&self, noun: &str, list: &Value, count: usize) {
+    pub(crate) fn check_all(&self, noun: &str, list: &Value, count: usize) {
         let entries = list.as_array().unwrap();
         assert_eq!(entries.len(), count, "{noun}: {list:#}");
         entries.iter().for_each(|entry| self.check(noun, entry));

@@ -1,0 +1,76 @@
+//! Regions and stacks as clients see them.
+
+use crate::views::Named;
+use model::region::Region;
+use model::stack::Stack;
+use model::time::Timestamp;
+use serde::Serialize;
+
+/// They have always been there; clients want a date.
+const SINCE: Timestamp = Timestamp(1_704_067_200_000_000);
+
+/// A region.
+#[derive(Debug, Clone, Serialize)]
+pub struct RegionView {
+    /// Id and name.
+    #[serde(flatten)]
+    pub named: Named,
+    country: &'static str,
+    description: &'static str,
+    locale: &'static str,
+    private_capable: bool,
+    provider: Provider,
+    created_at: String,
+    updated_at: String,
+}
+
+#[derive(Debug, Clone, Serialize)]
+struct Provider {
+    name: &'static str,
+    region: &'static str,
+}
+
+/// A stack.
+#[derive(Debug, Clone, Serialize)]
+pub struct StackView {
+    /// Id and name.
+    #[serde(flatten)]
+    pub named: Named,
+    default: bool,
+    state: &'static str,
+    created_at: String,
+    updated_at: String,
+}
+
+impl RegionView {
+    /// All of them.
+    #[must_use]
+    pub fn all() -> Vec<Self> {
+        Region::ALL.iter().map(Self::from).collect()
+    }
+}
+
+impl From<&Region> for RegionView {
+    fn from(region: &Region) -> Self {
+        Self {
+            named: Named::region(region.name),
+            country: region.description,
+            description: region.description,
+            locale: region.locale,
+            private_capable: false,
+            provider: Provider { name: "flowline", region: region.provider_region },
+            created_at: SINCE.rfc3339(),
+            updated_at: SINCE.rfc3339(),
+        }
+    }
+}
+
+impl StackView {
+    /// All of them: the one that there is.
+    #[must_use]
+    pub fn all() -> Vec<Self> {
+        let (created_at, updated_at) = (SINCE.rfc3339(), SINCE.rfc3339());
+        let named = Named::stack(Stack::default().as_str());
+        vec![Self { named, default: true, state: "public", created_at, updated_at }]
+    }
+}
