@@ -110,7 +110,10 @@ impl FromStr for Hostname {
     type Err = BadHostname;
 
     fn from_str(text: &str) -> Result<Self, BadHostname> {
-        let bad = || BadHostname(text.chars().take(SAID_BACK_LETTERS).collect());
+        // What would move a terminal's cursor or turn the reading direction is not said back.
+        let plain = |letter: char| letter.is_alphanumeric() || letter.is_ascii_graphic();
+        let said_back = |letter: char| if plain(letter) { letter } else { '?' };
+        let bad = || BadHostname(text.chars().take(SAID_BACK_LETTERS).map(said_back).collect());
         // In punycode a name only gets longer, but for letters of up to four bytes.
         if text.len() > 4 * NAME_LIMIT_BYTES || text.contains('%') {
             return Err(bad());

@@ -102,6 +102,13 @@ async fn cli_39_names_that_are_none_taken_or_the_platforms_own_are_refused() {
         assert!(refused(&shop, &json!(taken)).await.contains("belongs to the platform"), "{taken}");
     }
     assert!(refused(&shop, &json!("shop.localhost")).await.contains("already a domain of this app"));
+}
+
+#[tokio::test]
+async fn bad_host_names_and_bad_bodies_add_nothing() {
+    let flow = flow().await;
+    let (shop, blog) = (flow.app("shop").await, flow.app("blog").await);
+    add(&shop, "www.example.com").await;
     let (huge, deep) = ("x".repeat(500_000), "a.".repeat(200) + "com");
     for bad in [
         "",
