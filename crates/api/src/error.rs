@@ -14,6 +14,7 @@ use control::feature::FeatureError;
 use control::formation::ScaleError;
 use control::gate::GateError;
 use control::idle::IdleError;
+use control::log_drain::LogDrainError;
 use control::log_session::LogSessionError;
 use control::objects::ObjectError;
 use control::push::PushRefused;
@@ -270,6 +271,16 @@ impl From<IdleError> for ApiError {
             IdleError::BadSleepAfter(_) | IdleError::NoWeb(_) => Self::invalid_params(error),
             IdleError::Busy(_) => Self::conflict(error),
             IdleError::Failed(_) | IdleError::Store(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<LogDrainError> for ApiError {
+    fn from(error: LogDrainError) -> Self {
+        match error {
+            LogDrainError::NoSuchDrain => Self::not_found("log_drain"),
+            LogDrainError::BadUrl(_) | LogDrainError::Already | LogDrainError::TooMany => Self::invalid_params(error),
+            LogDrainError::Store(_) => Self::internal(&error),
         }
     }
 }

@@ -26,6 +26,7 @@ mod git_http;
 mod gzip;
 mod idle;
 pub mod link;
+mod log_drain;
 mod log_session;
 mod metrics;
 mod output;

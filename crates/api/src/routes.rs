@@ -2,8 +2,8 @@
 
 use crate::door::Door;
 use crate::{
-    account, app, build, config_var, disk, domain, dyno, feature, formation, git_http, idle, log_session, metrics,
-    platform, region, release, rendezvous, slug, source,
+    account, app, build, config_var, disk, domain, dyno, feature, formation, git_http, idle, log_drain, log_session,
+    metrics, platform, region, release, rendezvous, slug, source,
 };
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -121,6 +121,10 @@ pub const ROUTES: &[Route] = &[
     route(Method::GET, "/stacks/{stack}", Access::Account, || get(region::stack)),
     route(Method::GET, "/regions", Access::Account, || get(region::list)),
     route(Method::GET, "/regions/{region}", Access::Account, || get(region::show)),
+    route(Method::GET, "/apps/{app}/log-drains", OPERATE, || get(log_drain::list)),
+    route(Method::POST, "/apps/{app}/log-drains", OPERATE, || post(log_drain::create)),
+    route(Method::GET, "/apps/{app}/log-drains/{drain}", OPERATE, || get(log_drain::show)),
+    route(Method::DELETE, "/apps/{app}/log-drains/{drain}", OPERATE, || delete(log_drain::delete)),
     route(Method::POST, "/apps/{app}/log-sessions", RUN, || post(log_session::create)),
     route(Method::PUT, "/sources/{source}/{secret}", Access::Signed, || put(source::put_blob)),
     route(Method::GET, "/sources/{source}/{secret}", Access::Signed, || get(source::get_blob)),

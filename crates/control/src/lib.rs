@@ -18,6 +18,7 @@ mod journal;
 mod left_over;
 mod life;
 mod lines;
+pub mod log_drain;
 pub mod log_session;
 pub mod metrics;
 pub mod objects;
@@ -84,6 +85,8 @@ pub struct Settings {
     pub dns_target: String,
     /// What `git_url` begins with; without it, where the client found the API (CLI-10).
     pub git_url: Option<String>,
+    /// Authorities that log drains' servers may show certificates of, beside the system's: a PEM file.
+    pub drain_ca: Option<PathBuf>,
     /// Are dynos of a formation replaced once a day (DYNO-33)?
     pub cycling: bool,
     /// An app that is frozen for this long is stopped.
@@ -111,6 +114,7 @@ pub struct Parts {
     pub(crate) store: store::Store,
     pub(crate) git: Arc<git::Git>,
     pub(crate) logs: logs::Logs,
+    pub(crate) drain_trust: Arc<logs::Trust>,
     pub(crate) runtime: runtime::Runtime,
     pub(crate) router: router::link::RouterLink,
     pub(crate) packs: builder::Packs,

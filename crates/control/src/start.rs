@@ -4,8 +4,8 @@ use crate::build_queue::BuildQueue;
 use crate::output::Outputs;
 use crate::registry::Mark;
 use crate::{
-    Control, Parts, Settings, attach, build, disk, journal, left_over, life, objects, push, quota, release_phase,
-    sample, sandbox,
+    Control, Parts, Settings, attach, build, disk, journal, left_over, life, log_drain, objects, push, quota,
+    release_phase, sample, sandbox,
 };
 use model::dyno::{DynoRole, DynoState, STOP_GRACE_S};
 use model::id::ReleaseId;
@@ -23,6 +23,9 @@ use tokio::sync::{RwLock, mpsc};
 /// At the end all dynos stop and their last lines are written within this time: what a dyno may take, and some seconds.
 const STOP_LIMIT: Duration = Duration::from_secs(STOP_GRACE_S + 5);
 
+/// Log drains get the last lines within this time; what they do not take is in the app's log.
+const DRAINS_LIMIT: Duration = Duration::from_secs(2);
+
 /// Its requests get 30 seconds to end.
 const ROUTER_STOP_LIMIT: Duration = Duration::from_secs(40);
 
@@ -35,6 +38,9 @@ pub enum StartError {
     /// The logs.
     #[error(transparent)]
     Logs(#[from] logs::LogsError),
+    /// The operator's authorities for log drains.
+    #[error(transparent)]
+    DrainTrust(#[from] logs::TrustError),
     /// The repositories.
     #[error(transparent)]
     Git(#[from] git::GitError),
@@ -68,6 +74,7 @@ impl Control {
         make_folders(&dir)?;
         left_over::clear(&dir);
         let logs = logs::Logs::open(dir.join("logs"))?;
+        let drain_trust = Arc::new(logs::Trust::open(settings.drain_ca.as_deref())?);
         let hook_sock = dir.join("run/hook.sock");
         let git = open_git(&settings, &hook_sock).await?;
         let packs = builder::Packs::install(&dir.join("buildpacks"))?;
@@ -91,6 +98,7 @@ impl Control {
             store,
             git: Arc::new(git),
             logs,
+            drain_trust,
             runtime,
             router,
             packs,
@@ -111,6 +119,8 @@ impl Control {
             steps: crate::quota::Steps::default(),
             written: std::sync::atomic::AtomicU64::new(0),
         }));
+        // Before anybody says anything.
+        log_drain::resume(&control).await?;
         request_lines(&control, events);
         let resumed = adopt(&control, adopted).await?;
         attach::settle(&control).await.map_err(|error| StartError::Folder("The notes of waiting dynos", error))?;
@@ -318,6 +328,7 @@ pub async fn stop(control: &Control, everything: bool) {
         }
     }
     control.logs.flush().await;
+    control.logs.settle_drains(DRAINS_LIMIT).await;
     control.store.close().await;
 }
 

@@ -54,6 +54,9 @@ pub(crate) struct Serve {
     /// What the address to push to begins with, https://git.example.com for example; else where a client found the API
     #[arg(long, value_name = "URL", value_parser = web_address)]
     pub(crate) git_url: Option<String>,
+    /// Certificate authorities that log drains' servers may come with, beside the system's
+    #[arg(long, value_name = "PEM")]
+    pub(crate) drain_ca: Option<PathBuf>,
     /// Let dynos run for more than a day; else each is replaced once in 24 to 28 hours
     #[arg(long)]
     pub(crate) no_cycling: bool,

@@ -108,6 +108,7 @@ async fn serve(args: Serve) -> Result<(), ServeError> {
         attach_limit: Duration::from_secs(args.attach_limit_s),
         dns_target: args.dns_target.unwrap_or_else(|| format!("dns.{}", args.domain)),
         git_url: args.git_url,
+        drain_ca: args.drain_ca,
         domain: args.domain,
         cycling: !args.no_cycling,
         stop_frozen_after: Duration::from_secs(u64::from(args.stop_frozen_after) * 60),

@@ -3,6 +3,7 @@
 //! Lines of one app keep the order in which they were appended (LOG-4). Files are not synced: a power cut may cost the
 //! last seconds, the end of serve costs nothing that was flushed.
 
+mod drain;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -12,6 +13,7 @@ mod segment;
 mod tail;
 mod writer;
 
+pub use drain::{BATCH_BYTES, BUFFER_LIMIT_BYTES, BUFFER_LINES, RETRY_PAUSE, TRIES, Trust, TrustError};
 pub use segment::KEPT_LINES;
 pub use tail::{TAIL_BUFFER_LINES, Tail};
 
@@ -58,6 +60,7 @@ pub enum LogsError {
 #[derive(Debug, Clone)]
 pub struct Logs {
     queue: mpsc::Sender<Order>,
+    drains: drain::Drains,
 }
 
 impl Logs {
@@ -72,7 +75,7 @@ impl Logs {
         let writer = Writer::new(dir.clone());
         let thread = std::thread::Builder::new().name("logs".to_owned()).spawn(move || writer.run(orders));
         thread.map_err(failed)?;
-        Ok(Self { queue })
+        Ok(Self { queue, drains: drain::Drains::default() })
     }
 
     /// Puts a line into the app's log; waits while the queue is full. Text over 10,000 bytes or with line breaks becomes

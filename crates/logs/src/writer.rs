@@ -1,5 +1,6 @@
 //! The one thread that writes: everything waits in its queue, so that order, files and tails agree without locks.
 
+use crate::drain::DrainSlot;
 use crate::history::Snapshot;
 use crate::segment::{self, Segment, Torn};
 use crate::tail::Slot;
@@ -40,6 +41,8 @@ pub(crate) enum Order {
     Snapshot { app: AppId, snapshot: oneshot::Sender<Result<Snapshot, LogsError>> },
     /// The same, and every later line into the slot.
     Tail { app: AppId, slot: Slot, snapshot: oneshot::Sender<Result<Snapshot, LogsError>> },
+    /// Every later line of the app into this buffer, too.
+    Drain { app: AppId, slot: DrainSlot },
     /// Delete the app's files and end its tails.
     Remove { app: AppId, removed: oneshot::Sender<()> },
 }
@@ -51,6 +54,7 @@ struct AppLog {
     /// The batch in which it spoke last.
     spoke: u64,
     tails: Vec<Slot>,
+    drains: Vec<DrainSlot>,
     unwritten: Option<Box<Unwritten>>,
 }
 
@@ -105,6 +109,7 @@ impl Writer {
                         self.write(&mut batch);
                         answer(snapshot, self.tail(app, slot));
                     }
+                    Order::Drain { app, slot } => self.drain(app, slot),
                     Order::Remove { app, removed } => {
                         self.write(&mut batch);
                         self.remove(app);
@@ -133,9 +138,10 @@ impl Writer {
         let _ok = writeln!(pending.text, "{line}");
         pending.lines += 1;
         let bytes = pending.text.len() - before;
-        if !log.tails.is_empty() {
+        if !log.tails.is_empty() || !log.drains.is_empty() {
             let line = Arc::new(line);
             log.tails.iter().for_each(|slot| slot.offer(&line));
+            log.drains.iter().for_each(|slot| slot.offer(&line));
         }
         bytes
     }
@@ -236,6 +242,14 @@ impl Writer {
             log.tails.push(slot);
         }
         Ok(snapshot)
+    }
+
+    /// The drain of a removed app ends at once: its slot is dropped.
+    fn drain(&mut self, app: AppId, slot: DrainSlot) {
+        if let Some(log) = self.log(app) {
+            log.drains.retain(|slot| !slot.is_closed());
+            log.drains.push(slot);
+        }
     }
 
     fn remove(&mut self, app: AppId) {

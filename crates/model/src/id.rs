@@ -54,6 +54,8 @@ ids! {
     EventId,
     /// The formation entry of one process type.
     FormationId,
+    /// An address that an app's log is sent to.
+    LogDrainId,
     /// A readable log stream with an address of its own.
     LogSessionId,
     /// A numbered release.

@@ -22,6 +22,7 @@ pub mod fuzzing;
 pub mod id;
 pub mod idle;
 pub mod log;
+pub mod log_drain;
 pub mod memory;
 pub mod mount;
 pub mod permission;

@@ -11,6 +11,7 @@ pub mod domain;
 pub mod feature;
 pub mod formation;
 pub mod idle;
+pub mod log_drain;
 pub mod receipt;
 pub mod release;
 mod row;

@@ -86,6 +86,7 @@ async fn every_statement_prepares() {
         store::feature::ALL,
         store::formation::ALL,
         store::idle::ALL,
+        store::log_drain::ALL,
         store::receipt::ALL,
         store::release::ALL,
         store::slug::ALL,

@@ -16,6 +16,7 @@ mod http;
 mod load;
 mod pace;
 mod push;
+mod receiver;
 mod source;
 mod tail;
 
@@ -29,6 +30,7 @@ pub use http::{Answer, Client, request};
 pub use load::{Load, Outcome};
 pub use pace::Pace;
 pub use push::Push;
+pub use receiver::{Frame, Identity, Posted, Receiver};
 pub use source::Source;
 pub use tail::Tail;
 

@@ -9,6 +9,7 @@ pub mod dyno;
 pub mod feature;
 pub mod formation;
 pub mod idle;
+pub mod log_drain;
 pub mod log_session;
 mod named;
 pub mod rate_limit;

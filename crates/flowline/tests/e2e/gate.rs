@@ -15,6 +15,7 @@ struct Shop {
     slug: String,
     release: String,
     source: Value,
+    drain: String,
     secrets: Vec<String>,
 }
 
@@ -29,9 +30,11 @@ impl Shop {
         assert_eq!(flow.upload(&source, Bytes::from_static(b"some code")).await.status, 200);
         let (build, slug, release) = (text(&build["id"]), text(&release["slug"]["id"]), text(&release["id"]));
         let id = text(&app.read("").await["id"]);
-        let plain = ["correct horse battery", "some code", "admin@localhost"].map(str::to_owned);
+        let drain = json!({ "url": "https://user:drain-pass@127.0.0.1:9/" });
+        let drain = text(&app.call("POST", "/log-drains", Some(&drain)).await.json()["id"]);
+        let plain = ["correct horse battery", "drain-pass", "some code", "admin@localhost"].map(str::to_owned);
         let secrets = [plain.to_vec(), vec![build.clone(), slug.clone(), release.clone(), id]].concat();
-        Self { build, slug, release, source, secrets }
+        Self { build, slug, release, source, drain, secrets }
     }
 
     /// A route's path with everything in it but the secret.
@@ -48,6 +51,7 @@ impl Shop {
             ("{type}", "web"),
             ("{dyno}", "web.1"),
             ("{domain}", "shop.localhost"),
+            ("{drain}", &self.drain),
             ("{stack}", "heroku-24"),
             ("{region}", "us"),
             ("{feature}", "runtime-dyno-metadata"),
@@ -95,7 +99,7 @@ fn of(access: Access) -> impl Iterator<Item = &'static Route> {
 /// Everything that a route could have changed.
 async fn state(app: &App<'_>) -> Value {
     let mut parts = vec![app.read("").await];
-    for path in ["/config-vars", "/builds", "/releases", "/formation", "/domains"] {
+    for path in ["/config-vars", "/builds", "/releases", "/formation", "/domains", "/log-drains"] {
         parts.push(app.read(path).await);
     }
     let dynos = app.read("/dynos").await;

@@ -9,6 +9,7 @@ mod deploy_under_load;
 mod disk;
 mod disk_full;
 mod domains;
+mod drains;
 mod ending;
 mod gate;
 mod idle;

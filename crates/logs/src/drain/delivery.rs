@@ -1,0 +1,163 @@
+//! The task of one drain: batch by batch, with tries, until the drain is removed.
+
+use crate::drain::buffer::Buffer;
+use crate::drain::frame::{Dialect, frames};
+use crate::drain::post::{Parcel, PostError, Poster};
+use crate::drain::stream::{self, ConnectError, Wire};
+use crate::drain::trust::Trust;
+use crate::writer::Order;
+use model::log::{LogLine, LogSource};
+use model::log_drain::{LogDrain, Transport};
+use model::world::World;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+/// Each POST is tried so often (LOG-27).
+pub const TRIES: u32 = 3;
+
+/// Before the second try; twice as long before the third.
+pub const RETRY_PAUSE: Duration = Duration::from_millis(500);
+
+/// A syslog connection that broke is made again after this time, each time twice as long…
+const RECONNECT_PAUSE: Duration = Duration::from_millis(500);
+
+/// …up to this. Meanwhile the buffer keeps the newest lines.
+const RECONNECT_PAUSE_LIMIT: Duration = Duration::from_secs(60);
+
+/// An app learns so often that the certificate is bad: the line itself goes to the drain, too.
+const L14_PAUSE: Duration = Duration::from_secs(600);
+
+/// What a batch meets.
+#[derive(Debug, PartialEq, Eq)]
+enum Outcome {
+    Delivered,
+    Refused,
+    Again,
+}
+
+/// One drain, its connection, and what it has been told.
+pub(crate) struct Delivery {
+    drain: LogDrain,
+    trust: Arc<Trust>,
+    world: Arc<dyn World>,
+    // Weak: a drain must not keep the log open.
+    log: mpsc::WeakSender<Order>,
+    poster: Poster,
+    wire: Option<Wire>,
+    said_l14: Option<Instant>,
+    failing: bool,
+}
+
+impl Delivery {
+    pub(crate) fn new(drain: LogDrain, trust: Arc<Trust>, world: Arc<dyn World>, log: mpsc::WeakSender<Order>) -> Self {
+        let (poster, wire) = (Poster::default(), None);
+        Self { drain, trust, world, log, poster, wire, said_l14: None, failing: false }
+    }
+
+    /// Until the drain is removed.
+    pub(crate) async fn run(mut self, buffer: &Buffer) {
+        while let Some(batch) = buffer.batch().await {
+            tokio::select! {
+                () = buffer.closed() => return,
+                () = self.deliver(&batch) => {}
+            }
+        }
+    }
+
+    async fn deliver(&mut self, batch: &[Arc<LogLine>]) {
+        match self.drain.url.transport() {
+            Transport::Syslog | Transport::SyslogTls => self.write(batch).await,
+            Transport::Http | Transport::Https => self.post(batch).await,
+        }
+    }
+
+    /// LOG-27: three tries with the same id; then the next batch has its turn.
+    async fn post(&mut self, batch: &[Arc<LogLine>]) {
+        let id: Uuid = self.world.new_id();
+        let frames = frames(batch, Dialect::Post).into();
+        let parcel = Parcel { id: id.hyphenated().to_string(), messages: batch.len(), frames };
+        for tried in 1..=TRIES {
+            let outcome = match self.poster.post(&self.drain, &self.trust, &parcel).await {
+                Ok(status) if status.is_success() => Outcome::Delivered,
+                Ok(status) if status.is_client_error() && status.as_u16() != 429 => Outcome::Refused,
+                Ok(_) => Outcome::Again,
+                Err(error) => {
+                    if let PostError::Connect(error) = &error {
+                        self.note(error).await;
+                    }
+                    Outcome::Again
+                }
+            };
+            match outcome {
+                Outcome::Delivered => return self.healthy(),
+                Outcome::Refused => return self.unhealthy("it refuses what it is sent"),
+                Outcome::Again if tried < TRIES => tokio::time::sleep(RETRY_PAUSE * tried).await,
+                Outcome::Again => self.unhealthy("it did not take a batch in three tries"),
+            }
+        }
+    }
+
+    /// Until it is written: what comes meanwhile waits in the buffer, the newest of it.
+    async fn write(&mut self, batch: &[Arc<LogLine>]) {
+        let frames = frames(batch, Dialect::Syslog { token: &self.drain.token });
+        let mut pause = RECONNECT_PAUSE;
+        loop {
+            match self.write_once(&frames).await {
+                Ok(()) => return self.healthy(),
+                Err(error) => {
+                    self.wire = None;
+                    self.note(&error).await;
+                    self.unhealthy(&error.to_string());
+                }
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(RECONNECT_PAUSE_LIMIT);
+        }
+    }
+
+    async fn write_once(&mut self, frames: &[u8]) -> Result<(), ConnectError> {
+        if let Some(wire) = &mut self.wire
+            && stream::write(wire, frames).await.is_ok()
+        {
+            return Ok(());
+        }
+        let wire = self.wire.insert(stream::connect(&self.drain.url, &self.trust).await?);
+        Ok(stream::write(wire, frames).await?)
+    }
+
+    /// LOG-29: a bad certificate is for the app's owner to see.
+    async fn note(&mut self, error: &ConnectError) {
+        let ConnectError::Certificate(why) = error else { return };
+        if self.said_l14.is_some_and(|said| said.elapsed() < L14_PAUSE) {
+            return;
+        }
+        self.said_l14 = Some(Instant::now());
+        let text = format!(
+            "Error L14 (certificate validation): error=\"{}\" uri=\"{}\"",
+            why.to_string().replace('"', "'"),
+            self.drain.url.shown()
+        );
+        let line = LogLine { at: self.world.now(), source: LogSource::Platform, ps: "logplex".to_owned(), text };
+        if let Some(log) = self.log.upgrade() {
+            // The log's writer ends with the process only.
+            let _ended = log.send(Order::Append { app: self.drain.app, line }).await.is_err();
+        }
+    }
+
+    fn healthy(&mut self) {
+        if std::mem::take(&mut self.failing) {
+            tracing::info!(drain.id = %self.drain.id, "A log drain takes lines again");
+        }
+    }
+
+    /// The operator learns once that it fails, and once that it does not any more.
+    fn unhealthy(&mut self, why: &str) {
+        if !std::mem::replace(&mut self.failing, true) {
+            let (app, url) = (self.drain.app, self.drain.url.shown());
+            tracing::info!(drain.id = %self.drain.id, app.id = %app, why, "The log drain {url} of {app} fails");
+        }
+    }
+}
