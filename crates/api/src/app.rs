@@ -13,7 +13,7 @@ use axum::response::Response;
 use control::Control;
 use control::app::{self, AppChange, AppDetail, NewApp};
 
-const FIELDS: &[Field<AppDetail>] = &[
+pub(crate) const FIELDS: &[Field<AppDetail>] = &[
     ("name", |detail| Key::Text(detail.app.name.to_string())),
     ("id", |detail| Key::Text(detail.app.id.to_string())),
     ("updated_at", |detail| Key::Text(detail.app.updated_at.rfc3339())),
@@ -27,7 +27,8 @@ pub(crate) async fn create(
     JsonBody(body): JsonBody<CreateApp>,
 ) -> Result<Created<AppView>, ApiError> {
     let text = NameOrObject::into_text;
-    let new = NewApp { name: body.name, region: body.region.map(text), stack: body.stack.map(text) };
+    let (region, stack) = (body.region.map(text), body.stack.map(text));
+    let new = NewApp { name: body.name, region, stack, ..NewApp::default() };
     let detail = app::create(&control, &who, new).await?;
     Ok(Created(AppView::new(&detail, &links)))
 }

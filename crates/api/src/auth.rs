@@ -13,6 +13,18 @@ const BASIC: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
+/// E-mail and password, where Basic carries an e-mail.
+#[must_use]
+pub(crate) fn login(headers: &HeaderMap) -> Option<(String, String)> {
+    let (scheme, credentials) = headers.get(AUTHORIZATION)?.to_str().ok()?.trim().split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let plain = String::from_utf8(BASIC.decode(credentials.trim()).ok()?).ok()?;
+    let (email, password) = plain.split_once(':')?;
+    (email.contains('@') && !password.is_empty()).then(|| (email.to_owned(), password.to_owned()))
+}
+
 /// The token in the `Authorization` header; the user name of Basic means nothing. `None` when there is none to be read.
 #[must_use]
 pub(crate) fn token(headers: &HeaderMap) -> Option<String> {

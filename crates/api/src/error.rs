@@ -1,10 +1,11 @@
 //! The one mapping from what could not be done to HTTP: `{id, message}` with the statuses of API-3.
 
+mod access;
+
 use crate::range::RangeError;
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use control::account::AccountError;
 use control::app::AppError;
 use control::build::BuildError;
 use control::config_var::ConfigVarError;
@@ -12,7 +13,6 @@ use control::domain::DomainError;
 use control::dyno::DynoError;
 use control::feature::FeatureError;
 use control::formation::ScaleError;
-use control::gate::GateError;
 use control::idle::IdleError;
 use control::log_drain::LogDrainError;
 use control::log_session::LogSessionError;
@@ -128,24 +128,6 @@ impl From<RangeError> for ApiError {
     }
 }
 
-impl From<AccountError> for ApiError {
-    fn from(error: AccountError) -> Self {
-        match error {
-            AccountError::WrongToken => Self::new(StatusCode::UNAUTHORIZED, "unauthorized", error),
-            AccountError::Store(_) => Self::internal(&error),
-        }
-    }
-}
-
-impl From<GateError> for ApiError {
-    fn from(error: GateError) -> Self {
-        match error {
-            GateError::NoSuchApp => Self::not_found("app"),
-            GateError::Store(_) => Self::internal(&error),
-        }
-    }
-}
-
 impl From<AppError> for ApiError {
     fn from(error: AppError) -> Self {
         match error {
@@ -155,6 +137,7 @@ impl From<AppError> for ApiError {
             | AppError::TooMany
             | AppError::SlugInUse(_) => Self::invalid_params(error),
             AppError::Gone => Self::not_found("app"),
+            AppError::Gate(error) => error.into(),
             AppError::Git(_) | AppError::Store(_) => Self::internal(&error),
         }
     }

@@ -14,6 +14,7 @@ use control::gate::Authorized;
 use control::push::{self, Service, Ticket};
 use futures_util::stream::{BoxStream, StreamExt, TryStreamExt};
 use model::app::App;
+use model::authorization::Scope;
 use model::permission::Right;
 use serde::Deserialize;
 use std::io;
@@ -102,8 +103,13 @@ pub(crate) async fn receive(
 async fn enter(door: &Door, repository: &str, headers: &HeaderMap) -> Result<Authorized<App>, ApiError> {
     let name = repository.strip_suffix(".git").ok_or_else(ApiError::no_such_path)?;
     let token = auth::token(headers).ok_or_else(ApiError::unauthorized)?;
-    let who = door.control.authenticate(&token).await?;
-    Ok(door.control.app(&who, name, RIGHT).await?)
+    let entry = door.control.authenticate(&token).await?;
+    // Who pushes or reads code gets at config vars too: builds see them.
+    if !entry.authorization.scopes.allow(Scope::WriteProtected) {
+        let message = "This token may not be used for git; make one with the scope write-protected or global.";
+        return Err(ApiError::forbidden(message));
+    }
+    Ok(door.control.app(&entry.account, name, RIGHT).await?)
 }
 
 async fn exchange(

@@ -3,7 +3,7 @@
 use crate::auth;
 use crate::door::Door;
 use crate::error::ApiError;
-use crate::routes::Access;
+use crate::routes::{Access, Route};
 use crate::{accept, etag};
 use axum::extract::{FromRequestParts, RawPathParams, Request, State};
 use axum::http::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
@@ -11,10 +11,14 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use control::gate::Authorized;
+use control::account::{AccountError, Entry};
+use control::gate::{Authorized, GateError};
 use model::account::Account;
 use model::app::App;
 use model::permission::Right;
+use model::team::Team;
+
+const TWO_FACTOR_CODE: HeaderName = HeaderName::from_static("heroku-two-factor-code");
 
 const RATE_LIMIT_REMAINING: HeaderName = HeaderName::from_static("ratelimit-remaining");
 
@@ -22,14 +26,47 @@ const RATE_LIMIT_REMAINING: HeaderName = HeaderName::from_static("ratelimit-rema
 #[derive(Debug, Clone)]
 pub(crate) struct Caller(pub(crate) Account);
 
+/// The token that came with the request, and what it is good for.
+#[derive(Debug, Clone)]
+pub(crate) struct By {
+    /// Who, and by which authorization.
+    pub(crate) entry: Entry,
+    /// The token itself: its owner may be told it again.
+    pub(crate) token: String,
+}
+
+impl By {
+    /// Who.
+    pub(crate) fn account(&self) -> &Account {
+        &self.entry.account
+    }
+}
+
+/// Somebody who came with a token, or with e-mail and password.
+#[derive(Debug, Clone)]
+pub(crate) struct LoggedIn {
+    /// Who.
+    pub(crate) account: Account,
+    /// `None`: by e-mail and password.
+    pub(crate) entry: Option<Entry>,
+}
+
+/// The team in the path, opened with the right that the route list asks for.
+#[derive(Debug, Clone)]
+pub(crate) struct ForTeam(pub(crate) Authorized<Team>);
+
 /// The app in the path, opened with the right that the route list asks for.
 #[derive(Debug, Clone)]
 pub(crate) struct ForApp(pub(crate) Authorized<App>);
 
 /// Wraps a handler: nothing reaches it unless version, token, rate limit and right are good.
-pub(crate) async fn wrap(State((door, access)): State<(Door, Access)>, request: Request, next: Next) -> Response {
+pub(crate) async fn wrap(
+    State((door, route)): State<(Door, &'static Route)>,
+    request: Request,
+    next: Next,
+) -> Response {
     let (mut parts, body) = request.into_parts();
-    let remaining = match admit(&door, access, &mut parts).await {
+    let remaining = match admit(&door, route, &mut parts).await {
         Ok(remaining) => remaining,
         Err(refused) => return refused.into_response(),
     };
@@ -41,23 +78,78 @@ pub(crate) async fn wrap(State((door, access)): State<(Door, Access)>, request: 
 }
 
 /// Who it is and what they may do; how many requests they have left.
-async fn admit(door: &Door, access: Access, parts: &mut Parts) -> Result<u32, ApiError> {
+async fn admit(door: &Door, route: &Route, parts: &mut Parts) -> Result<u32, ApiError> {
     if !accept::admits(accepted(&parts.headers).as_deref()) {
         let message =
             "Send `Accept: application/vnd.heroku+json; version=3`; other versions and formats are not served.";
         return Err(ApiError::new(StatusCode::NOT_ACCEPTABLE, "not_acceptable", message));
     }
-    let token = auth::token(&parts.headers).ok_or_else(ApiError::unauthorized)?;
-    let account = door.control.authenticate(&token).await?;
-    let free = access == Access::Free;
+    let LoggedIn { account, entry } = enter(door, route, parts).await?;
+    if let Some(entry) = &entry
+        && !entry.authorization.scopes.allow(route.scope())
+    {
+        return Err(lacks_scope(entry, route));
+    }
+    let free = route.access == Access::Free;
     let remaining = if free { Some(door.limits.left(account.id)) } else { door.limits.take(account.id) };
     let remaining = remaining.ok_or_else(ApiError::rate_limit)?;
-    if let Some(right) = access.right() {
-        let app = app_in_path(door, parts, &account, right).await?;
-        parts.extensions.insert(ForApp(app));
+    match route.access {
+        Access::App(right) => {
+            let app = app_in_path(door, parts, &account, right).await?;
+            parts.extensions.insert(ForApp(app));
+        }
+        Access::Team(right) => {
+            let which = in_path(parts, "team").await?;
+            parts.extensions.insert(ForTeam(door.control.team(&account, &which, right).await?));
+        }
+        Access::Operator if !account.operator => return Err(GateError::NotOperator.into()),
+        Access::Operator
+        | Access::Account
+        | Access::Free
+        | Access::Login
+        | Access::Signed
+        | Access::Public
+        | Access::Git => {}
     }
+    parts.extensions.insert(LoggedIn { account: account.clone(), entry });
     parts.extensions.insert(Caller(account));
     Ok(remaining)
+}
+
+/// Who comes with this token; where a login begins, also who has this e-mail and password.
+async fn enter(door: &Door, route: &Route, parts: &mut Parts) -> Result<LoggedIn, ApiError> {
+    if route.access == Access::Login
+        && let Some((email, password)) = auth::login(&parts.headers)
+    {
+        match door.control.authenticate(&password).await {
+            // Some clients send an e-mail before every token (CLI-1).
+            Ok(entry) => return Ok(known(parts, entry, password)),
+            Err(AccountError::WrongToken) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let account = door.control.login(&email, &password, code(&parts.headers).as_deref()).await?;
+        return Ok(LoggedIn { account, entry: None });
+    }
+    let token = auth::token(&parts.headers).ok_or_else(ApiError::unauthorized)?;
+    let entry = door.control.authenticate(&token).await?;
+    Ok(known(parts, entry, token))
+}
+
+fn known(parts: &mut Parts, entry: Entry, token: String) -> LoggedIn {
+    parts.extensions.insert(By { entry: entry.clone(), token });
+    LoggedIn { account: entry.account.clone(), entry: Some(entry) }
+}
+
+fn lacks_scope(entry: &Entry, route: &Route) -> ApiError {
+    let (has, needs) = (&entry.authorization.scopes, route.scope().word());
+    ApiError::forbidden(format_args!(
+        "This token may be used for {has} only, and this asks for {needs}; make one with `flowline authorizations:create --scope {needs}`"
+    ))
+}
+
+/// The code of a second factor (API-14).
+pub(crate) fn code(headers: &HeaderMap) -> Option<String> {
+    headers.get(TWO_FACTOR_CODE).and_then(|code| code.to_str().ok()).map(str::to_owned)
 }
 
 fn accepted(headers: &HeaderMap) -> Option<String> {
@@ -72,10 +164,14 @@ async fn app_in_path(
     account: &Account,
     right: Right,
 ) -> Result<Authorized<App>, ApiError> {
-    let params = RawPathParams::from_request_parts(parts, &()).await;
-    let params = params.map_err(|_| ApiError::not_found("app"))?;
-    let which = params.iter().find(|(name, _)| *name == "app").map(|(_, which)| which.to_owned());
-    Ok(door.control.app(account, &which.unwrap_or_default(), right).await?)
+    let which = in_path(parts, "app").await?;
+    Ok(door.control.app(account, &which, right).await?)
+}
+
+async fn in_path(parts: &mut Parts, noun: &'static str) -> Result<String, ApiError> {
+    let params = RawPathParams::from_request_parts(parts, &()).await.map_err(|_| ApiError::not_found(noun))?;
+    let which = params.iter().find(|(name, _)| *name == noun).map(|(_, which)| which.to_owned());
+    Ok(which.unwrap_or_default())
 }
 
 /// The framework's own refusals (a bad path, a wrong method) are text; clients read JSON only.
@@ -100,6 +196,30 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         parts.extensions.get::<Self>().cloned().ok_or_else(ApiError::unauthorized)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for By {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        parts.extensions.get::<Self>().cloned().ok_or_else(ApiError::unauthorized)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for LoggedIn {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        parts.extensions.get::<Self>().cloned().ok_or_else(ApiError::unauthorized)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for ForTeam {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        parts.extensions.get::<Self>().cloned().ok_or_else(|| ApiError::not_found("team"))
     }
 }
 

@@ -2,14 +2,15 @@
 
 use crate::door::Door;
 use crate::{
-    account, app, build, config_var, disk, domain, dyno, feature, formation, git_http, idle, log_drain, log_session,
-    metrics, platform, region, release, rendezvous, slug, source,
+    account, app, build, collaborator, config_var, disk, domain, dyno, feature, formation, git_http, idle, log_drain,
+    log_session, metrics, oauth, platform, region, release, rendezvous, slug, source, ssh_key, team, team_app,
 };
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::Method;
 use axum::middleware;
 use axum::routing::{MethodRouter, delete, get, patch, post, put};
+use model::authorization::Scope;
 use model::permission::Right;
 
 /// Who may pass a route.
@@ -19,6 +20,12 @@ pub enum Access {
     Account,
     /// Anybody with a token; costs nothing of the rate limit.
     Free,
+    /// With a token, or with e-mail and password.
+    Login,
+    /// Operators of the server.
+    Operator,
+    /// Whoever has this right to the team in the path: to see it as a member, to manage it as an admin.
+    Team(Right),
     /// Whoever has this right to the app in the path.
     App(Right),
     /// Whoever holds the address: it has a secret in it.
@@ -35,7 +42,14 @@ impl Access {
     pub fn right(self) -> Option<Right> {
         match self {
             Self::App(right) => Some(right),
-            Self::Account | Self::Free | Self::Signed | Self::Public | Self::Git => None,
+            Self::Account
+            | Self::Free
+            | Self::Login
+            | Self::Operator
+            | Self::Team(_)
+            | Self::Signed
+            | Self::Public
+            | Self::Git => None,
         }
     }
 }
@@ -52,6 +66,34 @@ pub struct Route {
     handler: fn() -> MethodRouter<Door>,
 }
 
+/// What people do for themselves with tokens of every scope that reads or writes, outside of any app.
+const OPEN: &[&str] = &["/apps", "/sources", "/filters/apps", "/app-setups", "/teams/apps"];
+
+/// What is about credentials and people, even to read.
+const PERSONAL: &[&str] = &["/oauth/", "/account/", "/accounts", "/audit-events", "/teams/invitations/"];
+
+impl Route {
+    /// What a token must be good for (OAUTH-1). Whatever is outside of apps and not listed asks for everything.
+    #[must_use]
+    pub fn scope(&self) -> Scope {
+        let reads = self.method == Method::GET;
+        if self.path.contains("/config-vars") {
+            return if reads { Scope::ReadProtected } else { Scope::WriteProtected };
+        }
+        let personal = PERSONAL.iter().any(|part| self.path.starts_with(part)) && self.path != "/account/features";
+        match self.access {
+            Access::Free => Scope::Identity,
+            _ if self.path == "/account" && reads => Scope::Identity,
+            Access::App(_) if self.path.contains("/collaborators") && !reads => Scope::Global,
+            Access::App(_) | Access::Team(Right::View) | Access::Account if reads && !personal => Scope::Read,
+            Access::App(_) => Scope::Write,
+            Access::Account if OPEN.contains(&self.path) => Scope::Write,
+            Access::Account | Access::Login | Access::Operator | Access::Team(_) => Scope::Global,
+            Access::Signed | Access::Public | Access::Git => Scope::Identity,
+        }
+    }
+}
+
 const fn route(method: Method, path: &'static str, access: Access, handler: fn() -> MethodRouter<Door>) -> Route {
     Route { method, path, access, handler }
 }
@@ -61,17 +103,98 @@ const DEPLOY: Access = Access::App(Right::Deploy);
 const OPERATE: Access = Access::App(Right::Operate);
 const RUN: Access = Access::App(Right::Run);
 const MANAGE: Access = Access::App(Right::Manage);
+const MEMBER: Access = Access::Team(Right::View);
+const ADMIN: Access = Access::Team(Right::Manage);
 
 /// The list.
 pub const ROUTES: &[Route] = &[
     route(Method::GET, "/account", Access::Account, || get(account::show)),
     route(Method::GET, "/account/rate-limits", Access::Free, || get(account::rate_limits)),
+    route(Method::PATCH, "/account", Access::Account, || patch(account::update)),
+    route(Method::DELETE, "/account", Access::Account, || delete(account::destroy)),
+    route(Method::POST, "/account/two-factor", Access::Account, || post(account::begin_two_factor)),
+    route(Method::PUT, "/account/two-factor", Access::Account, || put(account::confirm_two_factor)),
+    route(Method::GET, "/users/{user}", Access::Account, || get(account::user)),
+    route(Method::GET, "/users/{user}/apps", Access::Account, || get(account::apps)),
+    route(Method::GET, "/accounts", Access::Operator, || get(account::list)),
+    route(Method::POST, "/accounts", Access::Operator, || post(account::create)),
+    route(Method::GET, "/accounts/{account}", Access::Operator, || get(account::find)),
+    route(Method::PATCH, "/accounts/{account}", Access::Operator, || patch(account::change)),
+    route(Method::DELETE, "/accounts/{account}", Access::Operator, || delete(account::remove)),
+    route(Method::POST, "/accounts/{account}/actions/reset-password", Access::Operator, || {
+        post(account::reset_password)
+    }),
+    route(Method::GET, "/oauth/authorizations", Access::Account, || get(oauth::list)),
+    route(Method::POST, "/oauth/authorizations", Access::Login, || post(oauth::create)),
+    route(Method::GET, "/oauth/authorizations/{authorization}", Access::Account, || get(oauth::show)),
+    route(Method::PATCH, "/oauth/authorizations/{authorization}", Access::Account, || patch(oauth::update)),
+    route(Method::DELETE, "/oauth/authorizations/{authorization}", Access::Account, || delete(oauth::revoke)),
+    route(Method::POST, "/oauth/authorizations/{authorization}/actions/regenerate-tokens", Access::Account, || {
+        post(oauth::regenerate)
+    }),
+    route(Method::GET, "/oauth/sessions", Access::Account, || get(oauth::sessions)),
+    route(Method::DELETE, "/oauth/sessions/{authorization}", Access::Account, || delete(oauth::end_session)),
+    // A client has no account: its secret in the body is its credential.
+    route(Method::POST, "/oauth/tokens", Access::Public, || post(oauth::exchange)),
+    route(Method::DELETE, "/oauth/tokens/{authorization}", Access::Account, || delete(oauth::revoke_token)),
+    route(Method::GET, "/oauth/clients", Access::Account, || get(oauth::clients)),
+    route(Method::POST, "/oauth/clients", Access::Account, || post(oauth::create_client)),
+    route(Method::GET, "/oauth/clients/{client}", Access::Account, || get(oauth::show_client)),
+    route(Method::PATCH, "/oauth/clients/{client}", Access::Account, || patch(oauth::update_client)),
+    route(Method::DELETE, "/oauth/clients/{client}", Access::Account, || delete(oauth::destroy_client)),
+    route(Method::POST, "/oauth/clients/{client}/actions/rotate-credentials", Access::Account, || {
+        post(oauth::rotate_client)
+    }),
+    route(Method::GET, "/account/keys", Access::Account, || get(ssh_key::list)),
+    route(Method::POST, "/account/keys", Access::Account, || post(ssh_key::add)),
+    route(Method::GET, "/account/keys/{key}", Access::Account, || get(ssh_key::show)),
+    route(Method::DELETE, "/account/keys/{key}", Access::Account, || delete(ssh_key::remove)),
+    route(Method::GET, "/account/app-transfers", Access::Account, || get(team_app::offers)),
+    route(Method::POST, "/account/app-transfers", Access::Account, || post(team_app::offer)),
+    route(Method::GET, "/account/app-transfers/{transfer}", Access::Account, || get(team_app::show_offer)),
+    route(Method::PATCH, "/account/app-transfers/{transfer}", Access::Account, || patch(team_app::answer)),
+    route(Method::DELETE, "/account/app-transfers/{transfer}", Access::Account, || delete(team_app::cancel)),
+    route(Method::GET, "/teams", Access::Account, || get(team::list)),
+    route(Method::POST, "/teams", Access::Account, || post(team::create)),
+    route(Method::GET, "/teams/permissions", Access::Account, || get(team::permissions)),
+    route(Method::GET, "/teams/apps", Access::Account, || get(team_app::list)),
+    route(Method::POST, "/teams/apps", Access::Account, || post(team_app::create)),
+    route(Method::GET, "/teams/apps/{app}", VIEW, || get(team_app::show)),
+    route(Method::PATCH, "/teams/apps/{app}", MANAGE, || patch(team_app::update)),
+    route(Method::GET, "/teams/apps/{app}/collaborators", VIEW, || get(collaborator::list)),
+    // To add or remove oneself asks for less than to do it to others: the verbs know.
+    route(Method::POST, "/teams/apps/{app}/collaborators", VIEW, || post(collaborator::add)),
+    route(Method::GET, "/teams/apps/{app}/collaborators/{collaborator}", VIEW, || get(collaborator::show)),
+    route(Method::PATCH, "/teams/apps/{app}/collaborators/{collaborator}", MANAGE, || patch(collaborator::update)),
+    route(Method::DELETE, "/teams/apps/{app}/collaborators/{collaborator}", VIEW, || delete(collaborator::remove)),
+    route(Method::GET, "/teams/invitations/{token}", Access::Account, || get(team::invitation)),
+    route(Method::POST, "/teams/invitations/{token}/accept", Access::Account, || post(team::accept)),
+    route(Method::GET, "/teams/{team}", MEMBER, || get(team::show)),
+    route(Method::PATCH, "/teams/{team}", ADMIN, || patch(team::update)),
+    route(Method::DELETE, "/teams/{team}", ADMIN, || delete(team::destroy)),
+    route(Method::GET, "/teams/{team}/apps", MEMBER, || get(team::apps)),
+    route(Method::GET, "/teams/{team}/features", MEMBER, || get(team::features)),
+    route(Method::GET, "/teams/{team}/members", MEMBER, || get(team::members)),
+    route(Method::PUT, "/teams/{team}/members", ADMIN, || put(team::put_member)),
+    route(Method::POST, "/teams/{team}/members", ADMIN, || post(team::add_member)),
+    route(Method::PATCH, "/teams/{team}/members", ADMIN, || patch(team::change_member)),
+    // Oneself without being an admin: the verb knows.
+    route(Method::DELETE, "/teams/{team}/members/{member}", MEMBER, || delete(team::remove_member)),
+    route(Method::GET, "/teams/{team}/members/{member}/apps", MEMBER, || get(team::member_apps)),
+    route(Method::GET, "/teams/{team}/invitations", ADMIN, || get(team::invitations)),
+    route(Method::PUT, "/teams/{team}/invitations", ADMIN, || put(team::invite)),
+    route(Method::DELETE, "/teams/{team}/invitations/{invitation}", ADMIN, || delete(team::revoke_invitation)),
     route(Method::GET, "/account/features", Access::Account, || get(feature::of_account)),
     route(Method::POST, "/apps", Access::Account, || post(app::create)),
     route(Method::GET, "/apps", Access::Account, || get(app::list)),
     route(Method::GET, "/apps/{app}", VIEW, || get(app::show)),
-    route(Method::PATCH, "/apps/{app}", MANAGE, || patch(app::update)),
+    // Another name asks for more: the verb knows.
+    route(Method::PATCH, "/apps/{app}", RUN, || patch(app::update)),
     route(Method::DELETE, "/apps/{app}", MANAGE, || delete(app::destroy)),
+    route(Method::GET, "/apps/{app}/collaborators", VIEW, || get(collaborator::list)),
+    route(Method::POST, "/apps/{app}/collaborators", VIEW, || post(collaborator::add)),
+    route(Method::GET, "/apps/{app}/collaborators/{collaborator}", VIEW, || get(collaborator::show)),
+    route(Method::DELETE, "/apps/{app}/collaborators/{collaborator}", VIEW, || delete(collaborator::remove)),
     // Config vars hold secrets: seeing an app is not enough.
     route(Method::GET, "/apps/{app}/config-vars", RUN, || get(config_var::show)),
     route(Method::PATCH, "/apps/{app}/config-vars", RUN, || patch(config_var::patch)),
@@ -145,8 +268,8 @@ pub(crate) fn router(door: &Door) -> Router {
     for route in ROUTES {
         let mut handler = (route.handler)();
         match route.access {
-            Access::Account | Access::Free | Access::App(_) => {
-                let state = (door.clone(), route.access);
+            Access::Account | Access::Free | Access::Login | Access::Operator | Access::Team(_) | Access::App(_) => {
+                let state = (door.clone(), route);
                 handler = handler.layer(middleware::from_fn_with_state(state, platform::wrap));
             }
             Access::Signed | Access::Public | Access::Git => {}

@@ -1,18 +1,20 @@
 //! Apps: create, list, change, destroy.
 
-use crate::gate::Authorized;
-use crate::{Control, journal, release};
+use crate::gate::{Authorized, GateError};
+use crate::{Control, collaborator, journal, release};
 use model::account::Account;
 use model::app::{App, AppName, BadAppName};
 use model::config_var::ConfigVars;
-use model::id::AppId;
+use model::id::{AppId, TeamId};
+use model::permission::{Permissions, Right};
 use model::release::ReleaseCause;
 use model::stack::{NoSuchStack, Stack};
+use model::team::Team;
 use model::time::Timestamp;
 use store::StoreError;
 
 /// Apps of one account (APP-4).
-pub const APP_LIMIT: usize = 1000;
+pub const APP_LIMIT: u64 = 1000;
 
 /// What a client asks for.
 #[derive(Debug, Clone, Default)]
@@ -23,6 +25,10 @@ pub struct NewApp {
     pub region: Option<String>,
     /// The stack by name.
     pub stack: Option<String>,
+    /// The team that it is to belong to; whoever asks was let through the gate for it.
+    pub team: Option<TeamId>,
+    /// May the team's members only look until they are added (TEAM-4)?
+    pub locked: bool,
 }
 
 /// What a client changes.
@@ -41,8 +47,10 @@ pub struct AppChange {
 pub struct AppDetail {
     /// The app.
     pub app: App,
-    /// Its owner.
+    /// Its owner; of a team's app, who made it.
     pub owner: Account,
+    /// The team that it belongs to.
+    pub team: Option<Team>,
     /// Where it answers.
     pub web_url: String,
     /// When its newest release was made.
@@ -74,6 +82,9 @@ pub enum AppError {
     /// Another app runs a slug that this one built.
     #[error("Another app runs a slug that was built for {0}; release another slug there, or destroy that app, first")]
     SlugInUse(AppName),
+    /// Another permission is needed.
+    #[error(transparent)]
+    Gate(#[from] GateError),
     /// Its repository cannot be made.
     #[error("The app's repository could not be made: {0}")]
     Git(#[from] git::GitError),
@@ -88,7 +99,7 @@ pub enum AppError {
 /// A name that is bad or taken, an unknown stack, too many apps.
 pub async fn create(control: &Control, who: &Account, new: NewApp) -> Result<AppDetail, AppError> {
     let stack = new.stack.as_deref().map_or_else(|| Ok(Stack::default()), Stack::named)?;
-    if store::app::list(control.store.db()).await?.len() >= APP_LIMIT {
+    if store::app::count_of_owner(control.store.db(), who.id).await? >= APP_LIMIT {
         return Err(AppError::TooMany);
     }
     let wanted = new.name.map(|name| name.parse::<AppName>()).transpose()?;
@@ -97,6 +108,8 @@ pub async fn create(control: &Control, who: &Account, new: NewApp) -> Result<App
         id: control.world.new_id(),
         name: wanted.unwrap_or_else(|| AppName::generate(&*control.world)),
         owner: who.id,
+        team: new.team,
+        locked: new.locked,
         region: new.region.unwrap_or_else(|| "us".to_owned()),
         stack,
         maintenance: false,
@@ -120,6 +133,11 @@ pub async fn create(control: &Control, who: &Account, new: NewApp) -> Result<App
 async fn insert(control: &Control, app: &App) -> Result<(), StoreError> {
     let mut tx = control.store.begin().await?;
     store::app::insert(&mut tx, app).await?;
+    if app.team.is_some() {
+        // Who makes a team's app runs it, whatever their role.
+        let own = collaborator::new(control, app.id, app.owner, Permissions::all());
+        store::collaborator::insert(&mut tx, &own).await?;
+    }
     for cause in [ReleaseCause::Initial, ReleaseCause::EnableLogplex] {
         release::insert(control, &mut tx, app.id, app.owner, &cause, None, &ConfigVars::new()).await?;
     }
@@ -132,10 +150,8 @@ async fn insert(control: &Control, app: &App) -> Result<(), StoreError> {
 /// When the database fails.
 pub async fn list(control: &Control, who: &Account) -> Result<Vec<AppDetail>, AppError> {
     let mut details = Vec::new();
-    for app in store::app::list(control.store.db()).await? {
-        if app.owner == who.id {
-            details.push(detail(control, app).await?);
-        }
+    for app in store::app::visible(control.store.db(), who.id).await? {
+        details.push(detail(control, app).await?);
     }
     Ok(details)
 }
@@ -154,6 +170,9 @@ pub async fn find(control: &Control, app: &Authorized<App>) -> Result<AppDetail,
 /// A name that is bad or taken, an unknown stack, an app that is gone.
 pub async fn update(control: &Control, app: &Authorized<App>, change: AppChange) -> Result<AppDetail, AppError> {
     let mut next = App::clone(app);
+    if change.name.is_some() && !app.allows(Right::Manage) {
+        return Err(GateError::lacks(app, Right::Manage).into());
+    }
     if let Some(name) = change.name {
         next.name = name.parse()?;
     }
@@ -177,7 +196,7 @@ pub async fn update(control: &Control, app: &Authorized<App>, change: AppChange)
     detail(control, next).await
 }
 
-async fn store_change(control: &Control, next: &App) -> Result<(), AppError> {
+pub(crate) async fn store_change(control: &Control, next: &App) -> Result<(), AppError> {
     let mut tx = control.store.begin().await?;
     match store::app::update(&mut tx, next).await {
         Ok(true) => Ok(tx.commit().await?),
@@ -202,9 +221,7 @@ pub async fn destroy(control: &Control, app: &Authorized<App>) -> Result<AppDeta
     match store::app::delete(&mut tx, app.id).await {
         Ok(true) => tx.commit().await?,
         Ok(false) => return Err(AppError::Gone),
-        Err(StoreError::Database(error)) if is_foreign_key(&error) => {
-            return Err(AppError::SlugInUse(app.name.clone()));
-        }
+        Err(error) if error.is_in_use() => return Err(AppError::SlugInUse(app.name.clone())),
         Err(error) => return Err(error.into()),
     }
     control.supervisor.seen(app.id).await;
@@ -212,13 +229,13 @@ pub async fn destroy(control: &Control, app: &Authorized<App>) -> Result<AppDeta
     Ok(shown)
 }
 
-fn is_foreign_key(error: &impl std::fmt::Display) -> bool {
-    error.to_string().contains("FOREIGN KEY")
-}
-
-async fn detail(control: &Control, app: App) -> Result<AppDetail, AppError> {
+pub(crate) async fn detail(control: &Control, app: App) -> Result<AppDetail, AppError> {
     let db = control.store.db();
     let owner = store::account::by_id(db, app.owner).await?.ok_or(AppError::Gone)?;
+    let team = match app.team {
+        Some(team) => store::team::by_id(db, team).await?,
+        None => None,
+    };
     let current = store::release::current(db, app.id).await?;
     let slug = match current.as_ref().and_then(|release| release.slug) {
         Some(id) => store::slug::by_id(db, id).await?,
@@ -230,6 +247,7 @@ async fn detail(control: &Control, app: App) -> Result<AppDetail, AppError> {
         slug_size_bytes: slug.map(|slug| slug.size_bytes),
         acm: store::acm::enabled(db, app.id).await?,
         owner,
+        team,
         app,
     })
 }

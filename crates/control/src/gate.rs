@@ -1,10 +1,11 @@
-//! The one authorization gate: nobody holds an app without having been asked who they are and what they want.
+//! The one authorization gate: nobody holds an app or a team without having been asked who they are and what they want.
 
 use crate::Control;
 use model::account::Account;
 use model::app::{App, AppName};
-use model::id::AppId;
+use model::id::{AppId, TeamId};
 use model::permission::{Permissions, Right};
+use model::team::{Role, Team, TeamName};
 use std::ops::Deref;
 use store::StoreError;
 
@@ -13,7 +14,7 @@ use store::StoreError;
 pub struct Authorized<T> {
     thing: T,
     by: Account,
-    right: Right,
+    permissions: Permissions,
 }
 
 impl<T> Authorized<T> {
@@ -22,9 +23,14 @@ impl<T> Authorized<T> {
         &self.by
     }
 
-    /// What was granted.
-    pub fn right(&self) -> Right {
-        self.right
+    /// What they may do with it beside what they asked for.
+    pub fn permissions(&self) -> Permissions {
+        self.permissions
+    }
+
+    /// May they do this too?
+    pub fn allows(&self, right: Right) -> bool {
+        self.permissions.grant(right)
     }
 }
 
@@ -42,16 +48,44 @@ pub enum GateError {
     /// No such app, or none that the caller may see: the two must not differ (CLI-21).
     #[error("Couldn't find that app.")]
     NoSuchApp,
+    /// No such team, or none that the caller is in.
+    #[error("Couldn't find that team.")]
+    NoSuchTeam,
+    /// They see it, but may not do this.
+    #[error(
+        "You do not have the permission `{permission}` for {name}; ask somebody with `manage` for it \
+         (`flowline access:update YOU --permissions {permission} -a {name}`)"
+    )]
+    Forbidden {
+        /// The permission that is missing.
+        permission: &'static str,
+        /// The app.
+        name: AppName,
+    },
+    /// The same of a team.
+    #[error("Only admins of the team {0} may do this; ask one of them")]
+    NotAdmin(TeamName),
+    /// For operators of the server only.
+    #[error("Only operators of this server may do this")]
+    NotOperator,
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl GateError {
+    /// They see the app, but lack this right.
+    #[must_use]
+    pub fn lacks(app: &App, right: Right) -> Self {
+        Self::Forbidden { permission: right.permission().word(), name: app.name.clone() }
+    }
 }
 
 impl Control {
     /// The app with this name or id (API-10), for this account and right.
     ///
     /// # Errors
-    /// [`GateError::NoSuchApp`] when there is none that the account may use so.
+    /// [`GateError::NoSuchApp`] when there is none that the account may see, [`GateError::Forbidden`] when it may only see it.
     pub async fn app(&self, who: &Account, name_or_id: &str, right: Right) -> Result<Authorized<App>, GateError> {
         let db = self.store.db();
         let app = if let Ok(id) = name_or_id.parse::<AppId>() {
@@ -61,13 +95,49 @@ impl Control {
         } else {
             None
         };
-        let thing = app.filter(|app| may(who, app, right)).ok_or(GateError::NoSuchApp)?;
-        Ok(Authorized { thing, by: who.clone(), right })
+        let thing = app.ok_or(GateError::NoSuchApp)?;
+        let permissions = self.permissions(who, &thing).await?;
+        if permissions.grant(right) {
+            return Ok(Authorized { thing, by: who.clone(), permissions });
+        }
+        Err(if permissions.grant(Right::View) { GateError::lacks(&thing, right) } else { GateError::NoSuchApp })
     }
-}
 
-/// The owner may do everything.
-fn may(who: &Account, app: &App, right: Right) -> bool {
-    let permissions = if app.owner == who.id { Permissions::all() } else { Permissions::NONE };
-    permissions.grant(right)
+    /// The team with this name or id, for one of its members; with [`Right::Manage`] for its admins.
+    ///
+    /// # Errors
+    /// [`GateError::NoSuchTeam`] when there is none that the account is in, [`GateError::NotAdmin`].
+    pub async fn team(&self, who: &Account, name_or_id: &str, right: Right) -> Result<Authorized<Team>, GateError> {
+        let db = self.store.db();
+        let team = if let Ok(id) = name_or_id.parse::<TeamId>() {
+            store::team::by_id(db, id).await?
+        } else if let Ok(name) = name_or_id.parse::<TeamName>() {
+            store::team::by_name(db, &name).await?
+        } else {
+            None
+        };
+        let thing = team.ok_or(GateError::NoSuchTeam)?;
+        let role = store::team::role(db, thing.id, who.id).await?.ok_or(GateError::NoSuchTeam)?;
+        let permissions = role.permissions(false);
+        if permissions.grant(right) {
+            Ok(Authorized { thing, by: who.clone(), permissions })
+        } else {
+            Err(GateError::NotAdmin(thing.name))
+        }
+    }
+
+    /// Everything that an account may do with an app: as its owner, as a collaborator, by its role in the app's team.
+    async fn permissions(&self, who: &Account, app: &App) -> Result<Permissions, StoreError> {
+        let db = self.store.db();
+        let own = match app.team {
+            None if app.owner == who.id => return Ok(Permissions::all()),
+            None => Permissions::NONE,
+            Some(team) => {
+                let role: Option<Role> = store::team::role(db, team, who.id).await?;
+                role.map_or(Permissions::NONE, |role| role.permissions(app.locked))
+            }
+        };
+        let added = store::collaborator::find(db, app.id, who.id).await?;
+        Ok(added.map_or(own, |added| own.and(added.permissions)))
+    }
 }

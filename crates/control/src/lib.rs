@@ -3,8 +3,10 @@
 pub mod account;
 pub mod app;
 mod attach;
+pub mod authorization;
 pub mod build;
 mod build_queue;
+pub mod collaborator;
 pub mod config_var;
 mod disk;
 pub mod domain;
@@ -21,10 +23,12 @@ mod lines;
 pub mod log_drain;
 pub mod log_session;
 pub mod metrics;
+pub mod oauth_client;
 pub mod objects;
 mod orphan;
 mod outcome;
 pub mod output;
+mod password;
 pub mod push;
 mod quota;
 pub mod receipt;
@@ -41,10 +45,15 @@ mod session;
 pub mod slug;
 mod slumber;
 pub mod source;
+pub mod ssh_key;
 mod start;
 mod steps;
 mod supervisor;
 mod sweep;
+pub mod team;
+pub mod transfer;
+mod tries;
+pub mod two_factor;
 mod upkeep;
 pub mod usage;
 
@@ -62,7 +71,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
-use tokio::sync::RwLock;
+use tokio::sync::{RwLock, Semaphore};
 
 /// What is decided once, at the start.
 #[derive(Debug, Clone)]
@@ -136,6 +145,9 @@ pub struct Parts {
     /// Read by whoever starts a dyno on an unpacked slug; written by whoever removes those that nothing runs.
     pub(crate) unpacked: RwLock<()>,
     pub(crate) steps: quota::Steps,
+    pub(crate) tries: tries::Tries,
+    /// Logins that are checked at the same time.
+    pub(crate) logins: Semaphore,
     /// What dynos and builds had written at the last measurement, in bytes.
     pub(crate) written: AtomicU64,
 }

@@ -18,7 +18,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use store::{Store, StoreError};
-use tokio::sync::{RwLock, mpsc};
+use tokio::sync::{RwLock, Semaphore, mpsc};
 
 /// At the end all dynos stop and their last lines are written within this time: what a dyno may take, and some seconds.
 const STOP_LIMIT: Duration = Duration::from_secs(STOP_GRACE_S + 5);
@@ -117,6 +117,8 @@ impl Control {
             archives: RwLock::new(()),
             unpacked: RwLock::new(()),
             steps: crate::quota::Steps::default(),
+            tries: crate::tries::Tries::default(),
+            logins: Semaphore::new(crate::account::LOGINS_AT_ONCE),
             written: std::sync::atomic::AtomicU64::new(0),
         }));
         // Before anybody says anything.

@@ -1,6 +1,6 @@
 //! An app and its name.
 
-use crate::id::{AccountId, AppId};
+use crate::id::{AccountId, AppId, TeamId};
 use crate::stack::Stack;
 use crate::time::Timestamp;
 use crate::world::World;
@@ -15,8 +15,12 @@ pub struct App {
     pub id: AppId,
     /// Its name: the git path and the first label of its host.
     pub name: AppName,
-    /// Who made it.
+    /// Whose it is; of a team's app, who made it.
     pub owner: AccountId,
+    /// The team that it belongs to.
+    pub team: Option<TeamId>,
+    /// May a team's members only look until they are added (TEAM-4)?
+    pub locked: bool,
     /// The region as the client sent it (CLI-11).
     pub region: String,
     /// What its dynos run on.

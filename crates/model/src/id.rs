@@ -44,10 +44,16 @@ ids! {
     AccountId,
     /// An app.
     AppId,
+    /// An app that was offered to somebody.
+    AppTransferId,
+    /// One token of an account.
+    AuthorizationId,
     /// One run from source to slug.
     BuildId,
     /// A host name of an app.
     DomainId,
+    /// One account with access to one app.
+    CollaboratorId,
     /// One run of a process.
     DynoId,
     /// A fact in the ledger's event list.
@@ -58,6 +64,8 @@ ids! {
     LogDrainId,
     /// A readable log stream with an address of its own.
     LogSessionId,
+    /// A program that asks for tokens.
+    OauthClientId,
     /// A numbered release.
     ReleaseId,
     /// A built artifact.
@@ -66,4 +74,12 @@ ids! {
     SniEndpointId,
     /// An uploaded source archive.
     SourceId,
+    /// Somebody's public key for git over SSH.
+    SshKeyId,
+    /// A team.
+    TeamId,
+    /// Somebody who was asked to join a team.
+    TeamInvitationId,
+    /// One account in a team.
+    TeamMemberId,
 }

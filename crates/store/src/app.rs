@@ -3,7 +3,7 @@
 use crate::row::Cells;
 use crate::{StoreError, Tx};
 use model::app::{App, AppName};
-use model::id::AppId;
+use model::id::{AccountId, AppId, TeamId};
 use model::stack::Stack;
 use model::time::Timestamp;
 use sqlx::SqliteExecutor;
@@ -12,15 +12,16 @@ use sqlx::sqlite::SqliteRow;
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "SELECT id, name, owner_id, region, stack, maintenance, buildpack, created_at, updated_at FROM app ",
+            "SELECT id, name, owner_id, team_id, locked, region, stack, maintenance, buildpack, created_at, updated_at FROM app ",
             $rest
         )
     };
 }
 
-const INSERT: &str = "INSERT INTO app (id, name, owner_id, region, stack, maintenance, had_web, created_at, updated_at) \
-     VALUES ($1, $2, $3, $4, $5, FALSE, FALSE, $6, $6)";
-const UPDATE: &str = "UPDATE app SET name = $2, maintenance = $3, stack = $4, updated_at = $5 WHERE id = $1";
+const INSERT: &str = "INSERT INTO app (id, name, owner_id, region, stack, maintenance, had_web, created_at, updated_at, team_id) \
+     VALUES ($1, $2, $3, $4, $5, FALSE, FALSE, $6, $6, $7)";
+const UPDATE: &str = "UPDATE app SET name = $2, maintenance = $3, stack = $4, updated_at = $5, owner_id = $6, \
+     team_id = $7, locked = $8 WHERE id = $1";
 const SET_BUILDPACK: &str = "UPDATE app SET buildpack = $2, updated_at = $3 WHERE id = $1";
 const HAD_WEB: &str = "SELECT had_web FROM app WHERE id = $1";
 const SET_HAD_WEB: &str = "UPDATE app SET had_web = TRUE WHERE id = $1 AND had_web = FALSE";
@@ -29,11 +30,31 @@ const DELETE: &str = "DELETE FROM app WHERE id = $1";
 const BY_ID: &str = select!("WHERE id = $1");
 const BY_NAME: &str = select!("WHERE name = $1");
 const LIST: &str = select!("ORDER BY name");
+const VISIBLE: &str = select!(
+    "WHERE (owner_id = $1 AND team_id IS NULL) OR id IN (SELECT app_id FROM collaborator WHERE account_id = $1) \
+     OR team_id IN (SELECT team_id FROM team_member WHERE account_id = $1) ORDER BY name"
+);
+const OF_TEAM: &str = select!("WHERE team_id = $1 ORDER BY name");
+const COUNT_OF_OWNER: &str = "SELECT COUNT(*) FROM app WHERE owner_id = $1";
 const COUNT: &str = "SELECT COUNT(*) FROM app";
 
 /// Every statement of this file, for the test that prepares them all.
-pub const ALL: &[&str] =
-    &[INSERT, UPDATE, SET_BUILDPACK, HAD_WEB, SET_HAD_WEB, DELETE_RELEASES, DELETE, BY_ID, BY_NAME, LIST, COUNT];
+pub const ALL: &[&str] = &[
+    INSERT,
+    UPDATE,
+    SET_BUILDPACK,
+    HAD_WEB,
+    SET_HAD_WEB,
+    DELETE_RELEASES,
+    DELETE,
+    BY_ID,
+    BY_NAME,
+    LIST,
+    VISIBLE,
+    OF_TEAM,
+    COUNT_OF_OWNER,
+    COUNT,
+];
 
 /// Adds an app.
 ///
@@ -42,17 +63,19 @@ pub const ALL: &[&str] =
 pub async fn insert(tx: &mut Tx, app: &App) -> Result<(), StoreError> {
     let query = sqlx::query(INSERT).bind(app.id.to_string()).bind(app.name.as_str()).bind(app.owner.to_string());
     let query = query.bind(&app.region).bind(app.stack.as_str()).bind(app.created_at.0);
-    query.execute(tx.db()).await?;
+    query.bind(app.team.map(|team| team.to_string())).execute(tx.db()).await?;
     Ok(())
 }
 
-/// Stores name, maintenance and stack. `false`: the app is gone.
+/// Stores name, maintenance, stack, owner, team and lock. `false`: the app is gone.
 ///
 /// # Errors
 /// [`StoreError::is_duplicate`] when the name is taken.
 pub async fn update(tx: &mut Tx, app: &App) -> Result<bool, StoreError> {
     let query = sqlx::query(UPDATE).bind(app.id.to_string()).bind(app.name.as_str()).bind(app.maintenance);
-    let done = query.bind(app.stack.as_str()).bind(app.updated_at.0).execute(tx.db()).await?;
+    let query = query.bind(app.stack.as_str()).bind(app.updated_at.0).bind(app.owner.to_string());
+    let team = app.team.map(|team| team.to_string());
+    let done = query.bind(team).bind(app.locked).execute(tx.db()).await?;
     Ok(done.rows_affected() == 1)
 }
 
@@ -116,6 +139,31 @@ pub async fn list<'e>(db: impl SqliteExecutor<'e>) -> Result<Vec<App>, StoreErro
     sqlx::query(LIST).fetch_all(db).await?.iter().map(read).collect()
 }
 
+/// Those that an account may see, by name: its own, those that it was added to, its teams'.
+///
+/// # Errors
+/// When the database fails.
+pub async fn visible<'e>(db: impl SqliteExecutor<'e>, account: AccountId) -> Result<Vec<App>, StoreError> {
+    sqlx::query(VISIBLE).bind(account.to_string()).fetch_all(db).await?.iter().map(read).collect()
+}
+
+/// Those of a team, by name.
+///
+/// # Errors
+/// When the database fails.
+pub async fn of_team<'e>(db: impl SqliteExecutor<'e>, team: TeamId) -> Result<Vec<App>, StoreError> {
+    sqlx::query(OF_TEAM).bind(team.to_string()).fetch_all(db).await?.iter().map(read).collect()
+}
+
+/// How many an account owns or made for a team.
+///
+/// # Errors
+/// When the database fails.
+pub async fn count_of_owner<'e>(db: impl SqliteExecutor<'e>, account: AccountId) -> Result<u64, StoreError> {
+    let count: i64 = sqlx::query_scalar(COUNT_OF_OWNER).bind(account.to_string()).fetch_one(db).await?;
+    Ok(u64::try_from(count).unwrap_or(0))
+}
+
 /// How many there are.
 ///
 /// # Errors
@@ -131,6 +179,8 @@ fn read(row: &SqliteRow) -> Result<App, StoreError> {
         id: cells.parsed("id")?,
         name: cells.parsed("name")?,
         owner: cells.parsed("owner_id")?,
+        team: cells.maybe_parsed("team_id")?,
+        locked: cells.flag("locked")?,
         region: cells.text("region")?,
         stack: Stack::named(&cells.text("stack")?).map_err(|error| cells.bad(error))?,
         maintenance: cells.flag("maintenance")?,

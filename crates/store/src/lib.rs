@@ -5,19 +5,25 @@
 pub mod account;
 pub mod acm;
 pub mod app;
+pub mod authorization;
 pub mod build;
+pub mod collaborator;
 pub mod config_var;
 pub mod domain;
 pub mod feature;
 pub mod formation;
 pub mod idle;
 pub mod log_drain;
+pub mod oauth_client;
 pub mod receipt;
 pub mod release;
 mod row;
 pub mod slug;
 pub mod sni_endpoint;
 pub mod source;
+pub mod ssh_key;
+pub mod team;
+pub mod transfer;
 mod vault;
 
 pub use vault::{Vault, VaultError};
@@ -66,6 +72,12 @@ impl StoreError {
     #[must_use]
     pub fn is_duplicate(&self) -> bool {
         matches!(self, Self::Database(sqlx::Error::Database(error)) if error.is_unique_violation())
+    }
+
+    /// Did a change break what the database keeps together: is something else still using what was to be removed?
+    #[must_use]
+    pub fn is_in_use(&self) -> bool {
+        matches!(self, Self::Database(sqlx::Error::Database(error)) if error.is_foreign_key_violation())
     }
 }
 
@@ -156,6 +168,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "first", include_str!("../migrations/0001_first.sql")),
     (2, "lifecycle", include_str!("../migrations/0002_lifecycle.sql")),
     (3, "survival", include_str!("../migrations/0003_survival.sql")),
+    (4, "access", include_str!("../migrations/0004_access.sql")),
     (5, "edge", include_str!("../migrations/0005_edge.sql")),
 ];
 

@@ -1,8 +1,10 @@
 //! The account as clients see it.
 
+use control::two_factor::Begun;
 use model::account::Account;
 use model::id::AccountId;
-use serde::Serialize;
+use model::time::Timestamp;
+use serde::{Deserialize, Serialize};
 
 /// `GET /account`. Everything that has no meaning on one's own server is there as null or false: clients expect the keys.
 #[derive(Debug, Clone, Serialize)]
@@ -36,6 +38,8 @@ pub struct AccountView {
     identity_provider: Option<()>,
     default_organization: Option<()>,
     default_team: Option<()>,
+    /// An extension: may it make accounts, and read the audit log of the whole server?
+    operator: bool,
 }
 
 impl From<&Account> for AccountView {
@@ -43,16 +47,16 @@ impl From<&Account> for AccountView {
         Self {
             id: account.id,
             email: account.email.clone(),
-            name: None,
+            name: account.name.clone(),
             created_at: account.created_at.rfc3339(),
             updated_at: account.updated_at.rfc3339(),
-            last_login: None,
+            last_login: account.last_login.map(Timestamp::rfc3339),
             verified: true,
             beta: false,
             allow_tracking: false,
             federated: false,
-            two_factor_authentication: false,
-            mfa_enabled: false,
+            two_factor_authentication: account.two_factor,
+            mfa_enabled: account.two_factor,
             mfa_exemption: false,
             mfa_exemption_reason: None,
             mfa_experience: "legacy",
@@ -70,6 +74,88 @@ impl From<&Account> for AccountView {
             identity_provider: None,
             default_organization: None,
             default_team: None,
+            operator: account.operator,
         }
     }
+}
+
+/// Body of `PATCH /account`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct UpdateAccount {
+    /// What it is called.
+    pub name: Option<String>,
+    /// The present password, with the next two.
+    pub password: Option<String>,
+    /// Another password; all other logins end.
+    pub new_password: Option<String>,
+    /// `false`: no codes any more.
+    pub two_factor_authentication: Option<bool>,
+}
+
+/// A second factor that was begun.
+#[derive(Debug, Clone, Serialize)]
+pub struct BegunView {
+    /// For an authenticator app, as people type it.
+    secret: String,
+    /// The same for a QR code.
+    url: String,
+}
+
+impl From<Begun> for BegunView {
+    fn from(begun: Begun) -> Self {
+        Self { secret: begun.key, url: begun.url }
+    }
+}
+
+/// Body of `PUT /account/two-factor`.
+#[derive(Debug, Deserialize)]
+pub struct TwoFactorCode {
+    /// What the authenticator app shows.
+    pub code: String,
+}
+
+/// A second factor that is on.
+#[derive(Debug, Clone, Serialize)]
+pub struct Recovery {
+    /// It is.
+    pub two_factor_authentication: bool,
+    /// Each is good once, instead of a code.
+    pub recovery_codes: Vec<String>,
+}
+
+/// Body of `POST /accounts`.
+#[derive(Debug, Deserialize)]
+pub struct CreateAccount {
+    /// Its e-mail address.
+    pub email: String,
+    /// What it is called.
+    #[serde(default)]
+    pub name: Option<String>,
+}
+
+/// Body of `PATCH /accounts/{account}`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct ChangeAccount {
+    /// May it make accounts, and read the audit log of the whole server?
+    pub operator: Option<bool>,
+}
+
+/// Body of `POST /accounts/{account}/actions/reset-password`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct SetPassword {
+    /// `false`: its second factor ends too.
+    pub two_factor_authentication: Option<bool>,
+}
+
+/// An account with a password that was just made.
+#[derive(Debug, Clone, Serialize)]
+pub struct NewAccountView {
+    /// The account.
+    #[serde(flatten)]
+    pub account: AccountView,
+    /// Told only here.
+    pub password: String,
 }

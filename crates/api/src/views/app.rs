@@ -1,19 +1,21 @@
 //! The app as clients see it, and what they send to make or change one.
 
 use crate::link::Links;
-use crate::views::{Named, UserRef};
+use crate::views::Named;
 use control::app::AppDetail;
 use model::app::AppName;
-use model::id::AppId;
+use model::id::{AppId, TeamId};
+use model::team::Team;
 use model::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 /// An app, in `GET /apps/{app}` and everywhere else.
 #[derive(Debug, Clone, Serialize)]
 pub struct AppView {
     id: AppId,
     name: AppName,
-    owner: UserRef,
+    owner: Owner,
     region: Named,
     stack: Named,
     build_stack: Named,
@@ -32,10 +34,13 @@ pub struct AppView {
     buildpacks: Option<()>,
     current_build_architecture: [String; 0],
     internal_routing: Option<bool>,
-    organization: Option<()>,
+    organization: Option<TeamRef>,
     repo_size: Option<u64>,
     space: Option<()>,
-    team: Option<()>,
+    team: Option<TeamRef>,
+    locked: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    joined: Option<bool>,
 }
 
 impl AppView {
@@ -46,7 +51,7 @@ impl AppView {
         Self {
             id: app.id,
             name: app.name.clone(),
-            owner: (&detail.owner).into(),
+            owner: Owner::of(detail),
             region: Named::region(&app.region),
             stack: Named::stack(app.stack.as_str()),
             build_stack: Named::stack(app.stack.as_str()),
@@ -65,10 +70,50 @@ impl AppView {
             buildpacks: None,
             current_build_architecture: [],
             internal_routing: None,
-            organization: None,
+            organization: detail.team.as_ref().map(TeamRef::from),
             repo_size: None,
             space: None,
-            team: None,
+            team: detail.team.as_ref().map(TeamRef::from),
+            locked: app.locked,
+            joined: None,
+        }
+    }
+
+    /// Says whether the one who asks was added to it.
+    #[must_use]
+    pub fn joined(self, joined: bool) -> Self {
+        Self { joined: Some(joined), ..self }
+    }
+}
+
+/// `{id, name}` of a team.
+#[derive(Debug, Clone, Serialize)]
+pub struct TeamRef {
+    id: TeamId,
+    name: String,
+}
+
+impl From<&Team> for TeamRef {
+    fn from(team: &Team) -> Self {
+        Self { id: team.id, name: team.name.to_string() }
+    }
+}
+
+/// Clients tell a team's app by the address of its owner, and take the team's name from it.
+const TEAM_DOMAIN: &str = "herokumanager.com";
+
+/// Who owns an app: an account, or a team.
+#[derive(Debug, Clone, Serialize)]
+struct Owner {
+    id: Uuid,
+    email: String,
+}
+
+impl Owner {
+    fn of(detail: &AppDetail) -> Self {
+        match &detail.team {
+            Some(team) => Self { id: team.id.0, email: format!("{}@{TEAM_DOMAIN}", team.name) },
+            None => Self { id: detail.owner.id.0, email: detail.owner.email.clone() },
         }
     }
 }
@@ -83,6 +128,36 @@ pub struct CreateApp {
     pub region: Option<NameOrObject>,
     /// A name, or `{name}`.
     pub stack: Option<NameOrObject>,
+}
+
+/// Body of `POST /teams/apps`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct CreateTeamApp {
+    /// Absent or null: a generated name.
+    pub name: Option<String>,
+    /// The team, by name or id.
+    pub team: Option<NameOrObject>,
+    /// The same by its older name.
+    pub organization: Option<NameOrObject>,
+    /// One's own, whatever `team` says.
+    pub personal: Option<bool>,
+    /// May the team's members only look until they are added?
+    pub locked: Option<bool>,
+    /// A name, or `{name}`.
+    pub region: Option<NameOrObject>,
+    /// A name, or `{name}`.
+    pub stack: Option<NameOrObject>,
+}
+
+/// Body of `PATCH /teams/apps/{app}`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct UpdateTeamApp {
+    /// May the team's members only look until they are added?
+    pub locked: Option<bool>,
+    /// A team's name, or an e-mail.
+    pub owner: Option<NameOrObject>,
 }
 
 /// Body of `PATCH /apps/{app}`; an empty one changes nothing (CLI-30).

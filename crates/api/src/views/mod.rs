@@ -3,6 +3,7 @@
 pub mod account;
 pub mod app;
 pub mod build;
+pub mod collaborator;
 pub mod disk;
 pub mod domain;
 pub mod dyno;
@@ -12,12 +13,16 @@ pub mod idle;
 pub mod log_drain;
 pub mod log_session;
 mod named;
+pub mod oauth;
 pub mod rate_limit;
 pub mod receipt;
 pub mod region;
 pub mod release;
 pub mod slug;
 pub mod source;
+pub mod ssh_key;
+pub mod team;
+pub mod transfer;
 
 pub use named::Named;
 

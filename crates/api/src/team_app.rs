@@ -1,0 +1,118 @@
+//! `/teams/apps` and `/account/app-transfers`: apps of teams, and handing apps over.
+
+use crate::answer::{Created, Ranged};
+use crate::body::JsonBody;
+use crate::error::ApiError;
+use crate::link::Links;
+use crate::platform::{Caller, ForApp};
+use crate::range::{Field, Key};
+use crate::views::app::{AppView, CreateTeamApp, NameOrObject, UpdateTeamApp};
+use crate::views::transfer::{AnswerTransfer, CreateTransfer, TransferView};
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use control::app::{self, NewApp};
+use control::transfer::{self, TransferDetail};
+use control::{Control, collaborator};
+use model::permission::Right;
+
+const FIELDS: &[Field<TransferDetail>] = &[("id", |one| Key::Text(one.transfer.id.to_string()))];
+
+/// POST /teams/apps - 201; without a team, or with `personal`, one's own.
+pub(crate) async fn create(
+    State(control): State<Control>,
+    Caller(who): Caller,
+    links: Links,
+    JsonBody(body): JsonBody<CreateTeamApp>,
+) -> Result<Created<AppView>, ApiError> {
+    let text = NameOrObject::into_text;
+    let team = match body.team.or(body.organization).map(text).filter(|_| body.personal != Some(true)) {
+        Some(name) => Some(control.team(&who, &name, Right::Run).await?.id),
+        None => None,
+    };
+    let (region, stack) = (body.region.map(text), body.stack.map(text));
+    let new = NewApp { name: body.name, region, stack, team, locked: body.locked.unwrap_or_default() };
+    Ok(Created(AppView::new(&app::create(&control, &who, new).await?, &links)))
+}
+
+/// GET /teams/apps - all that one may see.
+pub(crate) async fn list(
+    State(control): State<Control>,
+    Caller(who): Caller,
+    links: Links,
+    range: Ranged,
+) -> Result<Response, ApiError> {
+    range.answer(app::list(&control, &who).await?, crate::app::FIELDS, |detail| AppView::new(detail, &links))
+}
+
+/// GET /teams/apps/{app}.
+pub(crate) async fn show(
+    State(control): State<Control>,
+    ForApp(app): ForApp,
+    links: Links,
+) -> Result<Json<AppView>, ApiError> {
+    let all = collaborator::list(&control, &app).await?;
+    let joined = all.iter().any(|access| access.account.id == app.by().id);
+    Ok(Json(AppView::new(&app::find(&control, &app).await?, &links).joined(joined)))
+}
+
+/// PATCH /teams/apps/{app} - its lock, or its owner: a team's name or an e-mail.
+pub(crate) async fn update(
+    State(control): State<Control>,
+    ForApp(app): ForApp,
+    links: Links,
+    JsonBody(body): JsonBody<UpdateTeamApp>,
+) -> Result<Json<AppView>, ApiError> {
+    if let Some(owner) = body.owner {
+        return Ok(Json(AppView::new(&transfer::hand_over(&control, &app, &owner.into_text()).await?, &links)));
+    }
+    let locked = body.locked.unwrap_or(app.locked);
+    Ok(Json(AppView::new(&transfer::lock(&control, &app, locked).await?, &links)))
+}
+
+/// POST /account/app-transfers - 201 with the offer.
+pub(crate) async fn offer(
+    State(control): State<Control>,
+    Caller(who): Caller,
+    JsonBody(body): JsonBody<CreateTransfer>,
+) -> Result<Created<TransferView>, ApiError> {
+    let app = control.app(&who, &body.app.into_text(), Right::Manage).await?;
+    Ok(Created((&transfer::offer(&control, &app, &body.recipient.into_text()).await?).into()))
+}
+
+/// GET /account/app-transfers - those that one made or may answer.
+pub(crate) async fn offers(
+    State(control): State<Control>,
+    Caller(who): Caller,
+    range: Ranged,
+) -> Result<Response, ApiError> {
+    range.answer(transfer::list(&control, &who).await?, FIELDS, |one| TransferView::from(one))
+}
+
+/// GET /account/app-transfers/{transfer} - by id, or the open one by its app's name.
+pub(crate) async fn show_offer(
+    State(control): State<Control>,
+    Caller(who): Caller,
+    Path(which): Path<String>,
+) -> Result<Json<TransferView>, ApiError> {
+    Ok(Json((&transfer::find(&control, &who, &which).await?).into()))
+}
+
+/// PATCH /account/app-transfers/{transfer} - accepted or declined.
+pub(crate) async fn answer(
+    State(control): State<Control>,
+    Caller(who): Caller,
+    Path(which): Path<String>,
+    JsonBody(body): JsonBody<AnswerTransfer>,
+) -> Result<Json<TransferView>, ApiError> {
+    Ok(Json((&transfer::answer(&control, &who, &which, &body.state).await?).into()))
+}
+
+/// DELETE /account/app-transfers/{transfer} - takes an open one back.
+pub(crate) async fn cancel(
+    State(control): State<Control>,
+    Caller(who): Caller,
+    Path(which): Path<String>,
+) -> Result<Json<TransferView>, ApiError> {
+    Ok(Json((&transfer::cancel(&control, &who, &which).await?).into()))
+}
