@@ -8,7 +8,8 @@ use crate::link::Links;
 use crate::platform::{By, Caller, code};
 use crate::range::{Field, Key};
 use crate::views::account::{
-    AccountView, BegunView, CreateAccount, NewAccountView, Recovery, SetPassword, TwoFactorCode, UpdateAccount,
+    AccountView, BegunView, CreateAccount, NewAccountView, OperatorsView, Recovery, SetPassword, TwoFactorCode,
+    UpdateAccount,
 };
 use crate::views::app::AppView;
 use crate::views::rate_limit::RateLimitView;
@@ -126,14 +127,14 @@ pub(crate) async fn create(
 
 /// GET /accounts.
 pub(crate) async fn list(State(control): State<Control>, range: Ranged) -> Result<Response, ApiError> {
-    range.answer(account::list(&control).await?, FIELDS, |account| AccountView::from(account))
+    range.answer(account::list(&control).await?, FIELDS, |account| OperatorsView::from(account))
 }
 
 /// GET /accounts/{account} - by id or e-mail.
 pub(crate) async fn find(
     State(control): State<Control>,
     Path(which): Path<String>,
-) -> Result<Json<AccountView>, ApiError> {
+) -> Result<Json<OperatorsView>, ApiError> {
     Ok(Json((&account::find(&control, &which).await?).into()))
 }
 
@@ -142,7 +143,7 @@ pub(crate) async fn change(
     State(control): State<Control>,
     Path(which): Path<String>,
     JsonBody(body): JsonBody<crate::views::account::ChangeAccount>,
-) -> Result<Json<AccountView>, ApiError> {
+) -> Result<Json<OperatorsView>, ApiError> {
     let mut found = account::find(&control, &which).await?;
     if let Some(operator) = body.operator {
         found = account::set_operator(&control, &found, operator).await?;
@@ -154,7 +155,7 @@ pub(crate) async fn change(
 pub(crate) async fn remove(
     State(control): State<Control>,
     Path(which): Path<String>,
-) -> Result<Json<AccountView>, ApiError> {
+) -> Result<Json<OperatorsView>, ApiError> {
     let found = account::find(&control, &which).await?;
     account::destroy(&control, &found).await?;
     Ok(Json((&found).into()))

@@ -6,7 +6,7 @@ use crate::error::ApiError;
 use crate::link::Links;
 use crate::platform::{Caller, ForTeam};
 use crate::range::{Field, Key};
-use crate::views::app::AppView;
+use crate::views::app::TeamAppView;
 use crate::views::team::{
     CreateTeam, InvitationView, MemberView, NewInvitationView, PermissionView, PutMember, TeamFeatureView, TeamView,
     UpdateTeam,
@@ -82,7 +82,7 @@ pub(crate) async fn apps(
     range: Ranged,
 ) -> Result<Response, ApiError> {
     let all = team::apps(&control, &team).await?;
-    range.answer(all, crate::app::FIELDS, |detail| AppView::new(detail, &links))
+    range.answer(all, crate::app::FIELDS, |detail| TeamAppView::new(detail, &links, true))
 }
 
 /// GET /teams/{team}/features - the one that clients look for before they send permissions.
@@ -149,7 +149,7 @@ pub(crate) async fn member_apps(
     range: Ranged,
 ) -> Result<Response, ApiError> {
     let all = team::apps_of_member(&control, &team, &which).await?;
-    range.answer(all, crate::app::FIELDS, |detail| AppView::new(detail, &links))
+    range.answer(all, crate::app::FIELDS, |detail| TeamAppView::new(detail, &links, true))
 }
 
 /// GET /teams/{team}/invitations.
@@ -184,9 +184,10 @@ pub(crate) async fn revoke_invitation(
 /// GET /teams/invitations/{token}.
 pub(crate) async fn invitation(
     State(control): State<Control>,
+    Caller(who): Caller,
     Path(token): Path<String>,
 ) -> Result<Json<InvitationView>, ApiError> {
-    Ok(Json((&team::invitation(&control, &token).await?).into()))
+    Ok(Json((&team::invitation(&control, &who, &token).await?).into()))
 }
 
 /// POST /teams/invitations/{token}/accept - 201 with the membership.

@@ -6,7 +6,7 @@ use crate::error::ApiError;
 use crate::link::Links;
 use crate::platform::{Caller, ForApp};
 use crate::range::{Field, Key};
-use crate::views::app::{AppView, CreateTeamApp, NameOrObject, UpdateTeamApp};
+use crate::views::app::{CreateTeamApp, NameOrObject, TeamAppView, UpdateTeamApp};
 use crate::views::transfer::{AnswerTransfer, CreateTransfer, TransferView};
 use axum::Json;
 use axum::extract::{Path, State};
@@ -24,7 +24,7 @@ pub(crate) async fn create(
     Caller(who): Caller,
     links: Links,
     JsonBody(body): JsonBody<CreateTeamApp>,
-) -> Result<Created<AppView>, ApiError> {
+) -> Result<Created<TeamAppView>, ApiError> {
     let text = NameOrObject::into_text;
     let team = match body.team.or(body.organization).map(text).filter(|_| body.personal != Some(true)) {
         Some(name) => Some(control.team(&who, &name, Right::Run).await?.id),
@@ -32,7 +32,7 @@ pub(crate) async fn create(
     };
     let (region, stack) = (body.region.map(text), body.stack.map(text));
     let new = NewApp { name: body.name, region, stack, team, locked: body.locked.unwrap_or_default() };
-    Ok(Created(AppView::new(&app::create(&control, &who, new).await?, &links)))
+    Ok(Created(TeamAppView::new(&app::create(&control, &who, new).await?, &links, true)))
 }
 
 /// GET /teams/apps - all that one may see.
@@ -42,7 +42,7 @@ pub(crate) async fn list(
     links: Links,
     range: Ranged,
 ) -> Result<Response, ApiError> {
-    range.answer(app::list(&control, &who).await?, crate::app::FIELDS, |detail| AppView::new(detail, &links))
+    range.answer(app::list(&control, &who).await?, crate::app::FIELDS, |detail| TeamAppView::new(detail, &links, true))
 }
 
 /// GET /teams/apps/{app}.
@@ -50,10 +50,10 @@ pub(crate) async fn show(
     State(control): State<Control>,
     ForApp(app): ForApp,
     links: Links,
-) -> Result<Json<AppView>, ApiError> {
+) -> Result<Json<TeamAppView>, ApiError> {
     let all = collaborator::list(&control, &app).await?;
     let joined = all.iter().any(|access| access.account.id == app.by().id);
-    Ok(Json(AppView::new(&app::find(&control, &app).await?, &links).joined(joined)))
+    Ok(Json(TeamAppView::new(&app::find(&control, &app).await?, &links, joined)))
 }
 
 /// PATCH /teams/apps/{app} - its lock, or its owner: a team's name or an e-mail.
@@ -62,12 +62,16 @@ pub(crate) async fn update(
     ForApp(app): ForApp,
     links: Links,
     JsonBody(body): JsonBody<UpdateTeamApp>,
-) -> Result<Json<AppView>, ApiError> {
+) -> Result<Json<TeamAppView>, ApiError> {
     if let Some(owner) = body.owner {
-        return Ok(Json(AppView::new(&transfer::hand_over(&control, &app, &owner.into_text()).await?, &links)));
+        return Ok(Json(TeamAppView::new(
+            &transfer::hand_over(&control, &app, &owner.into_text()).await?,
+            &links,
+            true,
+        )));
     }
     let locked = body.locked.unwrap_or(app.locked);
-    Ok(Json(AppView::new(&transfer::lock(&control, &app, locked).await?, &links)))
+    Ok(Json(TeamAppView::new(&transfer::lock(&control, &app, locked).await?, &links, true)))
 }
 
 /// POST /account/app-transfers - 201 with the offer.

@@ -40,7 +40,7 @@ fn id<T: From<uuid::Uuid>>(number: u128) -> T {
 }
 
 fn account() -> Account {
-    Account { id: id(1), email: "admin@example.org".into(), created_at: AT, updated_at: AT }
+    Account::new(id(1), "admin@example.org".into(), AT)
 }
 
 fn app() -> App {
@@ -48,6 +48,8 @@ fn app() -> App {
         id: id(2),
         name: "shop".parse().unwrap(),
         owner: id(1),
+        team: None,
+        locked: false,
         region: "eu".into(),
         stack: Stack::default(),
         maintenance: false,
@@ -108,6 +110,7 @@ fn app_view() {
     let detail = |released: bool| AppDetail {
         app: app(),
         owner: account(),
+        team: None,
         web_url: "http://shop.localhost:7780/".into(),
         released_at: released.then_some(AT),
         slug_size_bytes: released.then_some(1234),

@@ -138,8 +138,9 @@ pub async fn add(
         Err(_) => return Err(CollaboratorError::NoSuchUser),
     };
     let permissions = wanted(app, permissions)?;
-    let joins = account.id == app.by().id && app.team.is_some() && !app.locked && app.allows(Right::Run);
-    if !app.allows(Right::Manage) && !(joins && Permissions::working().and(permissions) == Permissions::working()) {
+    let no_more = Permissions::working().and(permissions) == Permissions::working();
+    let joins = account.id == app.by().id && app.team.is_some() && !app.locked && app.allows(Right::Run) && no_more;
+    if !app.allows(Right::Manage) && !joins {
         return Err(GateError::lacks(app, Right::Manage).into());
     }
     if app.team.is_none() && account.id == app.owner {

@@ -54,12 +54,9 @@ pub enum TeamError {
     /// No e-mail.
     #[error(transparent)]
     Email(#[from] BadEmail),
-    /// Not invited, or the invitation was taken back.
-    #[error("Couldn't find that invitation.")]
+    /// Not invited, with another account perhaps, or the invitation was taken back.
+    #[error("Couldn't find that invitation. Log in with the account that it was sent to")]
     NoSuchInvitation,
-    /// Somebody else's.
-    #[error("This invitation is for somebody else; log in with the account that it was sent to")]
-    OtherInvitation,
     /// Another right is needed.
     #[error(transparent)]
     Gate(#[from] GateError),
@@ -365,13 +362,14 @@ pub async fn revoke_invitation(
     Ok(found)
 }
 
-/// The invitation with this token.
+/// The invitation with this token, for the one who is invited.
 ///
 /// # Errors
 /// [`TeamError::NoSuchInvitation`].
-pub async fn invitation(control: &Control, token: &str) -> Result<InvitationDetail, TeamError> {
+pub async fn invitation(control: &Control, who: &Account, token: &str) -> Result<InvitationDetail, TeamError> {
     let db = control.store.db();
-    let found = store::team::invitation(db, &secret_hash(token)).await?.ok_or(TeamError::NoSuchInvitation)?;
+    let found = store::team::invitation(db, &secret_hash(token)).await?;
+    let found = found.filter(|found| found.email == who.email).ok_or(TeamError::NoSuchInvitation)?;
     let team = store::team::by_id(db, found.team).await?.ok_or(TeamError::NoSuchInvitation)?;
     detail(control, team, found).await
 }
@@ -379,12 +377,9 @@ pub async fn invitation(control: &Control, token: &str) -> Result<InvitationDeta
 /// Joins the team that one was invited to.
 ///
 /// # Errors
-/// [`TeamError::NoSuchInvitation`], [`TeamError::OtherInvitation`].
+/// [`TeamError::NoSuchInvitation`].
 pub async fn accept_invitation(control: &Control, who: &Account, token: &str) -> Result<MemberDetail, TeamError> {
-    let found = invitation(control, token).await?;
-    if found.invitation.email != who.email {
-        return Err(TeamError::OtherInvitation);
-    }
+    let found = invitation(control, who, token).await?;
     let new = member(control, &found.team, who, found.invitation.role);
     let mut tx = control.store.begin().await?;
     if !store::team::delete_invitation(&mut tx, found.invitation.id).await? {

@@ -100,8 +100,8 @@ pub async fn check(control: &Control, who: &Account, code: Option<&str>) -> Resu
 fn step_of(key: &str, code: &str, now: Timestamp, last: i64) -> Option<i64> {
     let step = now.0 / 1_000_000 / STEP_S;
     let key = unbase32(key)?;
-    let near = (step - SKEW_STEPS..=step + SKEW_STEPS).filter(|step| *step > last);
-    near.filter(|step| crate::same_secret(&totp(&key, *step), code)).last()
+    let mut near = (step - SKEW_STEPS..=step + SKEW_STEPS).filter(|step| *step > last);
+    near.rfind(|step| crate::same_secret(&totp(&key, *step), code))
 }
 
 /// Six digits (RFC 4226, 5.3).

@@ -23,6 +23,8 @@ fn app(n: u128, name: &str) -> App {
         id: AppId(Uuid::from_u128(n)),
         name: name.parse().unwrap(),
         owner: AccountId(Uuid::from_u128(1)),
+        team: None,
+        locked: false,
         region: "us".into(),
         stack: Stack::default(),
         maintenance: false,
@@ -33,10 +35,10 @@ fn app(n: u128, name: &str) -> App {
 }
 
 async fn with_app(store: &Store) -> App {
-    let account = Account { id: AccountId(Uuid::from_u128(1)), email: "a@b".into(), created_at: AT, updated_at: AT };
+    let account = Account::new(AccountId(Uuid::from_u128(1)), "a@b".into(), AT);
     let shop = app(2, "shop");
     let mut tx = store.begin().await.unwrap();
-    store::account::insert(&mut tx, &account, "hash").await.unwrap();
+    store::account::insert(&mut tx, &account).await.unwrap();
     store::app::insert(&mut tx, &shop).await.unwrap();
     tx.commit().await.unwrap();
     shop
@@ -80,6 +82,12 @@ async fn every_statement_prepares() {
         store::account::ALL,
         store::acm::ALL,
         store::app::ALL,
+        store::authorization::ALL,
+        store::collaborator::ALL,
+        store::oauth_client::ALL,
+        store::ssh_key::ALL,
+        store::team::ALL,
+        store::transfer::ALL,
         store::build::ALL,
         store::config_var::ALL,
         store::domain::ALL,

@@ -1,18 +1,10 @@
 //! Other people on the same Flowline.
 
 use crate::flow::Flow;
-use crate::within;
-use tokio::process::Command;
-
-/// There is no verb that makes accounts yet, so the row is written beside the running server.
-const INSERT: &str = "\
-import hashlib, sqlite3, sys, time, uuid
-path, email, token = sys.argv[1:]
-now = int(time.time() * 1_000_000)
-with sqlite3.connect(path, timeout=30) as base:
-    base.execute('INSERT INTO account (id, email, token_sha256, created_at, updated_at) VALUES (?, ?, ?, ?, ?)',
-                 (str(uuid.uuid4()), email, hashlib.sha256(token.encode()).hexdigest(), now, now))
-";
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use serde_json::json;
 
 impl Flow {
     /// Another account; its token.
@@ -20,11 +12,28 @@ impl Flow {
     /// # Panics
     /// When it cannot be made.
     pub async fn account(&self, email: &str) -> String {
-        let token = format!("token-of-{email}");
-        let mut python = Command::new("python3");
-        python.args(["-c", INSERT]).arg(self.dir().join("flowline.db")).args([email, &token]);
-        let made = within("the account", python.output()).await.unwrap();
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        token
+        let password = self.password(email).await;
+        let answer = self.login(email, &password, None).await;
+        assert_eq!(answer.status, 201, "{}", answer.text());
+        answer.json()["access_token"]["token"].as_str().unwrap().to_owned()
+    }
+
+    /// Another account; its password.
+    ///
+    /// # Panics
+    /// When it cannot be made.
+    pub async fn password(&self, email: &str) -> String {
+        let answer = self.post("/accounts", &json!({ "email": email })).await;
+        assert_eq!(answer.status, 201, "{}", answer.text());
+        answer.json()["password"].as_str().unwrap().to_owned()
+    }
+
+    /// What `heroku login -i` sends.
+    pub async fn login(&self, email: &str, password: &str, code: Option<&str>) -> crate::Answer {
+        let basic = format!("Basic {}", STANDARD.encode(format!("{email}:{password}")));
+        let mut headers = vec![("authorization", basic.as_str()), ("content-type", "application/json")];
+        headers.extend(code.map(|code| ("heroku-two-factor-code", code)));
+        let body = json!({ "description": "Heroku CLI login", "expires_in": 2_592_000, "scope": ["global"] });
+        self.raw("POST", "/oauth/authorizations", &headers, Bytes::from(body.to_string())).await
     }
 }

@@ -98,8 +98,7 @@ impl From<TeamError> for ApiError {
         match error {
             TeamError::NoSuchUser => Self { message: error.to_string(), ..Self::not_found("user") },
             TeamError::NoSuchMember => Self::not_found("member"),
-            TeamError::NoSuchInvitation => Self::not_found("invitation"),
-            TeamError::OtherInvitation => Self::forbidden(error),
+            TeamError::NoSuchInvitation => Self { message: error.to_string(), ..Self::not_found("invitation") },
             TeamError::BadName(_)
             | TeamError::NameTaken(_)
             | TeamError::HasApps(_)

@@ -38,8 +38,6 @@ pub struct AccountView {
     identity_provider: Option<()>,
     default_organization: Option<()>,
     default_team: Option<()>,
-    /// An extension: may it make accounts, and read the audit log of the whole server?
-    operator: bool,
 }
 
 impl From<&Account> for AccountView {
@@ -74,8 +72,23 @@ impl From<&Account> for AccountView {
             identity_provider: None,
             default_organization: None,
             default_team: None,
-            operator: account.operator,
         }
+    }
+}
+
+/// An account as operators see it.
+#[derive(Debug, Clone, Serialize)]
+pub struct OperatorsView {
+    /// The account.
+    #[serde(flatten)]
+    account: AccountView,
+    /// May it make accounts, and read the audit log of the whole server?
+    operator: bool,
+}
+
+impl From<&Account> for OperatorsView {
+    fn from(account: &Account) -> Self {
+        Self { account: account.into(), operator: account.operator }
     }
 }
 

@@ -38,9 +38,6 @@ pub struct AppView {
     repo_size: Option<u64>,
     space: Option<()>,
     team: Option<TeamRef>,
-    locked: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    joined: Option<bool>,
 }
 
 impl AppView {
@@ -74,15 +71,25 @@ impl AppView {
             repo_size: None,
             space: None,
             team: detail.team.as_ref().map(TeamRef::from),
-            locked: app.locked,
-            joined: None,
         }
     }
+}
 
-    /// Says whether the one who asks was added to it.
+/// An app as `/teams/apps` shows it.
+#[derive(Debug, Clone, Serialize)]
+pub struct TeamAppView {
+    #[serde(flatten)]
+    app: AppView,
+    locked: bool,
+    /// Was the one who asks added to it?
+    joined: bool,
+}
+
+impl TeamAppView {
+    /// The app with its addresses.
     #[must_use]
-    pub fn joined(self, joined: bool) -> Self {
-        Self { joined: Some(joined), ..self }
+    pub fn new(detail: &AppDetail, links: &Links, joined: bool) -> Self {
+        Self { app: AppView::new(detail, links), locked: detail.app.locked, joined }
     }
 }
 

@@ -172,14 +172,30 @@ impl ClientView {
 pub struct TokenView {
     id: AuthorizationId,
     access_token: AccessToken,
-    refresh_token: Option<AccessToken>,
+    refresh_token: Option<RefreshToken>,
     authorization: SessionRef,
     client: Option<()>,
-    grant: Option<()>,
-    session: Option<()>,
+    grant: UsedGrant,
+    session: SessionRef,
     user: UserId,
     created_at: String,
     updated_at: String,
+}
+
+/// The code that was used up: it is not told again.
+#[derive(Debug, Clone, Serialize)]
+struct UsedGrant {
+    code: &'static str,
+    #[serde(rename = "type")]
+    kind: &'static str,
+}
+
+#[derive(Debug, Clone, Serialize)]
+struct RefreshToken {
+    #[serde(flatten)]
+    token: AccessToken,
+    /// Of the token's form: there is one.
+    version: u64,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -196,11 +212,14 @@ impl TokenView {
         Self {
             id: one.id,
             access_token: secret(made.token.clone(), one.expires_in_s(now)),
-            refresh_token: made.refresh_token.clone().map(|token| secret(Some(token), None)),
+            refresh_token: made
+                .refresh_token
+                .clone()
+                .map(|token| RefreshToken { token: secret(Some(token), None), version: 1 }),
             authorization: SessionRef { id: one.id },
             client: None,
-            grant: None,
-            session: None,
+            grant: UsedGrant { code: "", kind: "authorization_code" },
+            session: SessionRef { id: one.id },
             user: UserId { id: one.account },
             created_at: one.created_at.rfc3339(),
             updated_at: one.updated_at.rfc3339(),

@@ -1,6 +1,7 @@
 //! End to end: the real binary on port 0, with real git, SQLite, sandbox and router.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends by panicking")]
 
+mod access;
 mod attached;
 mod bad_input;
 mod cli;
