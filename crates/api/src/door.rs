@@ -8,6 +8,7 @@ use axum::extract::{FromRef, FromRequestParts};
 use axum::http::request::Parts;
 use control::Control;
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// The state of the router.
@@ -20,12 +21,14 @@ pub(crate) struct Door {
     pub(crate) limits: Arc<RateLimits>,
     /// Vouches for the rendezvous.
     pub(crate) authority: Arc<Authority>,
+    /// Where the same doors listen by TLS.
+    pub(crate) tls: Option<SocketAddr>,
 }
 
 impl Door {
     pub(crate) fn new(control: Control, authority: Arc<Authority>, settings: &Settings) -> Self {
         let api_url = format!("http://{}", control.settings().api).into();
-        Self { control, api_url, limits: Arc::new(RateLimits::new(settings)), authority }
+        Self { control, api_url, limits: Arc::new(RateLimits::new(settings)), authority, tls: settings.tls }
     }
 }
 

@@ -4,6 +4,7 @@
 
 pub mod accept;
 mod account;
+mod address;
 mod answer;
 mod app;
 mod auth;
@@ -46,6 +47,7 @@ mod source;
 mod ssh_key;
 mod team;
 mod team_app;
+pub mod tls;
 pub mod views;
 
 pub use serve::serve;

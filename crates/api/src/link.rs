@@ -7,6 +7,8 @@ use model::app::AppName;
 use model::id::{BuildId, LogSessionId, ReleaseId, SlugId, SourceId};
 use std::net::SocketAddr;
 
+const PLATFORM: &str = "heroku.com";
+
 /// Makes addresses under the name by which the client reached the server, so that any port and any proxy works.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Links {
@@ -23,7 +25,7 @@ impl Links {
     pub fn of(headers: &HeaderMap, fallback: &str) -> Self {
         let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
         let host = text(HOST.as_str()).and_then(|host| host.parse::<Authority>().ok());
-        let host = host.filter(|host| !host.as_str().contains('@'));
+        let host = host.filter(|host| !host.as_str().contains('@') && !stands_in(host.host()));
         let scheme = if text("x-forwarded-proto") == Some("https") { "https" } else { "http" };
         let api = host.map_or_else(|| fallback.to_owned(), |host| format!("{scheme}://{host}"));
         Self::new(&api)
@@ -46,6 +48,20 @@ impl Links {
     #[must_use]
     pub fn git(&self, app: &AppName) -> String {
         format!("{}/{app}.git", self.git.as_ref().unwrap_or(&self.api))
+    }
+
+    /// The address of the API.
+    #[must_use]
+    pub fn api(&self) -> &str {
+        &self.api
+    }
+
+    /// The same by TLS: under the client's own name where it listens on every address.
+    #[must_use]
+    pub fn secure(&self, listens: SocketAddr) -> String {
+        let host = self.rendezvous_host(listens);
+        let host = if host.contains(':') { format!("[{host}]") } else { host };
+        format!("https://{host}:{}", listens.port())
     }
 
     /// By which name a client can reach the rendezvous: its own address, unless it listens on all of them.
@@ -98,6 +114,12 @@ impl Links {
     }
 }
 
+/// A name of the platform that a proxy lets this server stand in for: nobody reaches the server by it without that proxy.
+fn stands_in(host: &str) -> bool {
+    let host = host.to_ascii_lowercase();
+    host == PLATFORM || host.strip_suffix(PLATFORM).is_some_and(|rest| rest.ends_with('.'))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -128,5 +150,10 @@ mod tests {
         assert_eq!(git(&[]), "http://127.0.0.1:7700/shop.git");
         assert_eq!(git(&[("host", "a b/c")]), "http://127.0.0.1:7700/shop.git");
         assert_eq!(git(&[("host", "user@x.org")]), "http://127.0.0.1:7700/shop.git");
+        assert_eq!(
+            git(&[("host", "api.Heroku.com"), ("x-forwarded-proto", "https")]),
+            "http://127.0.0.1:7700/shop.git"
+        );
+        assert_eq!(git(&[("host", "notheroku.com")]), "http://notheroku.com/shop.git");
     }
 }

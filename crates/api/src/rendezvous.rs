@@ -127,7 +127,7 @@ async fn first_line(from: &mut (impl AsyncRead + Unpin)) -> io::Result<(String, 
     }
 }
 
-/// GET /ca.pem - what clients of the rendezvous have to trust. It is no secret, and whoever could change this answer could
+/// GET /ca.pem - what clients of the rendezvous and of the TLS listener have to trust. It is no secret, and whoever could change this answer could
 /// change the address of the rendezvous too.
 pub(crate) async fn certificate(State(authority): State<Arc<Authority>>) -> Response {
     ([(CONTENT_TYPE, "application/x-pem-file")], authority.certificate_pem().to_owned()).into_response()

@@ -1,5 +1,6 @@
 //! Every route, in one list: method, path, who may pass, handler. Tests walk it with every role.
 
+use crate::address;
 use crate::door::Door;
 use crate::{
     account, app, build, collaborator, config_var, disk, domain, dyno, feature, formation, git_http, idle, log_drain,
@@ -256,6 +257,7 @@ pub const ROUTES: &[Route] = &[
     route(Method::GET, "/streams/builds/{build}/{secret}", Access::Signed, || get(build::stream)),
     route(Method::GET, "/streams/releases/{release}/{secret}", Access::Signed, || get(release::stream)),
     route(Method::GET, "/streams/logs/{session}/{secret}", Access::Signed, || get(log_session::stream)),
+    route(Method::GET, "/addresses", Access::Public, || get(address::show)),
     route(Method::GET, "/ca.pem", Access::Public, || get(rendezvous::certificate)),
     route(Method::GET, "/{repository}/info/refs", Access::Git, || get(git_http::refs)),
     route(Method::POST, "/{repository}/git-upload-pack", Access::Git, || post(git_http::fetch)),

@@ -1,9 +1,10 @@
-//! The listener: connections in, bounded in number and patience; an orderly end.
+//! The listeners, plain and TLS: connections in, bounded in number and patience; an orderly end.
 
 use crate::settings::Settings;
+use crate::tls::Tls;
 use axum::Router;
 use axum::body::Body;
-use axum::http::Request;
+use axum::http::{HeaderName, HeaderValue, Request};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -13,6 +14,7 @@ use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
@@ -28,9 +30,18 @@ const KEEPALIVE: Duration = Duration::from_secs(30);
 /// Between attempts to accept when the machine has no file descriptor or memory left: others must end first.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// What a proxy with TLS says, and the TLS listener instead of it: answers then hold https addresses.
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
 /// Serves until `shutdown` resolves; then takes no new connection and lets requests in flight end, for as long as the settings
-/// say.
-pub async fn serve(listener: TcpListener, router: Router, settings: &Settings, shutdown: impl Future<Output = ()>) {
+/// say. With `tls` every connection begins with its handshake.
+pub async fn serve(
+    listener: TcpListener,
+    tls: Option<Tls>,
+    router: Router,
+    settings: &Settings,
+    shutdown: impl Future<Output = ()>,
+) {
     let room = Arc::new(Semaphore::new(settings.connections));
     let end = CancellationToken::new();
     let mut tasks = JoinSet::new();
@@ -42,7 +53,15 @@ pub async fn serve(listener: TcpListener, router: Router, settings: &Settings, s
             accepted = accept(&listener, &room) => accepted,
         };
         if let Some((stream, permit)) = stream {
-            tasks.spawn(connection(stream, router.clone(), settings.head_timeout, end.clone(), permit));
+            let (tls, door) = (tls.clone(), Connection { router: router.clone(), head_timeout: settings.head_timeout });
+            let end = end.clone();
+            tasks.spawn(async move {
+                if let Err(error) = welcome(stream, tls, door, end).await {
+                    // Clients that hang up or send no HTTP: theirs to fix, seen only when looked for.
+                    tracing::debug!(%error, "A connection ended early");
+                }
+                drop(permit);
+            });
         }
     }
     drop(listener);
@@ -75,33 +94,47 @@ pub(crate) fn prepare(stream: &TcpStream) -> io::Result<()> {
     SockRef::from(stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE))
 }
 
-async fn connection(
-    stream: TcpStream,
+/// What every connection is served with.
+struct Connection {
     router: Router,
     head_timeout: Duration,
-    end: CancellationToken,
-    permit: OwnedSemaphorePermit,
-) {
-    if let Err(error) = prepare(&stream) {
-        tracing::debug!(%error, "A connection was gone before it was served");
-    }
-    let service = hyper::service::service_fn(move |request: Request<Incoming>| {
-        let mut router = router.clone();
-        async move { router.call(request.map(Body::new)).await }
-    });
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(head_timeout).max_buf_size(BUFFER_BYTES);
-    let mut served = pin!(http.serve_connection(TokioIo::new(stream), service));
-    let outcome = tokio::select! {
-        outcome = served.as_mut() => outcome,
-        () = end.cancelled() => {
-            served.as_mut().graceful_shutdown();
-            served.await
+}
+
+async fn welcome(stream: TcpStream, tls: Option<Tls>, door: Connection, end: CancellationToken) -> io::Result<()> {
+    prepare(&stream)?;
+    match tls {
+        None => door.serve(stream, false, end).await,
+        Some(tls) => {
+            let greeted = tokio::time::timeout(door.head_timeout, tls.greet(stream)).await;
+            let stream = greeted.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
+            door.serve(stream, true, end).await
         }
-    };
-    if let Err(error) = outcome {
-        // Clients that hang up or send no HTTP: theirs to fix, seen only when looked for.
-        tracing::debug!(%error, "A connection ended early");
     }
-    drop(permit);
+}
+
+impl Connection {
+    async fn serve<S>(self, stream: S, secure: bool, end: CancellationToken) -> io::Result<()>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let router = self.router;
+        let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
+            if secure {
+                request.headers_mut().insert(FORWARDED_PROTO, HeaderValue::from_static("https"));
+            }
+            let mut router = router.clone();
+            async move { router.call(request.map(Body::new)).await }
+        });
+        let mut http = http1::Builder::new();
+        http.timer(TokioTimer::new()).header_read_timeout(self.head_timeout).max_buf_size(BUFFER_BYTES);
+        let mut served = pin!(http.serve_connection(TokioIo::new(stream), service));
+        let outcome = tokio::select! {
+            outcome = served.as_mut() => outcome,
+            () = end.cancelled() => {
+                served.as_mut().graceful_shutdown();
+                served.await
+            }
+        };
+        outcome.map_err(io::Error::other)
+    }
 }

@@ -1,10 +1,13 @@
 //! The limits that protect the server at its doors.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// How much the doors take on.
 #[derive(Debug, Clone)]
 pub struct Settings {
+    /// Where the same doors listen by TLS, for clients to be told.
+    pub tls: Option<SocketAddr>,
     /// Connections served at once; one more waits until another ends.
     pub connections: usize,
     /// A client must have sent its request's head within this time: slow heads would hold connections for nothing.
@@ -21,6 +24,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            tls: None,
             connections: 1024,
             head_timeout: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(10),

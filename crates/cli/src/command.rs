@@ -6,8 +6,8 @@ use crate::env::Env;
 use crate::error::CliError;
 use crate::session::Session;
 use crate::{
-    account, app, build, completion, config_var, disk, dyno, feature, formation, git_credential, idle, log, one_off,
-    release,
+    account, app, build, completion, config_var, disk, dyno, feature, formation, git_credential, heroku, idle, log,
+    one_off, release,
 };
 use std::process::ExitCode;
 
@@ -91,6 +91,12 @@ pub enum Command {
     /// Switch a feature on
     #[command(name = "features:enable", visible_alias = "labs:enable")]
     FeaturesEnable(feature::OneFeature),
+    /// Print what points the official heroku command line at this server, for a shell: eval "$(flowline env)"
+    #[command(name = "env")]
+    Env(heroku::Surroundings),
+    /// Run the official heroku command line against this server: flowline heroku -- ps -a shop
+    #[command(name = "heroku")]
+    Heroku(heroku::Heroku),
     /// Answer git's question for the token
     #[command(name = "git:credentials", hide = true)]
     GitCredentials(git_credential::GitCredentials),
@@ -207,6 +213,8 @@ async fn dispatch(command: Command, env: &Env, console: &mut Console) -> Result<
         Command::FeaturesDisable(args) => feature::switch(session, &args, false).await,
         Command::FeaturesEnable(args) => feature::switch(session, &args, true).await,
         Command::GitCredentials(args) => git_credential::answer(session, &args),
+        Command::Env(_) => heroku::print(session).await,
+        Command::Heroku(args) => return heroku::heroku(session, &args).await,
         Command::GitRemote(args) => app::git_remote(session, &args).await,
         Command::Logs(args) => log::logs(session, args).await,
         Command::Maintenance(args) => app::maintenance(session, &args.on).await,
@@ -237,7 +245,8 @@ impl Command {
     /// How the result is wanted; a script and git's question have one form only.
     fn print(&self) -> Print {
         match self {
-            Self::Completions(_) | Self::GitCredentials(_) => Print::default(),
+            Self::Completions(_) | Self::GitCredentials(_) | Self::Heroku(_) => Print::default(),
+            Self::Env(args) => args.print,
             Self::Login(args) => args.print,
             Self::Logout(args) | Self::Whoami(args) | Self::Apps(args) | Self::Disk(args) => args.print,
             Self::AppsCreate(args) => args.print,

@@ -1,7 +1,7 @@
 //! `flowline git:credentials`: git asks it for the name and token of a push, so that nobody has to type them.
 
 use crate::error::CliError;
-use crate::server::Server;
+use crate::server::{Server, normal_url};
 use crate::session::Session;
 
 /// git's question: some `key=value` lines; more is no question of git's.
@@ -10,6 +10,9 @@ const LINES_LIMIT: usize = 64;
 /// git runs this; `store` and `erase` have nothing to do here
 #[derive(Debug, Clone, clap::Args)]
 pub struct GitCredentials {
+    /// The server whose token is meant, where git knows it by another of its addresses
+    #[arg(long, value_name = "URL")]
+    server: Option<String>,
     /// get, store or erase, as git's credential helpers are called
     operation: String,
 }
@@ -30,7 +33,9 @@ pub(crate) fn answer(session: &mut Session<'_>, args: &GitCredentials) -> Result
         }
     }
     let url = format!("{protocol}://{host}").to_ascii_lowercase();
-    match Server::token_for(session.env, &url)? {
+    // Who wrote the server into this repository's helper wrote it for that address only.
+    let server = args.server.as_ref().map_or(Ok(url), |server| normal_url(server, "URL"))?;
+    match Server::token_for(session.env, &server)? {
         Some(token) => session.console.line(&format!("username=flowline\npassword={token}")),
         None => Ok(()),
     }

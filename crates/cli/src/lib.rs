@@ -21,6 +21,7 @@ mod error;
 mod feature;
 mod formation;
 mod git_credential;
+mod heroku;
 mod idle;
 mod log;
 mod moment;

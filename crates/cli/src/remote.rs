@@ -110,10 +110,30 @@ pub(crate) fn remove(cwd: &Path, name: &str) -> Result<(), CliError> {
 
 /// Lets git ask this program for the server's token, in this repository only.
 pub(crate) fn use_our_credentials(cwd: &Path, server: &str, exe: &Path) -> Result<(), CliError> {
-    // git gives a helper that begins with `!` to a shell: the path is quoted for it.
-    let exe = exe.display().to_string().replace('\'', r"'\''");
-    let helper = format!("!'{exe}' git:credentials");
-    run(cwd, &["config", "--local", "--replace-all", &format!("credential.{server}.helper"), &helper])
+    set_helper(cwd, server, &format!("!{} git:credentials", quoted(exe)))
+}
+
+/// The same for another address of that server, and which authority to trust there.
+pub(crate) fn use_our_credentials_at(
+    cwd: &Path,
+    address: &str,
+    server: &str,
+    exe: &Path,
+    authority: Option<&Path>,
+) -> Result<(), CliError> {
+    set_helper(cwd, address, &format!("!{} git:credentials --server {}", quoted(exe), quoted(Path::new(server))))?;
+    let Some(authority) = authority else { return Ok(()) };
+    let authority = authority.display().to_string();
+    run(cwd, &["config", "--local", "--replace-all", &format!("http.{address}/.sslCAInfo"), &authority])
+}
+
+fn set_helper(cwd: &Path, address: &str, helper: &str) -> Result<(), CliError> {
+    run(cwd, &["config", "--local", "--replace-all", &format!("credential.{address}.helper"), helper])
+}
+
+/// git gives a helper that begins with `!` to a shell: the path is quoted for it.
+fn quoted(path: &Path) -> String {
+    format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
 }
 
 fn in_repository(cwd: &Path) -> bool {

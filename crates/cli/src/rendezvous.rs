@@ -100,7 +100,8 @@ impl Rendezvous {
     }
 }
 
-async fn authority(client: &Client) -> Result<Vec<u8>, CliError> {
+/// The certificate of the server's own authority.
+pub(crate) async fn authority(client: &Client) -> Result<Vec<u8>, CliError> {
     let mut stream = client.stream(&format!("{}/ca.pem", client.server.url), StreamKind::Plain).await?;
     let mut pem = Vec::new();
     while let Some(chunk) = stream.chunk().await? {

@@ -3,7 +3,7 @@
 use crate::error::{CliError, root_cause};
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper::{Request, Response, Uri};
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
@@ -18,22 +18,38 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 /// Until the head of the answer is there; heroku's own command line waits as long.
 const ANSWER_LIMIT: Duration = Duration::from_secs(60);
 
+/// Longer than the longest upload and build that a push waits for.
+const PATIENT_ANSWER_LIMIT: Duration = Duration::from_secs(24 * 3600);
+
 /// A silent log tail may last for hours: this finds out when the other end is gone.
 const KEEPALIVE: Duration = Duration::from_secs(60);
 
-type Plain = Client<HttpConnector, Full<Bytes>>;
-type Tls = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
-
 /// Made once per command; each kind of connection on first use, because loading the machine's roots takes milliseconds.
-#[derive(Default)]
-pub(crate) struct Transport {
-    plain: OnceLock<Plain>,
-    tls: OnceLock<Tls>,
+pub(crate) struct Transport<B = Full<Bytes>> {
+    plain: OnceLock<Client<HttpConnector, B>>,
+    tls: OnceLock<Client<HttpsConnector<HttpConnector>, B>>,
+    answer_limit: Duration,
 }
 
-impl Transport {
+impl<B> Default for Transport<B> {
+    fn default() -> Self {
+        Self { plain: OnceLock::new(), tls: OnceLock::new(), answer_limit: ANSWER_LIMIT }
+    }
+}
+
+impl<B> Transport<B>
+where
+    B: Body + Send + Unpin + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    /// For requests that somebody else waits for, as long as that one likes: a large push is answered at its end.
+    pub(crate) fn patient() -> Self {
+        Self { answer_limit: PATIENT_ANSWER_LIMIT, ..Self::default() }
+    }
+
     /// One request and the head of its answer.
-    pub(crate) async fn send(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, CliError> {
+    pub(crate) async fn send(&self, request: Request<B>) -> Result<Response<Incoming>, CliError> {
         let url = origin(request.uri());
         let sent = if request.uri().scheme_str() == Some("https") {
             self.tls()?.request(request)
@@ -41,14 +57,14 @@ impl Transport {
             self.plain.get_or_init(|| Client::builder(TokioExecutor::new()).build(connector())).request(request)
         };
         let unreachable = |why| CliError::Unreachable { url: url.clone(), why };
-        match tokio::time::timeout(ANSWER_LIMIT, sent).await {
+        match tokio::time::timeout(self.answer_limit, sent).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => Err(unreachable(root_cause(&error))),
-            Err(_) => Err(unreachable(format!("no answer within {} s", ANSWER_LIMIT.as_secs()))),
+            Err(_) => Err(unreachable(format!("no answer within {} s", self.answer_limit.as_secs()))),
         }
     }
 
-    fn tls(&self) -> Result<&Tls, CliError> {
+    fn tls(&self) -> Result<&Client<HttpsConnector<HttpConnector>, B>, CliError> {
         if let Some(client) = self.tls.get() {
             return Ok(client);
         }

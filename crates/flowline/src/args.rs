@@ -41,6 +41,13 @@ pub(crate) struct Serve {
     /// that they know the API by
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:0")]
     pub(crate) rendezvous: SocketAddr,
+    /// Where the API and git listen by TLS, with a certificate of Flowline's own authority (`ca.pem`); with port 0 the one of the
+    /// last start, if it is free
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:0")]
+    pub(crate) tls: SocketAddr,
+    /// A name or an address that clients know this server by, for its certificate; can be given several times
+    #[arg(long = "name", value_name = "HOST")]
+    pub(crate) names: Vec<String>,
     /// How long a program waits for its client there
     #[arg(long, value_name = "SECONDS", default_value_t = 60, hide = true)]
     pub(crate) attach_limit_s: u64,

@@ -81,6 +81,11 @@ impl Home {
         Ok(Authority::open(&files, names, world.now())?)
     }
 
+    /// Remembers the port of the TLS listener.
+    pub(crate) fn tls_port(&self) -> PathBuf {
+        self.path.join("tls.port")
+    }
+
     /// The database file.
     pub(crate) fn database(&self) -> PathBuf {
         self.path.join("flowline.db")

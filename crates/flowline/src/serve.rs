@@ -5,12 +5,14 @@ use crate::home::{FolderError, Home};
 use crate::logging;
 use crate::system_world::SystemWorld;
 use api::authority::Authority;
+use api::tls::Tls;
 use control::{Control, Settings, StartError};
 use model::build_queue::at_once;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,6 +61,10 @@ enum ServeError {
         "{0} is in use or not an address of this machine ({1}). Stop what listens there, or choose another with --rendezvous"
     )]
     Rendezvous(SocketAddr, std::io::Error),
+    #[error(
+        "{0} is in use or not an address of this machine ({1}). Stop what listens there, or choose another with --tls"
+    )]
+    Tls(SocketAddr, std::io::Error),
     #[error("The server failed: {0}")]
     Io(#[from] std::io::Error),
 }
@@ -91,8 +97,9 @@ async fn serve(args: Serve) -> Result<(), ServeError> {
     let listener = TcpListener::bind(args.listen).await.map_err(|error| ServeError::Listen(args.listen, error))?;
     let meeting = TcpListener::bind(args.rendezvous).await;
     let meeting = meeting.map_err(|error| ServeError::Rendezvous(args.rendezvous, error))?;
+    let secure = bind_again(&folder.tls_port(), args.tls).await.map_err(|error| ServeError::Tls(args.tls, error))?;
     let world = Arc::new(SystemWorld);
-    let authority = folder.authority(&*world, names(&args, meeting.local_addr()?))?;
+    let authority = folder.authority(&*world, names(&args, [meeting.local_addr()?, secure.local_addr()?]))?;
     let token = folder.admin_token(&*world)?;
     // The key is checked before the database is made, so that a lost one is noticed.
     let vault = Vault::new(&folder.master_key(&*world)?).map_err(StoreError::from)?;
@@ -118,10 +125,11 @@ async fn serve(args: Serve) -> Result<(), ServeError> {
         site_env: site_env(),
     };
     let control = Control::start(settings, store, world).await?;
-    say_ready(&control)?;
+    let doors = Doors { plain: listener, secure };
+    say_ready(&control, &doors)?;
     let (end, ended) = watch::channel(false);
     let meetings = tokio::spawn(serve_rendezvous(meeting, Arc::clone(&authority), control.clone(), ended.clone()));
-    let doors = tokio::spawn(serve_doors(listener, control.clone(), authority, ended));
+    let doors = tokio::spawn(doors.serve(control.clone(), authority, ended));
     let how = signals.wait().await;
     tracing::info!(?how, "Ending");
     end.send_replace(true);
@@ -139,10 +147,42 @@ fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
-async fn serve_doors(listener: TcpListener, control: Control, authority: Arc<Authority>, ended: watch::Receiver<bool>) {
-    let settings = api::Settings::default();
-    let router = api::router(control, authority, &settings);
-    api::serve(listener, router, &settings, over(ended)).await;
+/// Where the API and git are.
+struct Doors {
+    plain: TcpListener,
+    secure: TcpListener,
+}
+
+impl Doors {
+    async fn serve(self, control: Control, authority: Arc<Authority>, ended: watch::Receiver<bool>) {
+        let settings = api::Settings { tls: self.secure.local_addr().ok(), ..api::Settings::default() };
+        let router = api::router(control.clone(), Arc::clone(&authority), &settings);
+        let secure = async {
+            match Tls::new(&authority, control) {
+                Ok(tls) => api::serve(self.secure, Some(tls), router.clone(), &settings, over(ended.clone())).await,
+                Err(error) => tracing::error!(%error, "There is no TLS listener"),
+            }
+        };
+        tokio::join!(api::serve(self.plain, None, router.clone(), &settings, over(ended.clone())), secure);
+    }
+}
+
+/// Listens; for port 0 where the last start did, which `saved` remembers: git remotes hold the address.
+async fn bind_again(saved: &Path, addr: SocketAddr) -> std::io::Result<TcpListener> {
+    if addr.port() != 0 {
+        return TcpListener::bind(addr).await;
+    }
+    let last = std::fs::read_to_string(saved).ok().and_then(|port| port.trim().parse().ok());
+    let again = match last {
+        Some(port) => TcpListener::bind((addr.ip(), port)).await.ok(),
+        None => None,
+    };
+    let listener = match again {
+        Some(listener) => listener,
+        None => TcpListener::bind(addr).await?,
+    };
+    std::fs::write(saved, format!("{}\n", listener.local_addr()?.port()))?;
+    Ok(listener)
 }
 
 async fn serve_rendezvous(
@@ -162,28 +202,28 @@ async fn over(mut ended: watch::Receiver<bool>) {
 }
 
 /// By what clients may call this server before the first has come.
-fn names(args: &Serve, meeting: SocketAddr) -> Vec<String> {
-    let addresses = [args.listen, meeting].map(|addr| addr.ip());
-    let addresses = addresses.into_iter().filter(|ip| !ip.is_unspecified() && !ip.is_loopback());
-    addresses
-        .map(|ip| ip.to_string())
-        .chain([args.domain.clone()].into_iter().filter(|name| name != "localhost"))
-        .collect()
+fn names(args: &Serve, others: [SocketAddr; 2]) -> Vec<String> {
+    let addresses = others.into_iter().chain([args.listen]).map(|addr| addr.ip());
+    let addresses = addresses.filter(|ip| !ip.is_unspecified() && !ip.is_loopback());
+    let domain = [args.domain.clone()].into_iter().filter(|name| name != "localhost");
+    addresses.map(|ip| ip.to_string()).chain(domain).chain(args.names.iter().cloned()).collect()
 }
 
 /// The one line on stdout: where everything really listens.
 #[derive(Serialize)]
 struct Ready<'a> {
     api: String,
+    tls: String,
     apps: String,
     rendezvous: String,
     domain: &'a str,
 }
 
-fn say_ready(control: &Control) -> Result<(), ServeError> {
+fn say_ready(control: &Control, doors: &Doors) -> Result<(), ServeError> {
     let settings = control.settings();
     let ready = Ready {
         api: format!("http://{}", settings.api),
+        tls: format!("https://{}", doors.secure.local_addr()?),
         apps: format!("http://{}", control.apps_addr()),
         rendezvous: format!("rendezvous://{}", settings.rendezvous),
         domain: &settings.domain,

@@ -60,6 +60,8 @@ pub struct Flow {
     pub api: SocketAddr,
     /// Where the router listens.
     pub apps: SocketAddr,
+    /// Where the API and git listen by TLS.
+    pub tls: SocketAddr,
     /// The admin's token.
     pub token: String,
 }
@@ -68,6 +70,7 @@ struct Ready {
     child: Child,
     api: SocketAddr,
     apps: SocketAddr,
+    tls: SocketAddr,
 }
 
 impl Flow {
@@ -91,7 +94,8 @@ impl Flow {
     pub(crate) async fn start_in(start: Start, dir: TempDir, disk: Option<Disk>) -> Self {
         let ready = within("the start of the server", spawn(&start, dir.path(), "127.0.0.1:0", "127.0.0.1:0")).await;
         let token = std::fs::read_to_string(dir.path().join("admin.token")).unwrap().trim().to_owned();
-        Self { start, disk, dir, serve: Mutex::new(Some(ready.child)), api: ready.api, apps: ready.apps, token }
+        let Ready { child, api, apps, tls } = ready;
+        Self { start, disk, dir, serve: Mutex::new(Some(child)), api, apps, tls, token }
     }
 
     /// The data folder.
@@ -139,7 +143,7 @@ impl Flow {
     pub async fn start_serve(&mut self) {
         let (api, apps) = (self.api.to_string(), self.apps.to_string());
         let ready = within("the start of the server", spawn(&self.start, self.dir.path(), &api, &apps)).await;
-        assert_eq!((ready.api, ready.apps), (self.api, self.apps));
+        assert_eq!((ready.api, ready.apps, ready.tls), (self.api, self.apps, self.tls));
         *self.serve.get_mut() = Some(ready.child);
     }
 
@@ -364,6 +368,6 @@ async fn spawn(start: &Start, dir: &Path, api: &str, apps: &str) -> Ready {
     let said = || std::fs::read_to_string(dir.join("serve.log")).unwrap_or_default();
     let ready: serde_json::Value =
         serde_json::from_str(&line).unwrap_or_else(|_| panic!("the server did not start:\n{}", said()));
-    let addr = |name: &str| ready[name].as_str().unwrap().strip_prefix("http://").unwrap().parse().unwrap();
-    Ready { api: addr("api"), apps: addr("apps"), child }
+    let addr = |name: &str| ready[name].as_str().unwrap().split_once("://").unwrap().1.parse().unwrap();
+    Ready { api: addr("api"), apps: addr("apps"), tls: addr("tls"), child }
 }

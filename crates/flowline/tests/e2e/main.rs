@@ -27,7 +27,9 @@ mod release;
 mod scale;
 mod schema;
 mod slugs;
+mod stand_in;
 mod survive;
+mod tls;
 
 use testkit::Flow;
 

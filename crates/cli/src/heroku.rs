@@ -1,0 +1,162 @@
+//! `flowline heroku -- ARGS`: the official command line, as it is installed, against this Flowline; `flowline env`: the same
+//! for a shell.
+
+mod authority;
+mod home;
+mod place;
+mod proxy;
+mod variables;
+
+use crate::args::Print;
+use crate::error::CliError;
+use crate::remote;
+use crate::session::Session;
+use authority::ThrowAway;
+use home::Home;
+use place::Place;
+use proxy::Proxy;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Map, Value};
+use std::ffi::OsString;
+use std::io;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+use tokio::process::{Child, Command};
+use tokio::signal::unix::{SignalKind, signal};
+use variables::{FORGOTTEN, Variables};
+
+/// What shells say of a program that a signal ended: this and the signal's number.
+const ENDED_BY_SIGNAL: i32 = 128;
+
+/// What `heroku` takes.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Heroku {
+    /// What the official command line is to do, as you would type it behind `heroku`
+    #[arg(value_name = "ARGS", trailing_var_arg = true, allow_hyphen_values = true)]
+    args: Vec<OsString>,
+}
+
+/// What `env` takes.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Surroundings {
+    #[command(flatten)]
+    pub(crate) print: Print,
+}
+
+/// Runs it, with the terminal and the streams of this process; its exit status is ours.
+pub(crate) async fn heroku(session: &mut Session<'_>, args: &Heroku) -> Result<u8, CliError> {
+    let token = token(session)?;
+    let place = Place::of(session).await?;
+    let throw_away = ThrowAway::make((session.env.now)())?;
+    let proxy = Proxy::start(place.url.clone(), throw_away.config).await;
+    let proxy = proxy.map_err(|error| CliError::local("listen on loopback for the command line's proxy", error))?;
+    let home = Home::make(session.env)?;
+    let authorities = variables::pem(&throw_away.certificate) + &place.authority;
+    let authorities = home.write("ca.pem", &authorities)?;
+    let git = place.git_config(session.env, &authorities, Some(proxy.addr));
+    let git = home.write("gitconfig", &git)?;
+    let variables = Variables::by_proxy(&place, &token, proxy.addr, &authorities, &git, &home.home);
+    let mut command = Command::new("heroku");
+    command.args(&args.args).current_dir(&session.env.cwd).kill_on_drop(true);
+    for name in FORGOTTEN {
+        command.env_remove(name);
+    }
+    for (name, value) in variables.list() {
+        command.env(name, value);
+    }
+    session.console.flush()?;
+    let status = wait(command.spawn().map_err(not_started)?).await?;
+    tie(session, &place)?;
+    tell_refused(session, &proxy, status)?;
+    Ok(code(status))
+}
+
+/// Prints the environment for a shell; nothing else runs then, so hosts that the official command line has no variable for
+/// stay away.
+pub(crate) async fn print(session: &mut Session<'_>) -> Result<(), CliError> {
+    let token = token(session)?;
+    let place = Place::of(session).await?;
+    let folder = home::folder(session.env)?.join(place.folder());
+    let authority = home::write(&folder.join("ca.pem"), &place.authority)?;
+    let git = home::write(&folder.join("gitconfig"), &place.git_config(session.env, &authority, None))?;
+    let variables = Variables::direct(&place, &token, &authority, &git);
+    if session.console.is_json() {
+        let object: Map<String, Value> =
+            variables.list().map(|(name, value)| (name.to_owned(), Value::from(value))).collect();
+        return session.console.json(&Value::Object(object));
+    }
+    for line in variables.script(&place.url) {
+        session.console.line(&line)?;
+    }
+    Ok(())
+}
+
+fn token(session: &Session<'_>) -> Result<String, CliError> {
+    let server = &session.client.server;
+    server.token.clone().ok_or_else(|| CliError::LoggedOut { url: server.url.clone() })
+}
+
+fn not_started(error: io::Error) -> CliError {
+    if error.kind() != io::ErrorKind::NotFound {
+        return CliError::local("start heroku", error);
+    }
+    CliError::missing(
+        "The official heroku command line is not installed here, or not on the PATH.",
+        "`npm install --global heroku` installs it. `flowline COMMAND` has the same commands without it.",
+    )
+}
+
+/// Ctrl-C reaches the child from the terminal by itself; we wait for what it makes of it.
+async fn wait(mut child: Child) -> Result<ExitStatus, CliError> {
+    let watch = |kind| signal(kind).map_err(|error| CliError::local("watch for signals", error));
+    let (mut interrupt, mut quit) = (watch(SignalKind::interrupt())?, watch(SignalKind::quit())?);
+    let (mut terminate, mut hangup) = (watch(SignalKind::terminate())?, watch(SignalKind::hangup())?);
+    let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+    loop {
+        let told = tokio::select! {
+            ended = child.wait() => return ended.map_err(|error| CliError::local("wait for heroku", error)),
+            _ = interrupt.recv() => continue,
+            _ = quit.recv() => continue,
+            _ = terminate.recv() => Signal::TERM,
+            _ = hangup.recv() => Signal::HUP,
+        };
+        if let Some(pid) = pid {
+            // It may have ended just now.
+            let _gone = kill_process(pid, told).is_err();
+        }
+    }
+}
+
+fn code(status: ExitStatus) -> u8 {
+    let code = status.code().or_else(|| status.signal().map(|signal| ENDED_BY_SIGNAL + signal));
+    code.and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX)
+}
+
+/// A git remote that it made works in any shell: this repository's git asks us for the token, and trusts the authority.
+fn tie(session: &Session<'_>, place: &Place) -> Result<(), CliError> {
+    let env = session.env;
+    let Some(git) = &place.git else { return Ok(()) };
+    let prefix = format!("{git}/");
+    if !remote::list(&env.cwd).iter().any(|remote| remote.url.starts_with(&prefix)) {
+        return Ok(());
+    }
+    let authority = if place.url == *git {
+        None
+    } else {
+        Some(home::write(&home::folder(env)?.join(place.folder()).join("ca.pem"), &place.authority)?)
+    };
+    remote::use_our_credentials_at(&env.cwd, git, &place.url, &env.exe, authority.as_deref())
+}
+
+fn tell_refused(session: &mut Session<'_>, proxy: &Proxy, status: ExitStatus) -> Result<(), CliError> {
+    if status.success() {
+        return Ok(());
+    }
+    for host in proxy.refused() {
+        session.console.warn(&format!(
+            "It asked for {host}, which is not the platform: `flowline heroku` leads to {} only.",
+            session.client.server.url
+        ))?;
+    }
+    Ok(())
+}
