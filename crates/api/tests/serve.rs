@@ -39,7 +39,7 @@ async fn start(settings: Settings) -> Server {
     let addr = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel();
     let over = tokio::spawn(async move {
-        serve(listener, router, &settings, async { drop(stopped.await) }).await;
+        serve(listener, None, router, &settings, async { drop(stopped.await) }).await;
     });
     Server { addr, go, reached, stop, over }
 }

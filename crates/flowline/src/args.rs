@@ -17,7 +17,7 @@ pub(crate) struct Program {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     /// Run the server: API, git, builds, dynos; starts the router beside it
-    Serve(Serve),
+    Serve(Box<Serve>),
     /// Try it: start a server in this folder, push a sample app, show where it answers
     Demo(Demo),
     /// Say what this machine gives Flowline, and what is missing

@@ -29,7 +29,7 @@ fn main() -> ExitCode {
         Some(_) | None => {}
     }
     match Program::parse().verb {
-        Verb::Serve(args) => serve::main(args),
+        Verb::Serve(args) => serve::main(*args),
         Verb::Demo(args) => demo::main(&args),
         Verb::Doctor(args) => doctor::main(&args),
         Verb::Client(command) => client(command),

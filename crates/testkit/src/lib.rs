@@ -49,3 +49,9 @@ pub async fn within<T>(what: &str, work: impl Future<Output = T>) -> T {
         Err(_) => panic!("{what} did not happen within {PATIENCE:?}"),
     }
 }
+
+/// `PATH` of this machine.
+#[must_use]
+pub fn search_path() -> String {
+    std::env::var("PATH").unwrap_or_default()
+}

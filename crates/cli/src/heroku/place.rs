@@ -123,6 +123,6 @@ mod tests {
 
     #[test]
     fn paths_in_a_git_config_are_quoted() {
-        assert_eq!(value("/home/a \"b\""), r#""/home/a \"b\"""#);
+        assert_eq!(value("/srv/a \"b\""), r#""/srv/a \"b\"""#);
     }
 }

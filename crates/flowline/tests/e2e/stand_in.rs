@@ -4,7 +4,7 @@ use crate::flow;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Output;
-use testkit::{Flow, within};
+use testkit::{Flow, search_path, within};
 use tokio::process::Command;
 
 /// A folder for the PATH with a `heroku` of these lines.
@@ -19,7 +19,7 @@ fn stand_in(flow: &Flow, script: &str) -> PathBuf {
 
 fn command(flow: &Flow, folder: &Path, words: &[&str]) -> Command {
     let mut command = flow.cli_command(words);
-    command.env("PATH", format!("{}:{}", folder.display(), std::env::var("PATH").unwrap()));
+    command.env("PATH", format!("{}:{}", folder.display(), search_path()));
     command
 }
 

@@ -3,12 +3,12 @@
 use crate::flow;
 use rustix::process::Signal;
 use std::process::Output;
-use testkit::{Flow, Source, Start, within};
+use testkit::{Flow, Source, Start, search_path, within};
 use tokio::process::Command;
 
 async fn curl(flow: &Flow, words: &[&str]) -> Output {
     let mut curl = Command::new("curl");
-    curl.env_clear().env("PATH", std::env::var("PATH").unwrap()).arg("--cacert").arg(flow.dir().join("ca.pem"));
+    curl.env_clear().env("PATH", search_path()).arg("--cacert").arg(flow.dir().join("ca.pem"));
     within("curl", curl.args(["-sS", "--noproxy", "*"]).args(words).output()).await.unwrap()
 }
 
