@@ -101,6 +101,10 @@ fn every_command_takes_json_or_is_a_script() {
     program.clone().debug_assert();
     for command in program.get_subcommands() {
         let json = command.get_arguments().any(|arg| arg.get_id() == "json");
-        assert!(json || ["completions", "git:credentials", "heroku"].contains(&command.get_name()), "{}", command.get_name());
+        assert!(
+            json || ["completions", "git:credentials", "heroku"].contains(&command.get_name()),
+            "{}",
+            command.get_name()
+        );
     }
 }
