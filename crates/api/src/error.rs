@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use control::app::AppError;
 use control::build::BuildError;
+use control::buildpack_installation::BuildpackError;
 use control::config_var::ConfigVarError;
 use control::domain::DomainError;
 use control::dyno::DynoError;
@@ -161,6 +162,15 @@ impl From<BuildError> for ApiError {
             BuildError::Short(_) => Self::full(error),
             BuildError::NoSource | BuildError::BadUrl(_) => Self::invalid_params(error),
             BuildError::Output(_) | BuildError::Store(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<BuildpackError> for ApiError {
+    fn from(error: BuildpackError) -> Self {
+        match error {
+            BuildpackError::Bad(_) | BuildpackError::TooMany => Self::invalid_params(error),
+            BuildpackError::Store(_) => Self::internal(&error),
         }
     }
 }

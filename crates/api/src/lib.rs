@@ -12,6 +12,7 @@ pub mod authority;
 mod blob;
 pub mod body;
 mod build;
+mod buildpack_installation;
 mod collaborator;
 mod config_var;
 mod disk;

@@ -3,8 +3,9 @@
 use crate::address;
 use crate::door::Door;
 use crate::{
-    account, app, build, collaborator, config_var, disk, domain, dyno, feature, formation, git_http, idle, log_drain,
-    log_session, metrics, oauth, platform, region, release, rendezvous, slug, source, ssh_key, team, team_app,
+    account, app, build, buildpack_installation, collaborator, config_var, disk, domain, dyno, feature, formation,
+    git_http, idle, log_drain, log_session, metrics, oauth, platform, region, release, rendezvous, slug, source,
+    ssh_key, team, team_app,
 };
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -202,6 +203,8 @@ pub const ROUTES: &[Route] = &[
     route(Method::POST, "/apps/{app}/builds", DEPLOY, || post(build::create)),
     route(Method::GET, "/apps/{app}/builds", VIEW, || get(build::list)),
     route(Method::GET, "/apps/{app}/builds/{build}", VIEW, || get(build::show)),
+    route(Method::GET, "/apps/{app}/buildpack-installations", VIEW, || get(buildpack_installation::list)),
+    route(Method::PUT, "/apps/{app}/buildpack-installations", DEPLOY, || put(buildpack_installation::replace)),
     route(Method::DELETE, "/apps/{app}/build-cache", DEPLOY, || delete(build::purge_cache)),
     route(Method::GET, "/disk", Access::Account, || get(disk::show)),
     route(Method::GET, "/metrics", Access::Free, || get(metrics::show)),

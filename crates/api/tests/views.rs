@@ -137,6 +137,7 @@ fn build_view() {
             by: id(1),
             source: BuildSource { url: String::new(), version: Some("0123".into()), description: None, checksum: None },
             stack: Stack::default(),
+            buildpacks: vec!["heroku/nodejs".into()],
             secret: "secret".into(),
             release: state.slug().map(|_| id(3)),
             state,

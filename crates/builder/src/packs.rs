@@ -64,11 +64,13 @@ impl Packs {
         self
     }
 
-    /// The pack of that name: `heroku/nodejs`, or just `nodejs`.
+    /// The pack of that name: `heroku/nodejs`, just `nodejs`, or where everybody else finds it.
     pub(crate) fn find(&self, asked: &str) -> Option<&Pack> {
-        let short = |pack: &Pack| pack.reference.rsplit('/').next() == Some(asked);
+        let name = model::buildpack::short_name(asked);
+        let last = |pack: &Pack| pack.reference.rsplit('/').next() == Some(asked);
         let exact = self.packs.iter().find(|pack| pack.reference == asked);
-        exact.or_else(|| self.packs.iter().find(|pack| short(pack)))
+        let elsewhere = || self.packs.iter().find(|pack| pack.reference == name);
+        exact.or_else(elsewhere).or_else(|| self.packs.iter().find(|pack| last(pack)))
     }
 
     /// Those to try, in order.

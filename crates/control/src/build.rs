@@ -131,6 +131,7 @@ pub(crate) async fn begin(
     watcher: Option<mpsc::Sender<String>>,
 ) -> Result<(Build, Report), BuildError> {
     disk::admits(control, 0)?;
+    let installed = store::buildpack_installation::list(control.store.db(), app.id).await?;
     let now = control.now();
     let build = Build {
         id: control.world.new_id(),
@@ -138,6 +139,7 @@ pub(crate) async fn begin(
         by: app.by().id,
         source,
         stack: app.stack.clone(),
+        buildpacks: installed.iter().map(ToString::to_string).collect(),
         secret: control.world.secret::<32>(),
         state: BuildState::Pending,
         release: None,
@@ -253,7 +255,7 @@ async fn make<'c>(
         dir: folder.to_owned(),
         cache_dir: control.settings.dir.join("cache").join(app.id.to_string()),
         packs: &control.packs,
-        buildpacks: Vec::new(),
+        buildpacks: build.buildpacks.clone(),
         stack: build.stack.clone(),
         source_version: build.source.version.clone(),
         config_vars: &config,
@@ -265,6 +267,9 @@ async fn make<'c>(
     let (lines, mut printed) = mpsc::channel(LINES_WAITING);
     let work = async {
         let built = builder::compile(job, &runner, lines.clone()).await?;
+        if build.buildpacks.is_empty() {
+            note_packs(control, build.id, &built.buildpacks).await?;
+        }
         let making = control.archives.read().await;
         let packed = builder::compress(&control.slugs, &built, lines).await?;
         Ok::<_, Broken>((built, packed, making))
@@ -292,6 +297,12 @@ async fn make<'c>(
     };
     control.slugs.adopt(&built.app_dir, slug.id)?;
     Ok((slug, making))
+}
+
+async fn note_packs(control: &Control, build: BuildId, packs: &[String]) -> Result<(), StoreError> {
+    let mut tx = control.store.begin().await?;
+    store::build::set_buildpacks(&mut tx, build, packs).await?;
+    tx.commit().await
 }
 
 async fn check_app_json(source: &std::path::Path) -> Result<(), Broken> {

@@ -6,6 +6,7 @@ mod attach;
 pub mod authorization;
 pub mod build;
 mod build_queue;
+pub mod buildpack_installation;
 pub mod collaborator;
 pub mod config_var;
 mod disk;

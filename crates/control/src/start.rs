@@ -128,9 +128,7 @@ impl Control {
         attach::settle(&control).await.map_err(|error| StartError::Folder("The notes of waiting dynos", error))?;
         crate::slumber::restore(&control).await?;
         settle(&control, &resumed).await?;
-        if let Err(error) = crate::retention::outputs(&control, true).await {
-            tracing::warn!(%error, "Outputs that the last server left half done were not removed");
-        }
+        clear_outputs(&control).await;
         crate::routing::sync(&control).await.map_err(|error| StartError::Routes(error.to_string()))?;
         disk::look_after(&control);
         quota::watch(&control);
@@ -141,6 +139,12 @@ impl Control {
         crate::slumber::watch(&control);
         push::listen(&control, listener);
         Ok(control)
+    }
+}
+
+async fn clear_outputs(control: &Control) {
+    if let Err(error) = crate::retention::outputs(control, true).await {
+        tracing::warn!(%error, "Outputs that the last server left half done were not removed");
     }
 }
 

@@ -20,6 +20,8 @@ pub struct Build {
     pub source: BuildSource,
     /// What it is built on.
     pub stack: Stack,
+    /// The packs that build it, as they were written; empty while they are to be found out.
+    pub buildpacks: Vec<String>,
     /// The secret in the address of its output.
     pub secret: String,
     /// How far it is.

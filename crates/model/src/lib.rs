@@ -9,6 +9,8 @@ pub mod authorization;
 pub mod budget;
 pub mod build;
 pub mod build_queue;
+pub mod buildpack;
+pub mod certificate;
 pub mod collaborator;
 pub mod config_var;
 pub mod crash;

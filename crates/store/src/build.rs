@@ -13,24 +13,26 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             "SELECT id, app_id, by_id, source_url, source_version, source_description, source_checksum, stack, secret, state, ",
-            "slug_id, why, release_id, created_at, updated_at FROM build ",
+            "slug_id, why, release_id, buildpacks, created_at, updated_at FROM build ",
             $rest
         )
     };
 }
 
 const INSERT: &str = "INSERT INTO build (id, app_id, by_id, source_url, source_version, source_description, source_checksum, \
-     stack, secret, state, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'pending', $10, $10)";
+     stack, secret, state, buildpacks, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'pending', $10, \
+     $11, $11)";
 const FINISH: &str =
     "UPDATE build SET state = $2, slug_id = $3, why = $4, updated_at = $5 WHERE id = $1 AND state = 'pending'";
 const SET_RELEASE: &str = "UPDATE build SET release_id = $2 WHERE id = $1";
+const SET_BUILDPACKS: &str = "UPDATE build SET buildpacks = $2 WHERE id = $1";
 const BY_ID: &str = select!("WHERE id = $1");
 const LIST: &str = select!("WHERE app_id = $1 ORDER BY created_at");
 const PENDING: &str = select!("WHERE state = 'pending'");
 const RELEASES: &str = "SELECT id, release_id FROM build";
 
 /// Every statement of this file, for the test that prepares them all.
-pub const ALL: &[&str] = &[INSERT, FINISH, SET_RELEASE, BY_ID, LIST, PENDING, RELEASES];
+pub const ALL: &[&str] = &[INSERT, FINISH, SET_RELEASE, SET_BUILDPACKS, BY_ID, LIST, PENDING, RELEASES];
 
 /// Adds a pending build.
 ///
@@ -40,7 +42,7 @@ pub async fn insert(tx: &mut Tx, build: &Build) -> Result<(), StoreError> {
     let query = sqlx::query(INSERT).bind(build.id.to_string()).bind(build.app.to_string()).bind(build.by.to_string());
     let query = query.bind(&build.source.url).bind(&build.source.version).bind(&build.source.description);
     let query = query.bind(&build.source.checksum).bind(build.stack.as_str()).bind(&build.secret);
-    query.bind(build.created_at.0).execute(tx.db()).await?;
+    query.bind(lines(&build.buildpacks)).bind(build.created_at.0).execute(tx.db()).await?;
     Ok(())
 }
 
@@ -64,6 +66,20 @@ pub async fn finish(tx: &mut Tx, id: BuildId, state: &BuildState, at: Timestamp)
 pub async fn set_release(tx: &mut Tx, id: BuildId, release: ReleaseId) -> Result<(), StoreError> {
     sqlx::query(SET_RELEASE).bind(id.to_string()).bind(release.to_string()).execute(tx.db()).await?;
     Ok(())
+}
+
+/// Notes which packs were found out.
+///
+/// # Errors
+/// When the database fails.
+pub async fn set_buildpacks(tx: &mut Tx, id: BuildId, buildpacks: &[String]) -> Result<(), StoreError> {
+    sqlx::query(SET_BUILDPACKS).bind(id.to_string()).bind(lines(buildpacks)).execute(tx.db()).await?;
+    Ok(())
+}
+
+/// One a line: no name of a pack has a line break.
+fn lines(buildpacks: &[String]) -> Option<String> {
+    (!buildpacks.is_empty()).then(|| buildpacks.join("\n"))
 }
 
 /// The build with this id.
@@ -121,6 +137,7 @@ fn read(row: &SqliteRow) -> Result<Build, StoreError> {
             checksum: cells.maybe_text("source_checksum")?,
         },
         stack: Stack::named(&cells.text("stack")?).map_err(|error| cells.bad(error))?,
+        buildpacks: cells.maybe_text("buildpacks")?.iter().flat_map(|all| all.lines()).map(str::to_owned).collect(),
         secret: cells.text("secret")?,
         state,
         release: cells.maybe_parsed("release_id")?,

@@ -7,6 +7,7 @@ pub mod acm;
 pub mod app;
 pub mod authorization;
 pub mod build;
+pub mod buildpack_installation;
 pub mod collaborator;
 pub mod config_var;
 pub mod domain;

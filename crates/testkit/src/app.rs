@@ -23,7 +23,9 @@ impl<'f> App<'f> {
         &self.name
     }
 
-    pub(crate) fn flow(&self) -> &'f Flow {
+    /// The Flowline that it is on.
+    #[must_use]
+    pub fn flow(&self) -> &'f Flow {
         self.flow
     }
 

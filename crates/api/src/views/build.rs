@@ -1,6 +1,7 @@
 //! The build as clients see it, and what they send to start one.
 
 use crate::link::Links;
+use crate::views::buildpack_installation::PackView;
 use crate::views::{IdRef, UserRef};
 use control::build::BuildDetail;
 use model::build::BuildSource;
@@ -22,13 +23,6 @@ pub struct BuildView {
     slug: Option<IdRef<SlugId>>,
     created_at: String,
     updated_at: String,
-}
-
-/// A buildpack by its registry name.
-#[derive(Debug, Clone, Serialize)]
-struct PackView {
-    name: String,
-    url: String,
 }
 
 /// Where a build's source comes from; the same keys in and out.
@@ -66,7 +60,7 @@ impl BuildView {
             status: build.state.word(),
             stack: build.stack.to_string(),
             source_blob: build.source.clone().into(),
-            buildpacks: Vec::new(),
+            buildpacks: build.buildpacks.iter().map(|written| PackView::new(written)).collect(),
             output_stream_url: links.build_output(build.id, &build.secret),
             release: build.release.map(|id| IdRef { id }),
             slug: build.state.slug().map(|id| IdRef { id }),

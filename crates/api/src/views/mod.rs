@@ -3,6 +3,7 @@
 pub mod account;
 pub mod app;
 pub mod build;
+pub mod buildpack_installation;
 pub mod collaborator;
 pub mod disk;
 pub mod domain;

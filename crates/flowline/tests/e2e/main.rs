@@ -4,6 +4,7 @@
 mod access;
 mod attached;
 mod bad_input;
+mod buildpacks;
 mod cli;
 mod cycling;
 mod deploy_under_load;
