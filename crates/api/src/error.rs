@@ -10,6 +10,7 @@ use control::app::AppError;
 use control::build::BuildError;
 use control::buildpack_installation::BuildpackError;
 use control::config_var::ConfigVarError;
+use control::delivery::DeliveryError;
 use control::domain::DomainError;
 use control::dyno::DynoError;
 use control::feature::FeatureError;
@@ -22,6 +23,7 @@ use control::push::PushRefused;
 use control::release::ReleaseError;
 use control::slug::SlugDoorError;
 use control::source::SourceError;
+use control::webhook::WebhookError;
 use model::formation::FormationError;
 use serde::Serialize;
 use std::error::Error;
@@ -313,6 +315,26 @@ impl From<SlugDoorError> for ApiError {
             SlugDoorError::Short(_) | SlugDoorError::DiskFull => Self::full(error),
             SlugDoorError::Gone => Self::conflict(error),
             SlugDoorError::Slug(_) | SlugDoorError::Store(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<WebhookError> for ApiError {
+    fn from(error: WebhookError) -> Self {
+        match error {
+            WebhookError::NoSuchWebhook => Self::not_found("webhook"),
+            WebhookError::NoSuchEvent => Self::not_found("webhook_event"),
+            WebhookError::TooMany(_) | WebhookError::Refused(_) => Self::invalid_params(error),
+            WebhookError::Store(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<DeliveryError> for ApiError {
+    fn from(error: DeliveryError) -> Self {
+        match error {
+            DeliveryError::NoSuchDelivery => Self::not_found("webhook_delivery"),
+            DeliveryError::Store(_) => Self::internal(&error),
         }
     }
 }

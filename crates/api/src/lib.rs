@@ -50,9 +50,11 @@ mod team;
 mod team_app;
 pub mod tls;
 pub mod views;
+mod webhook;
 
 pub use serve::serve;
 pub use settings::Settings;
+pub use views::event::WIRE;
 
 use authority::Authority;
 use axum::Router;

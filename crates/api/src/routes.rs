@@ -5,7 +5,7 @@ use crate::door::Door;
 use crate::{
     account, app, build, buildpack_installation, collaborator, config_var, disk, domain, dyno, feature, formation,
     git_http, idle, log_drain, log_session, metrics, oauth, platform, region, release, rendezvous, slug, source,
-    ssh_key, team, team_app,
+    ssh_key, team, team_app, webhook,
 };
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -252,6 +252,16 @@ pub const ROUTES: &[Route] = &[
     route(Method::POST, "/apps/{app}/log-drains", OPERATE, || post(log_drain::create)),
     route(Method::GET, "/apps/{app}/log-drains/{drain}", OPERATE, || get(log_drain::show)),
     route(Method::DELETE, "/apps/{app}/log-drains/{drain}", OPERATE, || delete(log_drain::delete)),
+    // A webhook's address often has a credential in it: seeing an app is not enough.
+    route(Method::POST, "/apps/{app}/webhooks", OPERATE, || post(webhook::create)),
+    route(Method::GET, "/apps/{app}/webhooks", OPERATE, || get(webhook::list)),
+    route(Method::GET, "/apps/{app}/webhooks/{webhook}", OPERATE, || get(webhook::show)),
+    route(Method::PATCH, "/apps/{app}/webhooks/{webhook}", OPERATE, || patch(webhook::update)),
+    route(Method::GET, "/apps/{app}/webhook-events", VIEW, || get(webhook::events)),
+    route(Method::GET, "/apps/{app}/webhook-events/{event}", VIEW, || get(webhook::event)),
+    route(Method::GET, "/apps/{app}/webhook-deliveries", VIEW, || get(webhook::deliveries)),
+    route(Method::GET, "/apps/{app}/webhook-deliveries/{delivery}", VIEW, || get(webhook::delivery)),
+    route(Method::DELETE, "/apps/{app}/webhooks/{webhook}", OPERATE, || delete(webhook::destroy)),
     route(Method::POST, "/apps/{app}/log-sessions", RUN, || post(log_session::create)),
     route(Method::PUT, "/sources/{source}/{secret}", Access::Signed, || put(source::put_blob)),
     route(Method::GET, "/sources/{source}/{secret}", Access::Signed, || get(source::get_blob)),

@@ -1,17 +1,18 @@
 //! Apps: create, list, change, destroy.
 
+use crate::event::{self, Change, Resource};
 use crate::gate::{Authorized, GateError};
 use crate::{Control, collaborator, journal, release};
 use model::account::Account;
 use model::app::{App, AppName, BadAppName};
 use model::config_var::ConfigVars;
-use model::id::{AppId, TeamId};
+use model::id::{AccountId, AppId, TeamId};
 use model::permission::{Permissions, Right};
 use model::release::ReleaseCause;
 use model::stack::{NoSuchStack, Stack};
 use model::team::Team;
 use model::time::Timestamp;
-use store::StoreError;
+use store::{Connection, StoreError, Tx};
 
 /// Apps of one account (APP-4).
 pub const APP_LIMIT: u64 = 1000;
@@ -127,7 +128,7 @@ pub async fn create(control: &Control, who: &Account, new: NewApp) -> Result<App
     journal::api(control, app.id, now, format!("Release v1 created by user {}", who.email)).await;
     control.supervisor.adopt(control, app.id);
     control.supervisor.seen(app.id).await;
-    detail(control, app).await
+    Ok(detail(control, app).await?)
 }
 
 async fn insert(control: &Control, app: &App) -> Result<(), StoreError> {
@@ -138,6 +139,8 @@ async fn insert(control: &Control, app: &App) -> Result<(), StoreError> {
         let own = collaborator::new(control, app.id, app.owner, Permissions::all());
         store::collaborator::insert(&mut tx, &own).await?;
     }
+    let made = detail_in(control, &mut tx, app.clone()).await?;
+    event::note(control, &mut tx, app.owner, &Change::create(Resource::App(&made))).await?;
     for cause in [ReleaseCause::Initial, ReleaseCause::EnableLogplex] {
         release::insert(control, &mut tx, app.id, app.owner, &cause, None, &ConfigVars::new()).await?;
     }
@@ -161,7 +164,7 @@ pub async fn list(control: &Control, who: &Account) -> Result<Vec<AppDetail>, Ap
 /// # Errors
 /// When the database fails.
 pub async fn find(control: &Control, app: &Authorized<App>) -> Result<AppDetail, AppError> {
-    detail(control, App::clone(app)).await
+    Ok(detail(control, App::clone(app)).await?)
 }
 
 /// Renames it, turns maintenance on or off, or sets the stack of the next build.
@@ -182,7 +185,7 @@ pub async fn update(control: &Control, app: &Authorized<App>, change: AppChange)
     next.maintenance = change.maintenance.unwrap_or(next.maintenance);
     if next != **app {
         next.updated_at = control.now();
-        store_change(control, &next).await?;
+        store_change(control, app.by().id, &next).await?;
         let said = match (next.maintenance, app.maintenance) {
             (true, false) => Some("Maintenance mode enabled"),
             (false, true) => Some("Maintenance mode disabled"),
@@ -193,17 +196,31 @@ pub async fn update(control: &Control, app: &Authorized<App>, change: AppChange)
         }
         control.supervisor.seen(app.id).await;
     }
-    detail(control, next).await
+    Ok(detail(control, next).await?)
 }
 
-pub(crate) async fn store_change(control: &Control, next: &App) -> Result<(), AppError> {
+/// Stores a changed app, with its event.
+pub(crate) async fn store_change(control: &Control, by: AccountId, next: &App) -> Result<(), AppError> {
     let mut tx = control.store.begin().await?;
-    match store::app::update(&mut tx, next).await {
+    match update_in(control, &mut tx, by, next).await {
         Ok(true) => Ok(tx.commit().await?),
         Ok(false) => Err(AppError::Gone),
         Err(error) if error.is_duplicate() => Err(AppError::NameTaken(next.name.clone())),
         Err(error) => Err(error.into()),
     }
+}
+
+/// The same as part of a larger change. `false`: it is gone.
+pub(crate) async fn update_in(control: &Control, tx: &mut Tx, by: AccountId, next: &App) -> Result<bool, StoreError> {
+    let Some(before) = store::app::by_id(tx.db(), next.id).await? else { return Ok(false) };
+    let before = detail_in(control, tx, before).await?;
+    if !store::app::update(tx, next).await? {
+        return Ok(false);
+    }
+    let now = detail_in(control, tx, next.clone()).await?;
+    let change = Change::update(Resource::App(&before), Resource::App(&now));
+    event::note(control, tx, by, &change).await?;
+    Ok(true)
 }
 
 /// Destroys it: ledger, config, repository, slugs, logs; its dynos stop.
@@ -218,6 +235,7 @@ pub async fn destroy(control: &Control, app: &Authorized<App>) -> Result<AppDeta
         objects.extend(store::slug::by_id(control.store.db(), *id).await?.and_then(|slug| slug.checksum));
     }
     let mut tx = control.store.begin().await?;
+    event::note(control, &mut tx, app.by().id, &Change::destroy(Resource::App(&shown))).await?;
     match store::app::delete(&mut tx, app.id).await {
         Ok(true) => tx.commit().await?,
         Ok(false) => return Err(AppError::Gone),
@@ -229,23 +247,32 @@ pub async fn destroy(control: &Control, app: &Authorized<App>) -> Result<AppDeta
     Ok(shown)
 }
 
-pub(crate) async fn detail(control: &Control, app: App) -> Result<AppDetail, AppError> {
-    let db = control.store.db();
-    let owner = store::account::by_id(db, app.owner).await?.ok_or(AppError::Gone)?;
+pub(crate) async fn detail(control: &Control, app: App) -> Result<AppDetail, StoreError> {
+    let mut reader = control.store.reader().await?;
+    shown(control, &mut reader, app).await
+}
+
+/// The same, as a change sees it that is not yet committed.
+pub(crate) async fn detail_in(control: &Control, tx: &mut Tx, app: App) -> Result<AppDetail, StoreError> {
+    shown(control, tx.db(), app).await
+}
+
+async fn shown(control: &Control, db: &mut Connection, app: App) -> Result<AppDetail, StoreError> {
+    let owner = store::account::known(&mut *db, app.owner).await?;
     let team = match app.team {
-        Some(team) => store::team::by_id(db, team).await?,
+        Some(team) => store::team::by_id(&mut *db, team).await?,
         None => None,
     };
-    let current = store::release::current(db, app.id).await?;
+    let current = store::release::current(&mut *db, app.id).await?;
     let slug = match current.as_ref().and_then(|release| release.slug) {
-        Some(id) => store::slug::by_id(db, id).await?,
+        Some(id) => store::slug::by_id(&mut *db, id).await?,
         None => None,
     };
     Ok(AppDetail {
         web_url: control.settings.web_url(&app.name),
-        released_at: store::release::latest(db, app.id).await?.map(|release| release.created_at),
+        released_at: store::release::latest(&mut *db, app.id).await?.map(|release| release.created_at),
         slug_size_bytes: slug.map(|slug| slug.size_bytes),
-        acm: store::acm::enabled(db, app.id).await?,
+        acm: store::acm::enabled(&mut *db, app.id).await?,
         owner,
         team,
         app,

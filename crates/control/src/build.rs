@@ -1,16 +1,17 @@
 //! Builds: from source to slug to release. One at a time per app (BLD-5).
 
 use crate::build_queue::QueueError;
+use crate::event::{self, Change, Resource};
 use crate::gate::Authorized;
 use crate::output::{OutputReader, OutputWriter};
-use crate::release::{self, Created};
-use crate::{Control, disk, fetch, journal, outcome, steps};
+use crate::release;
+use crate::{Control, build_end, disk, fetch, journal, steps};
 use builder::{BuildFailure, Job, Rules};
 use model::account::Account;
 use model::app::App;
-use model::build::{Build, BuildEvent, BuildSource, BuildState};
+use model::build::{Build, BuildSource, BuildState};
 use model::id::BuildId;
-use model::release::{Release, ReleaseCause};
+use model::release::Release;
 use model::slug::Slug;
 use std::path::PathBuf;
 use store::StoreError;
@@ -150,6 +151,8 @@ pub(crate) async fn begin(
     if let Err(error) = store::build::insert(&mut tx, &build).await {
         return Err(if error.is_duplicate() { BuildError::Busy(app.name.clone()) } else { error.into() });
     }
+    let made = build_end::detail_in(&mut tx, build.clone()).await?;
+    event::note(control, &mut tx, build.by, &Change::create(Resource::Build(&made))).await?;
     let writer = control.outputs.create(&output_key(build.id)).map_err(BuildError::Output)?;
     tx.commit().await?;
     journal::api(control, app.id, now, format!("Build started by user {}", app.by().email)).await;
@@ -170,7 +173,7 @@ pub(crate) async fn run(
     let folder = control.settings.dir.join("builds").join(build.id.to_string());
     let made = make(control, app, &build, archive, &folder, &mut report).await;
     let done = match made {
-        Ok((slug, _making)) => succeed(control, app, &build, slug).await.map_err(Broken::from),
+        Ok((slug, _making)) => build_end::succeed(control, app, &build, slug).await.map_err(Broken::from),
         Err(broken) => Err(broken),
     };
     // Nobody waits for a folder to be emptied.
@@ -189,43 +192,10 @@ pub(crate) async fn run(
                 report.line("").await;
                 report.line(" !     Push failed").await;
             }
-            fail(control, &build, &broken.to_string()).await;
+            build_end::fail(control, &build, &broken.to_string()).await;
             Err(broken)
         }
     }
-}
-
-/// Notes that a build did not outlive the server that ran it, also in its output.
-pub(crate) async fn break_off(control: &Control, build: &Build, why: &str) {
-    match control.outputs.resume(&output_key(build.id)) {
-        Ok(mut output) => output.line(&format!(" !     {why}.")),
-        Err(error) => tracing::warn!(build.id = %build.id, %error, "The output of a build cannot be written"),
-    }
-    fail(control, build, why).await;
-}
-
-/// Notes that a build failed and why.
-pub(crate) async fn fail(control: &Control, build: &Build, why: &str) {
-    let noted = (control.clone(), build.clone(), why.to_owned());
-    outcome::note(format!("The end of build {}", build.id), move || {
-        let (control, build, why) = noted.clone();
-        async move { store_failure(&control, &build, why).await }
-    })
-    .await;
-    tracing::info!(app.id = %build.app, build.id = %build.id, why, "Build failed");
-    let said = format!("Build failed -- check your build output: flowline builds:output {}", build.id);
-    journal::api(control, build.app, control.now(), said).await;
-}
-
-async fn store_failure(control: &Control, build: &Build, why: String) -> Result<(), StoreError> {
-    let Ok(state) = build.state.clone().on(BuildEvent::Broke(why)) else { return Ok(()) };
-    let mut tx = control.store.begin().await?;
-    let ended = store::build::finish(&mut tx, build.id, &state, control.now()).await?;
-    tx.commit().await?;
-    if ended {
-        control.counters.build(&state, control.now().since(build.created_at));
-    }
-    Ok(())
 }
 
 /// Compiles the source into a slug. The guard keeps its archive from being taken for one that nobody has, until it is noted.
@@ -318,24 +288,6 @@ async fn check_app_json(source: &std::path::Path) -> Result<(), Broken> {
     }
 }
 
-/// Slug, end of the build and release commit together.
-async fn succeed(control: &Control, app: &Authorized<App>, build: &Build, slug: Slug) -> Result<Created, StoreError> {
-    let mut tx = control.store.begin().await?;
-    store::slug::insert(&mut tx, &slug).await?;
-    let state = BuildState::Succeeded { slug: slug.id };
-    store::build::finish(&mut tx, build.id, &state, control.now()).await?;
-    if let Some(buildpack) = &slug.buildpack {
-        store::app::set_buildpack(&mut tx, app.id, buildpack, control.now()).await?;
-    }
-    let config = store::config_var::all_in(&mut tx, app.id).await?;
-    let cause = ReleaseCause::Deploy { commit: build.source.version.clone() };
-    let created = release::insert(control, &mut tx, app.id, app.by().id, &cause, Some(slug.id), &config).await?;
-    store::build::set_release(&mut tx, build.id, created.release.id).await?;
-    tx.commit().await?;
-    control.counters.build(&state, control.now().since(build.created_at));
-    Ok(created)
-}
-
 async fn remove(folder: PathBuf) {
     let removed = tokio::task::spawn_blocking(move || runtime::remove_dir(&folder)).await;
     if let Ok(Err(error)) = removed {
@@ -394,6 +346,6 @@ pub async fn purge_cache(control: &Control, app: &Authorized<App>) -> Result<(),
 }
 
 /// The key of a build's output.
-fn output_key(id: BuildId) -> String {
+pub(crate) fn output_key(id: BuildId) -> String {
     format!("build-{id}")
 }

@@ -1,12 +1,13 @@
 //! Domains: list, look at, add, give another certificate, remove. No release is made: the router follows at once.
 
+use crate::event::{self, Change, Resource};
 use crate::gate::Authorized;
 use crate::{Control, journal};
 use model::app::App;
 use model::domain::{BadHostname, DOMAINS_LIMIT, Domain, DomainKind, Hostname};
 use model::id::{DomainId, SniEndpointId};
 use model::sni_endpoint::SniEndpoint;
-use store::StoreError;
+use store::{StoreError, Tx};
 
 /// A domain with what it shows.
 #[derive(Debug, Clone)]
@@ -79,6 +80,13 @@ fn detail(control: &Control, domain: Domain, endpoints: &[SniEndpoint], acm: boo
     DomainDetail { domain, cname, sni_endpoint, acm }
 }
 
+/// One as a change sees it that is not yet committed.
+async fn detail_in(control: &Control, tx: &mut Tx, domain: Domain) -> Result<DomainDetail, StoreError> {
+    let endpoints = store::sni_endpoint::list(tx.db(), domain.app).await?;
+    let acm = store::acm::enabled(tx.db(), domain.app).await?;
+    Ok(detail(control, domain, &endpoints, acm))
+}
+
 /// One by its id or host name.
 ///
 /// # Errors
@@ -122,7 +130,7 @@ pub async fn create(
         created_at: now,
         updated_at: now,
     };
-    insert(control, &domain, hostname).await?;
+    insert(control, app, &domain, hostname).await?;
     let said = format!("Add domain {} by user {}", domain.hostname, app.by().email);
     journal::api(control, app.id, now, said).await;
     control.supervisor.seen(app.id).await;
@@ -132,7 +140,12 @@ pub async fn create(
 /// Enough that nobody guesses the target of another's domain.
 const TARGET_BYTES: usize = 8;
 
-async fn insert(control: &Control, domain: &Domain, hostname: Hostname) -> Result<(), DomainError> {
+async fn insert(
+    control: &Control,
+    app: &Authorized<App>,
+    domain: &Domain,
+    hostname: Hostname,
+) -> Result<(), DomainError> {
     let mut tx = control.store.begin().await?;
     match store::domain::owner(tx.db(), &domain.hostname).await? {
         Some(owner) if owner == domain.app => return Err(DomainError::Already(hostname)),
@@ -143,6 +156,8 @@ async fn insert(control: &Control, domain: &Domain, hostname: Hostname) -> Resul
         return Err(DomainError::TooMany);
     }
     store::domain::insert(&mut tx, domain).await?;
+    let made = detail_in(control, &mut tx, domain.clone()).await?;
+    event::note(control, &mut tx, app.by().id, &Change::create(Resource::Domain(app, &made))).await?;
     Ok(tx.commit().await?)
 }
 
@@ -171,8 +186,12 @@ pub async fn set_sni_endpoint(
     if !store::domain::set_sni_endpoint(&mut tx, found.domain.id, served_with, control.now()).await? {
         return Err(DomainError::NoSuchDomain);
     }
+    let changed = store::domain::list(tx.db(), app.id).await?.into_iter().find(|domain| domain.id == found.domain.id);
+    let now = detail_in(control, &mut tx, changed.ok_or(DomainError::NoSuchDomain)?).await?;
+    let change = Change::update(Resource::Domain(app, &found), Resource::Domain(app, &now));
+    event::note(control, &mut tx, app.by().id, &change).await?;
     tx.commit().await?;
-    find(control, app, which).await
+    Ok(now)
 }
 
 /// Removes it; its requests meet no app from now on. What it was.
@@ -185,6 +204,7 @@ pub async fn delete(control: &Control, app: &Authorized<App>, which: &str) -> Re
     if !store::domain::delete(&mut tx, found.domain.id).await? {
         return Err(DomainError::NoSuchDomain);
     }
+    event::note(control, &mut tx, app.by().id, &Change::destroy(Resource::Domain(app, &found))).await?;
     tx.commit().await?;
     let said = format!("Remove domain {} by user {}", found.domain.hostname, app.by().email);
     journal::api(control, app.id, control.now(), said).await;

@@ -1,11 +1,12 @@
 //! The formation: read, scale, and keep in step with the process types of the slug that runs.
 
+use crate::event::{self, Change as Changed, Resource};
 use crate::gate::Authorized;
 use crate::{Control, journal, slumber};
 use model::app::App;
 use model::dyno::{DynoSize, NoSuchSize};
 use model::formation::{Formation, FormationError, Quantity, first_quantity};
-use model::id::{AppId, FormationId};
+use model::id::{AccountId, AppId, FormationId};
 use model::procfile::ProcessTypes;
 use store::{StoreError, Tx};
 
@@ -74,6 +75,7 @@ pub async fn patch(
     let now = control.now();
     let mut tx = control.store.begin().await?;
     let mut entries = store::formation::list(tx.db(), app.id).await?;
+    let before = entries.clone();
     let mut said = Vec::new();
     for change in changes {
         let entry = entries.iter_mut().find(|entry| is(entry, &change.which));
@@ -88,13 +90,18 @@ pub async fn patch(
         store::formation::put(&mut tx, entry).await?;
         said.push(format!("{}@{}:{}", entry.process_type, entry.quantity, entry.size));
     }
+    let commands = commands_in(&mut tx, app.id).await?;
+    for (before, now) in before.into_iter().zip(&entries).filter(|(before, now)| before != *now) {
+        let (before, now) = (detail(before, &commands), detail(now.clone(), &commands));
+        let change = Changed::update(Resource::Formation(app, &before), Resource::Formation(app, &now));
+        event::note(control, &mut tx, app.by().id, &change).await?;
+    }
     tx.commit().await?;
     if !said.is_empty() {
         journal::api(control, app.id, now, format!("Scaled to {} by user {}", said.join(" "), app.by().email)).await;
         slumber::wanted(control, app.id);
         control.supervisor.seen(app.id).await;
     }
-    let commands = commands(control, app.id).await?;
     Ok(entries.into_iter().map(|entry| detail(entry, &commands)).collect())
 }
 
@@ -102,14 +109,17 @@ pub async fn patch(
 pub(crate) async fn reshape(
     control: &Control,
     tx: &mut Tx,
-    app: AppId,
+    app: &App,
+    by: AccountId,
     process_types: &ProcessTypes,
 ) -> Result<(), StoreError> {
     let now = control.now();
-    let had_web = store::app::had_web(tx.db(), app).await?;
-    let present = store::formation::list(tx.db(), app).await?;
+    let had_web = store::app::had_web(tx.db(), app.id).await?;
+    let present = store::formation::list(tx.db(), app.id).await?;
     for gone in present.iter().filter(|entry| !process_types.contains_key(&entry.process_type)) {
         store::formation::delete(tx, gone.id).await?;
+        let gone = detail(gone.clone(), process_types);
+        event::note(control, tx, by, &Changed::destroy(Resource::Formation(app, &gone))).await?;
     }
     for process_type in process_types.keys() {
         if present.iter().any(|entry| entry.process_type == *process_type) {
@@ -117,7 +127,7 @@ pub(crate) async fn reshape(
         }
         let entry = Formation {
             id: control.world.new_id(),
-            app,
+            app: app.id,
             process_type: process_type.clone(),
             quantity: first_quantity(process_type, had_web),
             size: DynoSize::Standard1X,
@@ -126,8 +136,10 @@ pub(crate) async fn reshape(
         };
         store::formation::put(tx, &entry).await?;
         if process_type.is_web() {
-            store::app::set_had_web(tx, app).await?;
+            store::app::set_had_web(tx, app.id).await?;
         }
+        let entry = detail(entry, process_types);
+        event::note(control, tx, by, &Changed::create(Resource::Formation(app, &entry))).await?;
     }
     Ok(())
 }
@@ -139,6 +151,13 @@ fn is(entry: &Formation, which: &str) -> bool {
 fn detail(entry: Formation, commands: &ProcessTypes) -> FormationDetail {
     let command = commands.get(&entry.process_type).cloned().unwrap_or_default();
     FormationDetail { entry, command }
+}
+
+async fn commands_in(tx: &mut Tx, app: AppId) -> Result<ProcessTypes, StoreError> {
+    let Some(slug) = store::release::current(tx.db(), app).await?.and_then(|release| release.slug) else {
+        return Ok(ProcessTypes::new());
+    };
+    Ok(store::slug::by_id(tx.db(), slug).await?.map(|slug| slug.process_types).unwrap_or_default())
 }
 
 async fn commands(control: &Control, app: AppId) -> Result<ProcessTypes, StoreError> {

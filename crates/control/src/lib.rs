@@ -5,13 +5,17 @@ pub mod app;
 mod attach;
 pub mod authorization;
 pub mod build;
+mod build_end;
 mod build_queue;
 pub mod buildpack_installation;
 pub mod collaborator;
 pub mod config_var;
+pub mod delivery;
 mod disk;
 pub mod domain;
 pub mod dyno;
+mod dyno_event;
+pub mod event;
 pub mod feature;
 mod fetch;
 pub mod formation;
@@ -24,6 +28,7 @@ mod lines;
 pub mod log_drain;
 pub mod log_session;
 pub mod metrics;
+mod notify;
 pub mod oauth_client;
 pub mod objects;
 mod orphan;
@@ -57,6 +62,7 @@ mod tries;
 pub mod two_factor;
 mod upkeep;
 pub mod usage;
+pub mod webhook;
 
 pub use session::{Client, Greeting};
 pub use start::{StartError, stop};
@@ -122,6 +128,7 @@ pub struct Parts {
     pub(crate) settings: Settings,
     pub(crate) world: Arc<dyn World>,
     pub(crate) store: store::Store,
+    pub(crate) wire: event::Wire,
     pub(crate) git: Arc<git::Git>,
     pub(crate) logs: logs::Logs,
     pub(crate) drain_trust: Arc<logs::Trust>,

@@ -3,7 +3,7 @@
 use crate::build::{self, Archive, BuildError};
 use crate::gate::Authorized;
 use crate::supervisor::{Live, live};
-use crate::{Control, disk, release, upkeep};
+use crate::{Control, build_end, disk, release, upkeep};
 pub use git::Service;
 
 use git::RefUpdate;
@@ -176,7 +176,7 @@ async fn deploy(control: &Control, app: &Authorized<App>, session: &mut PushSess
     let tree = match session.tree(&commit).await {
         Ok(tree) => tree,
         Err(error) => {
-            build::fail(control, &build, &format!("the pushed commit could not be read: {error}")).await;
+            build_end::fail(control, &build, &format!("the pushed commit could not be read: {error}")).await;
             say(session, &format!(" !     The pushed commit could not be read: {error}.")).await;
             return false;
         }

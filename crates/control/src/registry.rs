@@ -1,5 +1,6 @@
 //! The dynos that this server knows of, and what the router was last told. All of it can be found again from the keepers.
 
+use crate::dyno_event::{DynoChange, Teller, tell};
 use model::crash::{GOOD_RUN, backoff};
 use model::dyno::{Dyno, DynoName, DynoState};
 use model::id::{AppId, DynoId, ReleaseId};
@@ -15,6 +16,7 @@ use tokio::sync::watch;
 pub(crate) struct Registry {
     known: Mutex<Known>,
     changes: watch::Sender<u64>,
+    teller: Teller,
 }
 
 #[derive(Default)]
@@ -32,6 +34,18 @@ struct Entry {
     control: Option<DynoControl>,
     /// Somebody has taken it on to end the process.
     ending: bool,
+}
+
+impl Entry {
+    /// Another state; the one before.
+    fn become_state(&mut self, state: DynoState, now: Timestamp, teller: &Teller) -> DynoState {
+        let before = self.dyno.clone();
+        self.dyno.state = state;
+        self.dyno.since = now;
+        let was = before.state;
+        tell(teller, DynoChange::Moved { before, now: self.dyno.clone() });
+        was
+    }
 }
 
 /// A release that is to take over.
@@ -82,13 +96,12 @@ pub(crate) struct Routed {
     pub(crate) entry: router::Entry,
 }
 
-impl Default for Registry {
-    fn default() -> Self {
-        Self { known: Mutex::default(), changes: watch::channel(0).0 }
-    }
-}
-
 impl Registry {
+    /// An empty one, which tells of its dynos' changes.
+    pub(crate) fn new(teller: Teller) -> Self {
+        Self { known: Mutex::default(), changes: watch::channel(0).0, teller }
+    }
+
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -102,13 +115,22 @@ impl Registry {
         self.changes.subscribe()
     }
 
+    /// A new dyno.
     pub(crate) fn insert(&self, dyno: Dyno, control: Option<DynoControl>) {
+        tell(&self.teller, DynoChange::Came(dyno.clone()));
+        self.adopt(dyno, control);
+    }
+
+    /// A dyno that outlived the server before this one.
+    pub(crate) fn adopt(&self, dyno: Dyno, control: Option<DynoControl>) {
         self.known().dynos.insert(dyno.id, Entry { dyno, control, ending: false });
         self.changed();
     }
 
     pub(crate) fn remove(&self, id: DynoId) {
-        self.known().dynos.remove(&id);
+        if let Some(entry) = self.known().dynos.remove(&id) {
+            tell(&self.teller, DynoChange::Went(entry.dyno));
+        }
         self.changed();
     }
 
@@ -145,8 +167,7 @@ impl Registry {
     /// The dyno is to end. Its process, for the first who asks once there is one; before that, [`Self::started`] tells.
     pub(crate) fn end(&self, id: DynoId, now: Timestamp) -> Option<DynoControl> {
         let control = self.known().dynos.get_mut(&id).and_then(|entry| {
-            entry.dyno.state = DynoState::Stopping;
-            entry.dyno.since = now;
+            entry.become_state(DynoState::Stopping, now, &self.teller);
             let control = entry.control.clone().filter(|_| !entry.ending);
             entry.ending |= control.is_some();
             control
@@ -183,10 +204,7 @@ impl Registry {
 
     /// Another state; the one before, or `None` when the dyno is not known (any more).
     pub(crate) fn set_state(&self, id: DynoId, state: DynoState, now: Timestamp) -> Option<DynoState> {
-        let before = self.known().dynos.get_mut(&id).map(|entry| {
-            entry.dyno.since = now;
-            std::mem::replace(&mut entry.dyno.state, state)
-        });
+        let before = self.known().dynos.get_mut(&id).map(|entry| entry.become_state(state, now, &self.teller));
         self.changed();
         before
     }
@@ -224,8 +242,7 @@ impl Registry {
         *count = if now.since(ran_since) >= GOOD_RUN { 1 } else { count.saturating_add(1) };
         let retry_at = now.plus(backoff(*count));
         if let Some(entry) = known.dynos.get_mut(&dyno.id) {
-            entry.dyno.state = DynoState::Crashed { retry_at };
-            entry.dyno.since = now;
+            entry.become_state(DynoState::Crashed { retry_at }, now, &self.teller);
             entry.control = None;
         }
         drop(known);

@@ -1,5 +1,6 @@
 //! Releases: everything that changes what runs is one, and all are made here.
 
+use crate::event::{self, Change, Resource};
 use crate::gate::Authorized;
 use crate::output::OutputReader;
 use crate::{Control, formation, journal, release_phase};
@@ -97,8 +98,12 @@ pub(crate) async fn insert(
         updated_at: now,
     };
     store::release::insert(tx, &release, config).await?;
-    if slug.is_some() && !has_command {
-        formation::reshape(control, tx, app, &process_types).await?;
+    if let Some(app) = store::app::by_id(tx.db(), app).await? {
+        let made = detail_in(tx, release.clone()).await?;
+        event::note(control, tx, by, &Change::create(Resource::Release(&app, &made))).await?;
+        if slug.is_some() && !has_command {
+            formation::reshape(control, tx, &app, by, &process_types).await?;
+        }
     }
     Ok(Created { release, process_types })
 }
@@ -160,6 +165,28 @@ pub(crate) async fn detail(control: &Control, release: Release) -> Result<Releas
     let current = store::release::current(control.store.db(), release.app).await?.map(|release| release.id);
     let by = author(control, release.by).await?;
     Ok(shown(release, by, current))
+}
+
+/// The same, as a change sees it that is not yet committed.
+async fn detail_in(tx: &mut Tx, release: Release) -> Result<ReleaseDetail, StoreError> {
+    let current = store::release::current(tx.db(), release.app).await?.map(|release| release.id);
+    let by = store::account::known(tx.db(), release.by).await?;
+    Ok(shown(release, by, current))
+}
+
+/// Notes the event of a release that was decided, as part of the decision.
+pub(crate) async fn tell_decided(
+    control: &Control,
+    tx: &mut Tx,
+    app: &App,
+    before: &Release,
+) -> Result<(), StoreError> {
+    let Some(now) = store::release::by_own_id(tx.db(), before.id).await? else { return Ok(()) };
+    let now = detail_in(tx, now).await?;
+    let before =
+        ReleaseDetail { current: false, eligible_for_rollback: false, release: before.clone(), by: now.by.clone() };
+    let change = Change::update(Resource::Release(app, &before), Resource::Release(app, &now));
+    event::note(control, tx, before.release.by, &change).await
 }
 
 /// The config that a release runs with (RLS-6).

@@ -48,7 +48,7 @@ pub(crate) fn resume(control: &Control, release: Release, dyno: Dyno, running: r
         let Ok(mut writer) = control.outputs.resume(&release::output_key(release.id)) else {
             return fail_unstarted(&control, &release, "its output cannot be kept").await;
         };
-        control.registry.insert(dyno.clone(), Some(running.control()));
+        control.registry.adopt(dyno.clone(), Some(running.control()));
         let exit = follow(&control, &dyno, running, &mut writer).await;
         over(&control, &release, &dyno, exit).await;
     });
@@ -147,11 +147,13 @@ async fn decide(control: &Control, release: &Release, succeeded: bool) -> Result
     if !store::release::finish(&mut tx, release.id, status, control.now()).await? {
         return Ok(());
     }
+    let Some(app) = store::app::by_id(tx.db(), release.app).await? else { return Ok(()) };
+    release::tell_decided(control, &mut tx, &app, release).await?;
     let current = store::release::current(tx.db(), release.app).await?;
     if let (true, Some(slug)) = (current.is_some_and(|current| current.id == release.id), release.slug) {
         let slug = store::slug::by_id(tx.db(), slug).await?;
-        formation::reshape(control, &mut tx, release.app, &slug.map(|slug| slug.process_types).unwrap_or_default())
-            .await?;
+        let process_types = slug.map(|slug| slug.process_types).unwrap_or_default();
+        formation::reshape(control, &mut tx, &app, release.by, &process_types).await?;
     }
     tx.commit().await?;
     control.counters.release(status, control.now().since(release.created_at));

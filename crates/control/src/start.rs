@@ -1,11 +1,12 @@
 //! Start and end: the hands are opened, what outlived the last server is found again, what did not is ended with a reason.
 
 use crate::build_queue::BuildQueue;
+use crate::event::Wire;
 use crate::output::Outputs;
 use crate::registry::Mark;
 use crate::{
-    Control, Parts, Settings, attach, build, disk, journal, left_over, life, log_drain, objects, push, quota,
-    release_phase, sample, sandbox,
+    Control, Parts, Settings, attach, build_end, delivery, disk, dyno_event, journal, left_over, life, log_drain,
+    objects, push, quota, release_phase, sample, sandbox,
 };
 use model::dyno::{DynoRole, DynoState, STOP_GRACE_S};
 use model::id::ReleaseId;
@@ -65,11 +66,17 @@ pub enum StartError {
 }
 
 impl Control {
-    /// Opens all hands on a data folder, adopts the dynos that still run, and begins to look after every app.
+    /// Opens all hands on a data folder, adopts the dynos that still run, and begins to look after every app. `wire`: how events
+    /// look outside.
     ///
     /// # Errors
     /// What could not be opened.
-    pub async fn start(mut settings: Settings, store: Store, world: Arc<dyn World>) -> Result<Self, StartError> {
+    pub async fn start(
+        mut settings: Settings,
+        store: Store,
+        world: Arc<dyn World>,
+        wire: Wire,
+    ) -> Result<Self, StartError> {
         let dir = settings.dir.clone();
         make_folders(&dir)?;
         left_over::clear(&dir);
@@ -92,10 +99,12 @@ impl Control {
         let listener =
             git::hook::Listener::bind(&hook_sock).map_err(|error| StartError::Folder("The hook's socket", error))?;
         let build_queue = BuildQueue::new(settings.builds_at_once);
+        let (teller, changes) = dyno_event::queue();
         let control = Self(Arc::new(Parts {
             settings,
             world,
             store,
+            wire,
             git: Arc::new(git),
             logs,
             drain_trust,
@@ -106,7 +115,7 @@ impl Control {
             objects: objects::Objects(objects),
             outputs,
             owner,
-            registry: crate::registry::Registry::default(),
+            registry: crate::registry::Registry::new(teller),
             supervisor: crate::supervisor::Supervisor::default(),
             slumber: crate::slumber::Slumber::default(),
             log_sessions: crate::log_session::LogSessions::default(),
@@ -124,28 +133,37 @@ impl Control {
         // Before anybody says anything.
         log_drain::resume(&control).await?;
         request_lines(&control, events);
-        let resumed = adopt(&control, adopted).await?;
-        attach::settle(&control).await.map_err(|error| StartError::Folder("The notes of waiting dynos", error))?;
-        crate::slumber::restore(&control).await?;
-        settle(&control, &resumed).await?;
-        clear_outputs(&control).await;
-        crate::routing::sync(&control).await.map_err(|error| StartError::Routes(error.to_string()))?;
-        disk::look_after(&control);
-        quota::watch(&control);
-        sample::look_after(&control);
-        for app in store::app::list(control.store.db()).await? {
-            control.supervisor.adopt(&control, app.id);
-        }
-        crate::slumber::watch(&control);
+        dyno_event::write(&control, changes);
+        resume(&control, adopted).await?;
+        look_after(&control).await?;
         push::listen(&control, listener);
         Ok(control)
     }
 }
 
-async fn clear_outputs(control: &Control) {
+/// What the last server left is gone on with, or ended with its reason.
+async fn resume(control: &Control, adopted: Vec<Adopted>) -> Result<(), StartError> {
+    let resumed = adopt(control, adopted).await?;
+    attach::settle(control).await.map_err(|error| StartError::Folder("The notes of waiting dynos", error))?;
+    crate::slumber::restore(control).await?;
+    settle(control, &resumed).await?;
     if let Err(error) = crate::retention::outputs(control, true).await {
         tracing::warn!(%error, "Outputs that the last server left half done were not removed");
     }
+    crate::routing::sync(control).await.map_err(|error| StartError::Routes(error.to_string()))
+}
+
+/// Everything that goes on by itself until the end.
+async fn look_after(control: &Control) -> Result<(), StartError> {
+    disk::look_after(control);
+    quota::watch(control);
+    sample::look_after(control);
+    for app in store::app::list(control.store.db()).await? {
+        control.supervisor.adopt(control, app.id);
+    }
+    crate::slumber::watch(control);
+    delivery::begin(control);
+    Ok(())
 }
 
 async fn open_git(settings: &Settings, hook_sock: &Path) -> Result<git::Git, StartError> {
@@ -309,7 +327,7 @@ fn clear(folder: &Path, keep: &[String]) {
 /// Builds and release commands that did not outlive the last server end here, with the reason.
 async fn settle(control: &Control, resumed: &[ReleaseId]) -> Result<(), StoreError> {
     for build in store::build::pending(control.store.db()).await? {
-        build::break_off(control, &build, "Flowline was stopped during the build; push again").await;
+        build_end::break_off(control, &build, "Flowline was stopped during the build; push again").await;
     }
     for release in store::release::pending(control.store.db()).await? {
         if !resumed.contains(&release.id) {

@@ -154,7 +154,7 @@ pub async fn answer(
         if let Some(own) = store::collaborator::find(tx.db(), found.app.id, who.id).await? {
             store::collaborator::delete(&mut tx, own.id).await?;
         }
-        store::app::update(&mut tx, &found.app).await?;
+        app::update_in(control, &mut tx, who.id, &found.app).await?;
     }
     tx.commit().await?;
     if state == TransferState::Accepted {
@@ -216,7 +216,7 @@ pub async fn hand_over(control: &Control, app: &Authorized<App>, to: &str) -> Re
         let own = crate::collaborator::new(control, app.id, next.owner, Permissions::all());
         store::collaborator::insert(&mut tx, &own).await?;
     }
-    store::app::update(&mut tx, &next).await?;
+    app::update_in(control, &mut tx, who.id, &next).await?;
     tx.commit().await?;
     say(control, &next, &name, who).await;
     Ok(app::detail(control, next).await?)
@@ -230,7 +230,7 @@ pub async fn lock(control: &Control, app: &Authorized<App>, locked: bool) -> Res
     let mut next = App::clone(app);
     if next.team.is_some() && next.locked != locked {
         (next.locked, next.updated_at) = (locked, control.now());
-        app::store_change(control, &next).await?;
+        app::store_change(control, app.by().id, &next).await?;
         let said = format!("{} app by user {}", if locked { "Lock" } else { "Unlock" }, app.by().email);
         journal::api(control, app.id, next.updated_at, said).await;
     }

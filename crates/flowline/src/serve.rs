@@ -124,7 +124,7 @@ async fn serve(args: Serve) -> Result<(), ServeError> {
         builds_at_once: args.builds_at_once.map_or_else(|| at_once(cores()), usize::from),
         site_env: site_env(),
     };
-    let control = Control::start(settings, store, world).await?;
+    let control = Control::start(settings, store, world, api::WIRE).await?;
     let doors = Doors { plain: listener, secure };
     say_ready(&control, &doors)?;
     let (end, ended) = watch::channel(false);

@@ -68,6 +68,10 @@ ids! {
     OauthClientId,
     /// A numbered release.
     ReleaseId,
+    /// A notification on its way to a webhook's address.
+    DeliveryId,
+    /// One attempt at a delivery.
+    AttemptId,
     /// A built artifact.
     SlugId,
     /// A certificate of an app's domains.
@@ -82,4 +86,6 @@ ids! {
     TeamInvitationId,
     /// One account in a team.
     TeamMemberId,
+    /// A subscription to an app's events.
+    WebhookId,
 }

@@ -15,9 +15,11 @@ pub mod collaborator;
 pub mod config_var;
 pub mod crash;
 pub mod cycle;
+pub mod delivery;
 pub mod disk;
 pub mod domain;
 pub mod dyno;
+pub mod event;
 pub mod feature;
 pub mod formation;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -46,5 +48,6 @@ pub mod ssh_key;
 pub mod stack;
 pub mod team;
 pub mod time;
+pub mod webhook;
 pub mod world;
 pub mod written;

@@ -187,6 +187,15 @@ fn owner(id: AccountId) -> String {
     format!("account-{id}/two-factor")
 }
 
+/// The account that a row of this database refers to.
+///
+/// # Errors
+/// When it is missing, which the database does not allow, or the database fails.
+pub async fn known<'e>(db: impl SqliteExecutor<'e>, id: AccountId) -> Result<Account, StoreError> {
+    let missing = || StoreError::BadRow { table: "account", what: format!("{id} is missing") };
+    by_id(db, id).await?.ok_or_else(missing)
+}
+
 fn read(row: &SqliteRow) -> Result<Account, StoreError> {
     let cells = Cells { table: "account", row };
     Ok(Account {

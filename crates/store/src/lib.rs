@@ -10,7 +10,9 @@ pub mod build;
 pub mod buildpack_installation;
 pub mod collaborator;
 pub mod config_var;
+pub mod delivery;
 pub mod domain;
+pub mod event;
 pub mod feature;
 pub mod formation;
 pub mod idle;
@@ -26,14 +28,18 @@ pub mod ssh_key;
 pub mod team;
 pub mod transfer;
 mod vault;
+pub mod webhook;
 
+pub use sqlx::SqliteConnection as Connection;
 pub use vault::{Vault, VaultError};
 
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
+use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Connection, SqlSafeStr, Sqlite, SqliteConnection, Transaction};
+use sqlx::{Connection as _, SqlSafeStr, Sqlite, SqliteConnection, Transaction};
 use std::path::Path;
 use std::sync::Arc;
+use tokio::sync::Notify;
 
 /// Readers beside the one writer: more would only hold memory on a small server.
 const READERS: u32 = 3;
@@ -88,6 +94,7 @@ pub struct Store {
     readers: SqlitePool,
     writer: SqlitePool,
     vault: Arc<Vault>,
+    outbox: Arc<Notify>,
 }
 
 impl Store {
@@ -114,7 +121,7 @@ impl Store {
             .await?;
         migrate(&writer).await?;
         let readers = SqlitePoolOptions::new().max_connections(READERS).connect_with(options.read_only(true)).await?;
-        Ok(Self { readers, writer, vault: Arc::new(vault) })
+        Ok(Self { readers, writer, vault: Arc::new(vault), outbox: Arc::default() })
     }
 
     /// For reads outside a transaction.
@@ -123,13 +130,28 @@ impl Store {
         &self.readers
     }
 
+    /// For several reads that also a change makes: what takes a [`Connection`] works with both.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub async fn reader(&self) -> Result<PoolConnection<Sqlite>, StoreError> {
+        Ok(self.readers.acquire().await?)
+    }
+
     /// Begins a change.
     ///
     /// # Errors
     /// When no transaction can be begun.
     pub async fn begin(&self) -> Result<Tx, StoreError> {
         // IMMEDIATE: a transaction that reads first and writes later must not lose its turn in between.
-        Ok(Tx { inner: self.writer.begin_with("BEGIN IMMEDIATE").await?, vault: Arc::clone(&self.vault) })
+        let inner = self.writer.begin_with("BEGIN IMMEDIATE").await?;
+        Ok(Tx { inner, vault: Arc::clone(&self.vault), outbox: Arc::clone(&self.outbox), filled: false })
+    }
+
+    /// Tells whenever something to be delivered was committed.
+    #[must_use]
+    pub fn outbox(&self) -> &Notify {
+        &self.outbox
     }
 
     /// Closes all connections; what was committed is on disk.
@@ -147,6 +169,8 @@ impl Store {
 pub struct Tx {
     inner: Transaction<'static, Sqlite>,
     vault: Arc<Vault>,
+    outbox: Arc<Notify>,
+    filled: bool,
 }
 
 impl Tx {
@@ -160,7 +184,16 @@ impl Tx {
     /// # Errors
     /// When the disk did not take it; then nothing of it has happened.
     pub async fn commit(self) -> Result<(), StoreError> {
-        Ok(self.inner.commit().await?)
+        self.inner.commit().await?;
+        if self.filled {
+            self.outbox.notify_one();
+        }
+        Ok(())
+    }
+
+    /// It holds something to be delivered: its commit tells so.
+    pub(crate) fn fill_outbox(&mut self) {
+        self.filled = true;
     }
 }
 
@@ -171,6 +204,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (3, "survival", include_str!("../migrations/0003_survival.sql")),
     (4, "access", include_str!("../migrations/0004_access.sql")),
     (5, "edge", include_str!("../migrations/0005_edge.sql")),
+    (6, "events", include_str!("../migrations/0006_events.sql")),
 ];
 
 async fn migrate(writer: &SqlitePool) -> Result<(), StoreError> {

@@ -93,6 +93,8 @@ async fn every_statement_prepares() {
         store::buildpack_installation::ALL,
         store::config_var::ALL,
         store::domain::ALL,
+        store::delivery::ALL,
+        store::event::ALL,
         store::feature::ALL,
         store::formation::ALL,
         store::idle::ALL,
@@ -102,6 +104,7 @@ async fn every_statement_prepares() {
         store::slug::ALL,
         store::sni_endpoint::ALL,
         store::source::ALL,
+        store::webhook::ALL,
     ];
     for statement in nouns.concat() {
         store.db().prepare(statement.into_sql_str()).await.unwrap_or_else(|error| panic!("{statement}: {error}"));

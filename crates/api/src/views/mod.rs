@@ -8,6 +8,7 @@ pub mod collaborator;
 pub mod disk;
 pub mod domain;
 pub mod dyno;
+pub mod event;
 pub mod feature;
 pub mod formation;
 pub mod idle;
@@ -24,6 +25,7 @@ pub mod source;
 pub mod ssh_key;
 pub mod team;
 pub mod transfer;
+pub mod webhook;
 
 pub use named::Named;
 

@@ -16,6 +16,9 @@ struct Shop {
     release: String,
     source: Value,
     drain: String,
+    webhook: String,
+    event: String,
+    delivery: String,
     people: People,
     secrets: Vec<String>,
 }
@@ -23,6 +26,8 @@ struct Shop {
 impl Shop {
     async fn open(flow: &Flow, app: &App<'_>) -> Self {
         app.config(json!({ "PASSWORD": "correct horse battery" })).await;
+        let hook = json!({ "include": ["api:build"], "level": "notify", "url": "http://127.0.0.1:9/treasure" });
+        let webhook = app.call("POST", "/webhooks", Some(&hook)).await.json()["id"].take();
         let release = Source::answering("one").with("Procfile", "web: python3 server.py\nrelease: echo done\n");
         app.push(release).await.released("v4");
         let text = |value: &Value| value.as_str().unwrap().to_owned();
@@ -30,13 +35,16 @@ impl Shop {
         let source = flow.post("/sources", &json!({})).await.json()["source_blob"]["put_url"].take();
         assert_eq!(flow.upload(&source, Bytes::from_static(b"some code")).await.status, 200);
         let (build, slug, release) = (text(&build["id"]), text(&release["slug"]["id"]), text(&release["id"]));
+        let (webhook, event) = (text(&webhook), text(&app.read("/webhook-events").await[0]["id"]));
+        let delivery = text(&app.read("/webhook-deliveries").await[0]["id"]);
         let id = text(&app.read("").await["id"]);
         let drain = json!({ "url": "https://user:drain-pass@127.0.0.1:9/" });
         let drain = text(&app.call("POST", "/log-drains", Some(&drain)).await.json()["id"]);
-        let plain = ["correct horse battery", "drain-pass", "some code", "admin@localhost"].map(str::to_owned);
+        let plain =
+            ["correct horse battery", "drain-pass", "some code", "admin@localhost", "treasure"].map(str::to_owned);
         let people = People::gather(flow).await;
         let secrets = [plain.to_vec(), vec![build.clone(), slug.clone(), release.clone(), id]].concat();
-        Self { build, slug, release, source, drain, people, secrets }
+        Self { build, slug, release, source, drain, webhook, event, delivery, people, secrets }
     }
 
     /// A route's path with everything in it but the secret.
@@ -58,6 +66,9 @@ impl Shop {
             ("{region}", "us"),
             ("{feature}", "runtime-dyno-metadata"),
             ("{source}", source),
+            ("{webhook}", &self.webhook),
+            ("{event}", &self.event),
+            ("{delivery}", &self.delivery),
             ("{session}", session),
             ("{secret}", WRONG),
         ]

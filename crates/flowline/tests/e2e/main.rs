@@ -31,6 +31,7 @@ mod slugs;
 mod stand_in;
 mod survive;
 mod tls;
+mod webhooks;
 
 use testkit::Flow;
 

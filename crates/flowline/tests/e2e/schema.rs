@@ -137,3 +137,28 @@ async fn config_vars_formation_dynos_and_the_log() {
     assert!(attached["attach_url"].as_str().unwrap().starts_with("rendezvous://127.0.0.1:"), "{attached}");
     schema.check("dyno", &attached);
 }
+
+#[tokio::test]
+async fn webhooks_events_and_deliveries() {
+    let (flow, schema) = (flow().await, Schema::read());
+    let app = flow.app("shop").await;
+    let hook = "app-webhook/definitions/app_webhook";
+    let body = json!({ "include": ["api:app"], "level": "notify", "url": "http://127.0.0.1:9/hook" });
+    let made = post(&app, "/webhooks", body).await;
+    schema.check(hook, &made);
+    schema.check_all(hook, &app.read("/webhooks").await, 1);
+    let path = format!("/webhooks/{}", made["id"].as_str().unwrap());
+    schema.check(hook, &app.read(&path).await);
+    schema.check(hook, &patch(&app, &path, json!({ "level": "sync" })).await);
+    patch(&app, "", json!({ "maintenance": true })).await;
+    let events = app.read("/webhook-events").await;
+    schema.check_all("app-webhook-event", &events, 4);
+    schema
+        .check("app-webhook-event", &app.read(&format!("/webhook-events/{}", events[3]["id"].as_str().unwrap())).await);
+    let deliveries = app.read("/webhook-deliveries").await;
+    schema.check_all("app-webhook-delivery", &deliveries, 1);
+    let one = deliveries[0]["id"].as_str().unwrap();
+    schema.check("app-webhook-delivery", &app.read(&format!("/webhook-deliveries/{one}")).await);
+    let gone = app.call("DELETE", &path, None).await;
+    schema.check(hook, &gone.json());
+}
