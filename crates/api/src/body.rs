@@ -1,6 +1,7 @@
 //! JSON bodies in: their limit, and errors that say where and which key.
 
 use crate::error::ApiError;
+use axum::body::Body;
 use axum::extract::{FromRequest, Request};
 use axum::http::StatusCode;
 use bytes::Bytes;
@@ -22,13 +23,13 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
-        let bytes = collect(request).await?;
+        let bytes = collect(request.into_body()).await?;
         read(&bytes).map(Self)
     }
 }
 
-async fn collect(request: Request) -> Result<Bytes, ApiError> {
-    let body = Limited::new(request.into_body(), BODY_LIMIT_BYTES).collect();
+pub(crate) async fn collect(body: Body) -> Result<Bytes, ApiError> {
+    let body = Limited::new(body, BODY_LIMIT_BYTES).collect();
     let body = tokio::time::timeout(BODY_TIMEOUT, body).await.map_err(|_| {
         let message =
             format!("The request body did not come within {} seconds; send it again.", BODY_TIMEOUT.as_secs());

@@ -4,12 +4,13 @@ use crate::authority::Authority;
 use crate::link::Links;
 use crate::rate::RateLimits;
 use crate::settings::Settings;
+use axum::Router;
 use axum::extract::{FromRef, FromRequestParts};
 use axum::http::request::Parts;
 use control::Control;
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// The state of the router.
 #[derive(Clone)]
@@ -23,12 +24,15 @@ pub(crate) struct Door {
     pub(crate) authority: Arc<Authority>,
     /// Where the same doors listen by TLS.
     pub(crate) tls: Option<SocketAddr>,
+    /// The routes themselves, for what is there before a change.
+    pub(crate) routes: Arc<OnceLock<Router>>,
 }
 
 impl Door {
     pub(crate) fn new(control: Control, authority: Arc<Authority>, settings: &Settings) -> Self {
         let api_url = format!("http://{}", control.settings().api).into();
-        Self { control, api_url, limits: Arc::new(RateLimits::new(settings)), authority, tls: settings.tls }
+        let limits = Arc::new(RateLimits::new(settings));
+        Self { control, api_url, limits, authority, tls: settings.tls, routes: Arc::default() }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Before any route: the path's form (CLI-3), and after it: the request's id (API-8).
 
+use crate::audit::RequestId;
 use crate::error::ApiError;
 use axum::Router;
 use axum::extract::{Request, State};
@@ -45,6 +46,7 @@ pub(crate) async fn pass(State(mut front): State<Front>, mut request: Request) -
     let mut response = match straight(request.uri()) {
         Some(uri) => {
             *request.uri_mut() = uri;
+            request.extensions_mut().insert(RequestId(id.clone()));
             front.routes.call(request).await.into_response()
         }
         None => ApiError::no_such_path().into_response(),

@@ -1,15 +1,17 @@
 //! git smart HTTP at `/{app}.git`: who pushes or fetches, then streams both ways.
 
+use crate::audit;
 use crate::auth;
 use crate::door::Door;
 use crate::error::ApiError;
 use crate::gzip;
 use axum::body::Body;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, Query, Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use control::audit::Change;
 use control::gate::Authorized;
 use control::push::{self, Service, Ticket};
 use futures_util::stream::{BoxStream, StreamExt, TryStreamExt};
@@ -91,10 +93,14 @@ pub(crate) async fn fetch(
 pub(crate) async fn receive(
     State(door): State<Door>,
     Path(repository): Path<String>,
-    headers: HeaderMap,
-    body: Body,
+    request: Request,
 ) -> Result<Response, Refused> {
-    let app = enter(&door, &repository, &headers).await?;
+    let (parts, body) = request.into_parts();
+    let app = enter(&door, &repository, &parts.headers).await?;
+    let (path, action) = (parts.uri.path().to_owned(), "POST /{app}.git/git-receive-pack".to_owned());
+    let change = Change::by(app.by(), audit::address(&parts), audit::request_id(&parts), action, path);
+    audit::push(&door, &Change { app: Some(app.id), ..change }).await?;
+    let headers = parts.headers;
     let ticket = push::begin(&door.control, &app).map_err(ApiError::from)?;
     exchange(&door, &app, "git-receive-pack", Some(ticket), &headers, body).await
 }

@@ -7,6 +7,7 @@ mod account;
 mod address;
 mod answer;
 mod app;
+mod audit;
 mod auth;
 pub mod authority;
 mod blob;
@@ -31,6 +32,7 @@ mod idle;
 pub mod link;
 mod log_drain;
 mod log_session;
+mod mask;
 mod metrics;
 mod oauth;
 mod output;
@@ -65,6 +67,9 @@ use std::sync::Arc;
 
 /// Every door of the control plane but the rendezvous, as one router.
 pub fn router(control: Control, authority: Arc<Authority>, settings: &Settings) -> Router {
-    let routes = routes::router(&Door::new(control.clone(), authority, settings));
+    let door = Door::new(control.clone(), authority, settings);
+    let routes = routes::router(&door);
+    // The first time is the only one.
+    let _set = door.routes.set(routes.clone()).is_ok();
     Router::new().fallback(front::pass).with_state(Front::new(routes, control))
 }

@@ -3,9 +3,9 @@
 use crate::address;
 use crate::door::Door;
 use crate::{
-    account, app, build, buildpack_installation, collaborator, config_var, disk, domain, dyno, feature, formation,
-    git_http, idle, log_drain, log_session, metrics, oauth, platform, region, release, rendezvous, slug, source,
-    ssh_key, team, team_app, webhook,
+    account, app, audit, build, buildpack_installation, collaborator, config_var, disk, domain, dyno, feature,
+    formation, git_http, idle, log_drain, log_session, metrics, oauth, platform, region, release, rendezvous, slug,
+    source, ssh_key, team, team_app, webhook,
 };
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -186,6 +186,9 @@ pub const ROUTES: &[Route] = &[
     route(Method::GET, "/teams/{team}/invitations", ADMIN, || get(team::invitations)),
     route(Method::PUT, "/teams/{team}/invitations", ADMIN, || put(team::invite)),
     route(Method::DELETE, "/teams/{team}/invitations/{invitation}", ADMIN, || delete(team::revoke_invitation)),
+    route(Method::GET, "/audit-events", Access::Operator, || get(audit::list)),
+    route(Method::GET, "/audit-events/chain", Access::Operator, || get(audit::chain)),
+    route(Method::GET, "/apps/{app}/audit-events", MANAGE, || get(audit::of_app)),
     route(Method::GET, "/account/features", Access::Account, || get(feature::of_account)),
     route(Method::POST, "/apps", Access::Account, || post(app::create)),
     route(Method::GET, "/apps", Access::Account, || get(app::list)),

@@ -11,6 +11,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::{SockRef, TcpKeepalive};
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,6 +34,10 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// What a proxy with TLS says, and the TLS listener instead of it: answers then hold https addresses.
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
+/// The other end of a connection.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peer(pub(crate) SocketAddr);
+
 /// Serves until `shutdown` resolves; then takes no new connection and lets requests in flight end, for as long as the settings
 /// say. With `tls` every connection begins with its handshake.
 pub async fn serve(
@@ -53,7 +58,8 @@ pub async fn serve(
             accepted = accept(&listener, &room) => accepted,
         };
         if let Some((stream, permit)) = stream {
-            let (tls, door) = (tls.clone(), Connection { router: router.clone(), head_timeout: settings.head_timeout });
+            let (tls, door) =
+                (tls.clone(), Connection { router: router.clone(), head_timeout: settings.head_timeout, peer: None });
             let end = end.clone();
             tasks.spawn(async move {
                 if let Err(error) = welcome(stream, tls, door, end).await {
@@ -98,10 +104,12 @@ pub(crate) fn prepare(stream: &TcpStream) -> io::Result<()> {
 struct Connection {
     router: Router,
     head_timeout: Duration,
+    peer: Option<Peer>,
 }
 
 async fn welcome(stream: TcpStream, tls: Option<Tls>, door: Connection, end: CancellationToken) -> io::Result<()> {
     prepare(&stream)?;
+    let door = Connection { peer: stream.peer_addr().ok().map(Peer), ..door };
     match tls {
         None => door.serve(stream, false, end).await,
         Some(tls) => {
@@ -117,10 +125,13 @@ impl Connection {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let router = self.router;
+        let (router, peer) = (self.router, self.peer);
         let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
             if secure {
                 request.headers_mut().insert(FORWARDED_PROTO, HeaderValue::from_static("https"));
+            }
+            if let Some(peer) = peer {
+                request.extensions_mut().insert(peer);
             }
             let mut router = router.clone();
             async move { router.call(request.map(Body::new)).await }

@@ -3,6 +3,7 @@
 pub mod account;
 pub mod app;
 mod attach;
+pub mod audit;
 pub mod authorization;
 pub mod build;
 mod build_end;

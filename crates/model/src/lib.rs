@@ -5,6 +5,7 @@
 pub mod account;
 pub mod app;
 pub mod app_json;
+pub mod audit;
 pub mod authorization;
 pub mod budget;
 pub mod build;

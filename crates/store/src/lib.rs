@@ -5,6 +5,7 @@
 pub mod account;
 pub mod acm;
 pub mod app;
+pub mod audit;
 pub mod authorization;
 pub mod build;
 pub mod buildpack_installation;

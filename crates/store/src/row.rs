@@ -30,6 +30,10 @@ impl Cells<'_> {
         Ok(self.row.try_get(column)?)
     }
 
+    pub(crate) fn maybe_number(&self, column: &'static str) -> Result<Option<i64>, StoreError> {
+        Ok(self.row.try_get(column)?)
+    }
+
     pub(crate) fn flag(&self, column: &'static str) -> Result<bool, StoreError> {
         Ok(self.row.try_get(column)?)
     }

@@ -83,6 +83,7 @@ async fn every_statement_prepares() {
         store::account::ALL,
         store::acm::ALL,
         store::app::ALL,
+        store::audit::ALL,
         store::authorization::ALL,
         store::collaborator::ALL,
         store::oauth_client::ALL,

@@ -3,6 +3,7 @@
 
 mod access;
 mod attached;
+mod audit;
 mod bad_input;
 mod buildpacks;
 mod cli;
