@@ -21,6 +21,9 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio_rustls::TlsAcceptor;
 
+/// What a test has not looked at yet; a sender beyond it waits.
+const WAITING: usize = 100_000;
+
 /// One message, taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frame {
@@ -95,8 +98,8 @@ fn pem(label: &str, der: &[u8]) -> String {
 
 /// What is shared by a receiver's connections.
 struct Shared {
-    frames: mpsc::UnboundedSender<Frame>,
-    posts: mpsc::UnboundedSender<Posted>,
+    frames: mpsc::Sender<Frame>,
+    posts: mpsc::Sender<Posted>,
     statuses: Mutex<VecDeque<u16>>,
     answers: Semaphore,
     cut: Notify,
@@ -106,8 +109,8 @@ struct Shared {
 pub struct Receiver {
     /// Where it listens.
     pub addr: SocketAddr,
-    frames: mpsc::UnboundedReceiver<Frame>,
-    posts: mpsc::UnboundedReceiver<Posted>,
+    frames: mpsc::Receiver<Frame>,
+    posts: mpsc::Receiver<Posted>,
     shared: Arc<Shared>,
 }
 
@@ -130,7 +133,7 @@ impl Receiver {
     async fn start(identity: Option<&Identity>, http: bool, statuses: &[u16], answers: bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
-        let ((frames_in, frames), (posts_in, posts)) = (mpsc::unbounded_channel(), mpsc::unbounded_channel());
+        let ((frames_in, frames), (posts_in, posts)) = (mpsc::channel(WAITING), mpsc::channel(WAITING));
         let shared = Arc::new(Shared {
             frames: frames_in,
             posts: posts_in,
@@ -209,7 +212,7 @@ async fn read_frames(mut stream: impl AsyncRead + Unpin, shared: &Shared) {
     while let Ok(1..) = stream.read_buf(&mut bytes).await {
         while let Some(frame) = take(&mut bytes) {
             // A test that ended reads no more.
-            let _over = shared.frames.send(frame).is_err();
+            let _over = shared.frames.send(frame).await.is_err();
         }
     }
 }
@@ -224,7 +227,7 @@ async fn answer(request: Request<Incoming>, shared: Arc<Shared>) -> Result<Respo
     }
     assert!(bytes.is_empty(), "half a frame at the end of a POST: {bytes:?}");
     let status = shared.statuses.lock().unwrap().pop_front().unwrap_or(200);
-    let _over = shared.posts.send(Posted { target, headers, frames, status }).is_err();
+    let _over = shared.posts.send(Posted { target, headers, frames, status }).await.is_err();
     shared.answers.acquire().await.unwrap().forget();
     let mut response = Response::new(Full::new(Bytes::from_static(b"noted")));
     *response.status_mut() = StatusCode::from_u16(status).unwrap();
