@@ -3,6 +3,7 @@
 use crate::body::JsonBody;
 use crate::error::ApiError;
 use crate::platform::ForApp;
+use crate::views::config_var::{HideConfigVars, WriteOnlyView};
 use axum::Json;
 use axum::extract::{Path, State};
 use control::Control;
@@ -20,8 +21,25 @@ pub(crate) async fn patch(
     ForApp(app): ForApp,
     JsonBody(patch): JsonBody<ConfigPatch>,
 ) -> Result<Json<ConfigVars>, ApiError> {
-    let (vars, _release) = config_var::patch(&control, &app, &patch).await?;
+    let (vars, _release) = config_var::patch(&control, &app, patch).await?;
     Ok(Json(vars))
+}
+
+/// GET /apps/{app}/config-vars/write-only - the names whose values are never shown.
+pub(crate) async fn write_only(
+    State(control): State<Control>,
+    ForApp(app): ForApp,
+) -> Result<Json<WriteOnlyView>, ApiError> {
+    Ok(Json(WriteOnlyView { names: config_var::write_only(&control, &app).await? }))
+}
+
+/// PATCH /apps/{app}/config-vars/write-only - hides more of them for good; 200 with all that are hidden.
+pub(crate) async fn hide(
+    State(control): State<Control>,
+    ForApp(app): ForApp,
+    JsonBody(body): JsonBody<HideConfigVars>,
+) -> Result<Json<WriteOnlyView>, ApiError> {
+    Ok(Json(WriteOnlyView { names: config_var::hide(&control, &app, &body.names).await? }))
 }
 
 /// GET /apps/{app}/releases/{release}/config-vars (RLS-6).

@@ -149,7 +149,7 @@ impl From<AppError> for ApiError {
 impl From<ConfigVarError> for ApiError {
     fn from(error: ConfigVarError) -> Self {
         match error {
-            ConfigVarError::Config(_) => Self::invalid_params(error),
+            ConfigVarError::Config(_) | ConfigVarError::TooManyHidden => Self::invalid_params(error),
             ConfigVarError::Release(error) => error.into(),
             ConfigVarError::Store(_) => Self::internal(&error),
         }

@@ -202,6 +202,8 @@ pub const ROUTES: &[Route] = &[
     route(Method::DELETE, "/apps/{app}/collaborators/{collaborator}", VIEW, || delete(collaborator::remove)),
     // Config vars hold secrets: seeing an app is not enough.
     route(Method::GET, "/apps/{app}/config-vars", RUN, || get(config_var::show)),
+    route(Method::GET, "/apps/{app}/config-vars/write-only", RUN, || get(config_var::write_only)),
+    route(Method::PATCH, "/apps/{app}/config-vars/write-only", RUN, || patch(config_var::hide)),
     route(Method::PATCH, "/apps/{app}/config-vars", RUN, || patch(config_var::patch)),
     route(Method::POST, "/apps/{app}/builds", DEPLOY, || post(build::create)),
     route(Method::GET, "/apps/{app}/builds", VIEW, || get(build::list)),

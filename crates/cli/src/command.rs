@@ -76,6 +76,9 @@ pub enum Command {
     /// Set config vars, which restarts the app
     #[command(name = "config:set", alias = "config:add")]
     ConfigSet(config_var::Set),
+    /// Never show the values of config vars again: only the app reads them
+    #[command(name = "config:write-only")]
+    ConfigWriteOnly(config_var::Unset),
     /// Remove config vars, which restarts the app
     #[command(name = "config:unset", alias = "config:remove")]
     ConfigUnset(config_var::Unset),
@@ -207,6 +210,7 @@ async fn dispatch(command: Command, env: &Env, console: &mut Console) -> Result<
         Command::Config(args) => config_var::list(session, &args).await,
         Command::ConfigGet(args) => config_var::get(session, &args).await,
         Command::ConfigSet(args) => config_var::set(session, &args).await,
+        Command::ConfigWriteOnly(args) => config_var::hide(session, &args).await,
         Command::ConfigUnset(args) => config_var::unset(session, &args).await,
         Command::Disk(_) => disk::show(session).await,
         Command::Features(args) => feature::list(session, &args.on).await,
@@ -259,7 +263,7 @@ impl Command {
             Self::Config(args) => args.on.print,
             Self::ConfigGet(args) => args.on.print,
             Self::ConfigSet(args) => args.on.print,
-            Self::ConfigUnset(args) => args.on.print,
+            Self::ConfigUnset(args) | Self::ConfigWriteOnly(args) => args.on.print,
             Self::FeaturesDisable(args) | Self::FeaturesEnable(args) => args.on.print,
             Self::GitRemote(args) => args.print,
             Self::Logs(args) => args.on.print,

@@ -36,6 +36,9 @@ pub struct Set {
     /// Names and values
     #[arg(value_name = "KEY=VALUE", required = true)]
     pairs: Vec<String>,
+    /// Never show the values again: only the app reads them
+    #[arg(long)]
+    write_only: bool,
     #[command(flatten)]
     pub(crate) on: OnApp,
 }
@@ -98,12 +101,30 @@ pub(crate) async fn get(session: &mut Session<'_>, args: &Get) -> Result<(), Cli
 pub(crate) async fn set(session: &mut Session<'_>, args: &Set) -> Result<(), CliError> {
     let patch = args.pairs.iter().map(|pair| parse_pair(pair)).collect::<Result<Map<String, Value>, _>>()?;
     let app = session.app(&args.on)?;
+    if args.write_only {
+        // First, so that nobody sees the value in between.
+        hide_names(session, &app, &patch.keys().cloned().collect::<Vec<_>>()).await?;
+    }
     let after = change(session, &app, "Setting", &patch).await?;
     if session.console.is_json() {
         return session.console.json(&after);
     }
     let after: Map<String, Value> = session.client.read(&after)?;
     show(session, &after.into_iter().filter(|(name, _)| patch.contains_key(name)).collect())
+}
+
+/// Hides some for good.
+pub(crate) async fn hide(session: &mut Session<'_>, args: &Unset) -> Result<(), CliError> {
+    let app = session.app(&args.on)?;
+    let what = format!("Hiding {} of {} for good", args.keys.join(", "), session.console.app_note(&app.name));
+    session.console.begin(&what)?;
+    let after = hide_names(session, &app, &args.keys).await?;
+    session.console.end("done")?;
+    if session.console.is_json() { session.console.json(&after) } else { Ok(()) }
+}
+
+async fn hide_names(session: &mut Session<'_>, app: &Chosen, names: &[String]) -> Result<Value, CliError> {
+    session.client.patch(&app.path("/config-vars/write-only"), &serde_json::json!({ "names": names })).await
 }
 
 /// Removes some.

@@ -6,7 +6,7 @@ use crate::output::OutputReader;
 use crate::{Control, formation, journal, release_phase};
 use model::account::Account;
 use model::app::App;
-use model::config_var::ConfigVars;
+use model::config_var::{self, ConfigVars};
 use model::id::{AccountId, AppId, ReleaseId, SlugId};
 use model::permission::Right;
 use model::procfile::ProcessTypes;
@@ -195,7 +195,8 @@ pub(crate) async fn tell_decided(
 /// [`ReleaseError::NoSuchRelease`].
 pub async fn config_vars(control: &Control, app: &Authorized<App>, which: &str) -> Result<ConfigVars, ReleaseError> {
     let release = lookup(control, app.id, which).await?;
-    Ok(store::release::config(&control.store, release.id).await?)
+    let vars = store::release::config(&control.store, release.id).await?;
+    Ok(config_var::shown(vars, &store::config_var::write_only(control.store.db(), app.id).await?))
 }
 
 /// A new release of a slug that the caller may use, with the app's present config (RLS-5).

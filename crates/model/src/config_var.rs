@@ -1,6 +1,6 @@
 //! Config vars: the names, the limits, and what one change says in the ledger.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Names and values of an app's configuration.
 pub type ConfigVars = BTreeMap<String, String>;
@@ -10,6 +10,27 @@ pub type ConfigPatch = BTreeMap<String, Option<String>>;
 
 /// Names and values together (CONF-4).
 pub const CONFIG_LIMIT_BYTES: usize = 64 * 1024;
+
+/// What stands in place of a write-only value. Sent back, it changes nothing: tools write what they read.
+pub const HIDDEN: &str = "********";
+
+/// What may be shown: names, and the values that are not write-only.
+#[must_use]
+pub fn shown(mut vars: ConfigVars, write_only: &BTreeSet<String>) -> ConfigVars {
+    for (name, value) in &mut vars {
+        if write_only.contains(name) {
+            HIDDEN.clone_into(value);
+        }
+    }
+    vars
+}
+
+/// A change without what only repeats that a value is hidden.
+#[must_use]
+pub fn without_hidden(mut patch: ConfigPatch, write_only: &BTreeSet<String>) -> ConfigPatch {
+    patch.retain(|name, value| value.as_deref() != Some(HIDDEN) || !write_only.contains(name));
+    patch
+}
 
 /// Why a change of config vars is refused. Nothing of it is then applied.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -74,6 +95,18 @@ pub fn describe(present: &ConfigVars, patch: &ConfigPatch) -> String {
 }
 
 fn check(name: &str, value: &str) -> Result<(), ConfigError> {
+    check_name(name)?;
+    if value.contains('\0') {
+        return Err(ConfigError::NulByte(name.to_owned()));
+    }
+    Ok(())
+}
+
+/// May a config var be called so (CONF-3)?
+///
+/// # Errors
+/// [`ConfigError::BadName`], [`ConfigError::Reserved`].
+pub fn check_name(name: &str) -> Result<(), ConfigError> {
     let mut bytes = name.bytes();
     let head = bytes.next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
     if !head || name.len() > 255 || !bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_') {
@@ -81,9 +114,6 @@ fn check(name: &str, value: &str) -> Result<(), ConfigError> {
     }
     if name.starts_with("__") {
         return Err(ConfigError::Reserved(name.to_owned()));
-    }
-    if value.contains('\0') {
-        return Err(ConfigError::NulByte(name.to_owned()));
     }
     Ok(())
 }

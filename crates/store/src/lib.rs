@@ -206,6 +206,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (4, "access", include_str!("../migrations/0004_access.sql")),
     (5, "edge", include_str!("../migrations/0005_edge.sql")),
     (6, "events", include_str!("../migrations/0006_events.sql")),
+    (7, "write_only", include_str!("../migrations/0007_write_only.sql")),
 ];
 
 async fn migrate(writer: &SqlitePool) -> Result<(), StoreError> {

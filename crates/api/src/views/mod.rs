@@ -6,6 +6,7 @@ pub mod audit;
 pub mod build;
 pub mod buildpack_installation;
 pub mod collaborator;
+pub mod config_var;
 pub mod disk;
 pub mod domain;
 pub mod dyno;

@@ -113,3 +113,32 @@ async fn a_first_release_that_crashes_answers_h10() {
     assert_eq!(answer.status, 503);
     app.log_says("at=error code=H10 desc=\"App crashed\" method=GET path=\"/\"").await;
 }
+
+#[tokio::test]
+async fn a_write_only_value_reaches_the_app_and_is_never_shown_again() {
+    let flow = flow().await;
+    let app = flow.app("shop").await;
+    app.config(json!({ "PASSWORD": "correct horse", "COLOUR": "red" })).await;
+    app.push(Source::answering("one")).await.released("v4");
+    let hide = json!({ "names": ["PASSWORD"] });
+    let hidden = app.call("PATCH", "/config-vars/write-only", Some(&hide)).await;
+    assert_eq!(hidden.json()["names"], json!(["PASSWORD"]), "{}", hidden.text());
+    let shown = json!({ "PASSWORD": "********", "COLOUR": "red" });
+    assert_eq!(app.read("/config-vars").await, shown);
+    assert_eq!(app.read("/releases/4/config-vars").await, shown, "older releases too");
+    // What a tool reads it writes back: nothing changes, and no release is made.
+    let same = app.call("PATCH", "/config-vars", Some(&shown)).await;
+    assert_eq!((same.json(), app.latest_release().await["version"].clone()), (shown, json!(4)));
+    let name = app.run("echo it is $PASSWORD").await;
+    app.log_says(&format!("app[{name}]: it is correct horse")).await;
+    app.config(json!({ "PASSWORD": "battery staple" })).await;
+    assert_eq!(app.read("/config-vars").await["PASSWORD"], "********");
+    let name = app.run("echo it is $PASSWORD").await;
+    app.log_says(&format!("app[{name}]: it is battery staple")).await;
+    // Removed and set again it is another value, which may be shown.
+    app.config(json!({ "PASSWORD": null })).await;
+    app.config(json!({ "PASSWORD": "open" })).await;
+    assert_eq!(app.read("/config-vars").await["PASSWORD"], "open");
+    let bad = app.call("PATCH", "/config-vars/write-only", Some(&json!({ "names": ["A B"] }))).await;
+    assert_eq!(bad.status, 422, "{}", bad.text());
+}
