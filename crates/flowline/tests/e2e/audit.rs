@@ -75,6 +75,17 @@ async fn pushes_logins_and_people_are_in_it_and_each_sees_what_is_theirs() {
     assert_eq!(flow.call_as(ada, "GET", "/apps/adas/audit-events", None).await.json().as_array().unwrap().len(), 2);
 }
 
+/// Somebody with the data folder in their hands.
+const FORGER: &str = "import sqlite3, sys
+path, what = sys.argv[1:]
+with sqlite3.connect(path, timeout=30) as base:
+    base.execute({
+        'rename': 'UPDATE audit SET actor = \"mallory@example.org\" WHERE number = 2',
+        'restore': 'UPDATE audit SET actor = \"admin@localhost\" WHERE number = 2',
+        'remove': 'DELETE FROM audit WHERE number = 3',
+    }[what])
+";
+
 #[tokio::test]
 async fn a_record_that_is_changed_or_taken_out_breaks_the_chain() {
     let flow = flow().await;
@@ -82,17 +93,15 @@ async fn a_record_that_is_changed_or_taken_out_breaks_the_chain() {
     let whole = flow.get("/audit-events/chain").await.json();
     assert_eq!((&whole["ok"], &whole["broken_at"]), (&json!(true), &Value::Null));
     assert!(whole["records"].as_i64().unwrap() >= 4, "{whole}");
-    let forge = async |sql: &str| {
-        let script =
-            "import sqlite3,sys\nwith sqlite3.connect(sys.argv[1],timeout=30) as base: base.execute(sys.argv[2])";
+    let forge = async |what: &str| {
         let mut python = Command::new("python3");
-        let done = python.args(["-c", script]).arg(flow.dir().join("flowline.db")).arg(sql).status().await.unwrap();
+        let done = python.args(["-c", FORGER]).arg(flow.dir().join("flowline.db")).arg(what).status().await.unwrap();
         assert!(done.success());
     };
-    forge("UPDATE audit SET actor = 'mallory@example.org' WHERE number = 2").await;
+    forge("rename").await;
     assert_eq!(flow.get("/audit-events/chain").await.json()["broken_at"], 2);
-    forge("UPDATE audit SET actor = 'admin@localhost' WHERE number = 2").await;
+    forge("restore").await;
     assert_eq!(flow.get("/audit-events/chain").await.json()["ok"], true);
-    forge("DELETE FROM audit WHERE number = 3").await;
+    forge("remove").await;
     assert_eq!(flow.get("/audit-events/chain").await.json()["broken_at"], 4);
 }
