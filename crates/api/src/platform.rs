@@ -236,11 +236,6 @@ impl<S: Send + Sync> FromRequestParts<S> for ForApp {
     }
 }
 
-/// Every path that no route has.
-pub(crate) async fn no_such_path() -> ApiError {
-    ApiError::no_such_path()
-}
-
 /// A route's path with a method that it does not have.
 pub(crate) async fn wrong_method() -> ApiError {
     let message = "This path exists, but not with this method; the `Allow` header has the ones that do.";

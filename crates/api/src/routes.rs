@@ -1,12 +1,12 @@
 //! Every route, in one list: method, path, who may pass, handler. Tests walk it with every role.
 
-use crate::address;
 use crate::door::Door;
 use crate::{
     account, app, audit, build, buildpack_installation, collaborator, config_var, disk, domain, dyno, feature,
     formation, git_http, idle, log_drain, log_session, metrics, oauth, platform, region, release, rendezvous, slug,
     source, ssh_key, team, team_app, webhook,
 };
+use crate::{address, neighbour, registry};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::Method;
@@ -275,6 +275,22 @@ pub const ROUTES: &[Route] = &[
     route(Method::GET, "/streams/builds/{build}/{secret}", Access::Signed, || get(build::stream)),
     route(Method::GET, "/streams/releases/{release}/{secret}", Access::Signed, || get(release::stream)),
     route(Method::GET, "/streams/logs/{session}/{secret}", Access::Signed, || get(log_session::stream)),
+    // What clients look for, and this server has none of.
+    route(Method::GET, "/addons", Access::Account, || get(neighbour::none)),
+    route(Method::GET, "/addon-attachments", Access::Account, || get(neighbour::none)),
+    route(Method::GET, "/addon-services", Access::Account, || get(neighbour::none)),
+    route(Method::GET, "/pipelines", Access::Account, || get(neighbour::none)),
+    route(Method::GET, "/spaces", Access::Account, || get(neighbour::none)),
+    route(Method::GET, "/favorites", Access::Account, || get(neighbour::none)),
+    route(Method::GET, "/user/notifications", Access::Account, || get(neighbour::none)),
+    route(Method::GET, "/apps/{app}/addons", VIEW, || get(neighbour::none)),
+    route(Method::GET, "/apps/{app}/addon-attachments", VIEW, || get(neighbour::none)),
+    route(Method::GET, "/apps/{app}/telemetry-drains", VIEW, || get(neighbour::none)),
+    route(Method::GET, "/api/v4/current-status", Access::Public, || get(neighbour::status)),
+    route(Method::GET, "/buildpacks", Access::Public, || get(registry::list)),
+    route(Method::GET, "/buildpacks/{buildpack}", Access::Public, || get(registry::show)),
+    route(Method::GET, "/buildpacks/{buildpack}/revisions", Access::Public, || get(registry::revisions)),
+    route(Method::GET, "/buildpacks/{buildpack}/readme", Access::Public, || get(registry::readme)),
     route(Method::GET, "/addresses", Access::Public, || get(address::show)),
     route(Method::GET, "/ca.pem", Access::Public, || get(rendezvous::certificate)),
     route(Method::GET, "/{repository}/info/refs", Access::Git, || get(git_http::refs)),
@@ -297,7 +313,7 @@ pub(crate) fn router(door: &Door) -> Router {
         router = router.route(route.path, handler);
     }
     router
-        .fallback(platform::no_such_path)
+        .fallback(neighbour::no_such_path)
         .method_not_allowed_fallback(platform::wrong_method)
         // JSON bodies have their own limit (body.rs), archives theirs in the verbs, pushes git's.
         .layer(DefaultBodyLimit::disable())

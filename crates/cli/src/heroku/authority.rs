@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// The names that the server stands in for.
-const NAMES: [&str; 4] = ["heroku.com", "*.heroku.com", "*.data.heroku.com", "*.herokai.com"];
+const NAMES: [&str; 5] = ["heroku.com", "*.heroku.com", "*.data.heroku.com", "*.herokai.com", "*.metrics.herokai.com"];
 
 /// Longer than any command runs.
 const LIFE: Duration = Duration::from_secs(30 * 24 * 3600);
