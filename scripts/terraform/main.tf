@@ -1,0 +1,114 @@
+# One of everything that the platform's Terraform provider manages and Flowline has; scripts/test-terraform runs it.
+terraform {
+  required_providers {
+    heroku = { source = "heroku/heroku" }
+  }
+}
+
+provider "heroku" {}
+
+variable "colour" { default = "red" }
+variable "quantity" { default = 1 }
+variable "colleague" { default = "ada@example.org" }
+variable "source_path" {}
+variable "slug_path" {}
+
+resource "heroku_app" "shop" {
+  name       = "shop"
+  region     = "us"
+  stack      = "heroku-24"
+  buildpacks = ["heroku/python"]
+  config_vars = {
+    COLOUR = var.colour
+  }
+  sensitive_config_vars = {
+    PASSWORD = "correct horse"
+  }
+}
+
+resource "heroku_app_config_association" "more" {
+  app_id         = heroku_app.shop.id
+  vars           = { LEVEL = "9" }
+  sensitive_vars = { KEY = "k" }
+}
+
+resource "heroku_app_feature" "metadata" {
+  app_id = heroku_app.shop.id
+  name   = "runtime-dyno-metadata"
+}
+
+resource "heroku_build" "first" {
+  app_id     = heroku_app.shop.id
+  buildpacks = ["heroku/python"]
+  source {
+    path = var.source_path
+  }
+}
+
+resource "heroku_formation" "web" {
+  app_id     = heroku_app.shop.id
+  type       = "web"
+  quantity   = var.quantity
+  size       = "Standard-1x"
+  depends_on = [heroku_build.first]
+}
+
+resource "heroku_collaborator" "ada" {
+  app_id = heroku_app.shop.id
+  email  = var.colleague
+}
+
+resource "heroku_drain" "logs" {
+  app_id = heroku_app.shop.id
+  url    = "syslog://127.0.0.1:1514"
+}
+
+resource "heroku_app_webhook" "hook" {
+  app_id  = heroku_app.shop.id
+  level   = "notify"
+  url     = "http://127.0.0.1:1599/hook"
+  include = ["api:release"]
+}
+
+resource "heroku_domain" "www" {
+  app_id          = heroku_app.shop.id
+  hostname        = "www.example.org"
+  sni_endpoint_id = null
+}
+
+resource "heroku_domain" "all" {
+  app_id   = heroku_app.shop.id
+  hostname = "*.shop.example.org"
+}
+
+resource "heroku_app" "teams" {
+  name   = "teams-app"
+  region = "eu"
+  organization {
+    name = "acme"
+  }
+}
+
+resource "heroku_team_member" "bob" {
+  team  = "acme"
+  email = "bob@example.org"
+  role  = "viewer"
+}
+
+resource "heroku_team_collaborator" "bob" {
+  app_id      = heroku_app.teams.id
+  email       = "bob@example.org"
+  permissions = ["deploy", "operate", "view"]
+  depends_on  = [heroku_team_member.bob]
+}
+
+resource "heroku_slug" "code" {
+  app_id        = heroku_app.teams.id
+  file_path     = var.slug_path
+  process_types = { web = "python3 -m http.server $PORT" }
+}
+
+resource "heroku_app_release" "code" {
+  app_id  = heroku_app.teams.id
+  slug_id = heroku_slug.code.id
+}
