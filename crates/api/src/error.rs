@@ -22,6 +22,7 @@ use control::objects::ObjectError;
 use control::push::PushRefused;
 use control::release::ReleaseError;
 use control::slug::SlugDoorError;
+use control::sni_endpoint::SniEndpointError;
 use control::source::SourceError;
 use control::webhook::WebhookError;
 use model::formation::FormationError;
@@ -335,6 +336,19 @@ impl From<DeliveryError> for ApiError {
         match error {
             DeliveryError::NoSuchDelivery => Self::not_found("webhook_delivery"),
             DeliveryError::Store(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<SniEndpointError> for ApiError {
+    fn from(error: SniEndpointError) -> Self {
+        match error {
+            SniEndpointError::NoSuchEndpoint => Self { message: error.to_string(), ..Self::not_found("sni_endpoint") },
+            SniEndpointError::BadChain(_)
+            | SniEndpointError::BadKey(_)
+            | SniEndpointError::Mismatch
+            | SniEndpointError::TooMany => Self::invalid_params(error),
+            SniEndpointError::Store(_) => Self::internal(&error),
         }
     }
 }

@@ -48,6 +48,7 @@ pub mod routes;
 mod serve;
 mod settings;
 mod slug;
+mod sni_endpoint;
 mod source;
 mod ssh_key;
 mod team;

@@ -4,7 +4,7 @@ use crate::door::Door;
 use crate::{
     account, app, audit, build, buildpack_installation, collaborator, config_var, disk, domain, dyno, feature,
     formation, git_http, idle, log_drain, log_session, metrics, oauth, platform, region, release, rendezvous, slug,
-    source, ssh_key, team, team_app, webhook,
+    sni_endpoint, source, ssh_key, team, team_app, webhook,
 };
 use crate::{address, neighbour, registry};
 use axum::Router;
@@ -253,6 +253,14 @@ pub const ROUTES: &[Route] = &[
     route(Method::GET, "/stacks/{stack}", Access::Account, || get(region::stack)),
     route(Method::GET, "/regions", Access::Account, || get(region::list)),
     route(Method::GET, "/regions/{region}", Access::Account, || get(region::show)),
+    route(Method::GET, "/apps/{app}/sni-endpoints", VIEW, || get(sni_endpoint::list)),
+    route(Method::POST, "/apps/{app}/sni-endpoints", OPERATE, || post(sni_endpoint::create)),
+    route(Method::GET, "/apps/{app}/sni-endpoints/{endpoint}", VIEW, || get(sni_endpoint::show)),
+    route(Method::PATCH, "/apps/{app}/sni-endpoints/{endpoint}", OPERATE, || patch(sni_endpoint::update)),
+    route(Method::DELETE, "/apps/{app}/sni-endpoints/{endpoint}", OPERATE, || delete(sni_endpoint::delete)),
+    route(Method::POST, "/apps/{app}/acm", OPERATE, || post(sni_endpoint::enable_acm)),
+    route(Method::PATCH, "/apps/{app}/acm", OPERATE, || patch(sni_endpoint::refresh_acm)),
+    route(Method::DELETE, "/apps/{app}/acm", OPERATE, || delete(sni_endpoint::disable_acm)),
     route(Method::GET, "/apps/{app}/log-drains", OPERATE, || get(log_drain::list)),
     route(Method::POST, "/apps/{app}/log-drains", OPERATE, || post(log_drain::create)),
     route(Method::GET, "/apps/{app}/log-drains/{drain}", OPERATE, || get(log_drain::show)),

@@ -65,6 +65,10 @@ impl Client {
         Ok(self.call(Method::PATCH, path, None, Some(body)).await?.0)
     }
 
+    pub(crate) async fn put(&self, path: &str, body: &Value) -> Result<Value, CliError> {
+        Ok(self.call(Method::PUT, path, None, Some(body)).await?.0)
+    }
+
     pub(crate) async fn delete(&self, path: &str) -> Result<Value, CliError> {
         Ok(self.call(Method::DELETE, path, None, None).await?.0)
     }

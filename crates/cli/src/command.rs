@@ -1,9 +1,14 @@
 //! Every command in one list, and what it does.
 
 use crate::args::{AppOnly, Bare, Print};
+use crate::buildpack::BuildpackCommand;
+use crate::cert::CertCommand;
 use crate::console::Console;
+use crate::domain::DomainCommand;
+use crate::drain::DrainCommand;
 use crate::env::Env;
 use crate::error::CliError;
+use crate::region::RegionCommand;
 use crate::session::Session;
 use crate::{
     account, app, build, completion, config_var, disk, dyno, feature, formation, git_credential, heroku, idle, log,
@@ -169,6 +174,21 @@ pub enum Command {
     /// Run a command in a dyno that runs already
     #[command(name = "run:inside")]
     RunInside(one_off::RunInside),
+    /// The packs that build an app.
+    #[command(flatten)]
+    Buildpack(BuildpackCommand),
+    /// Certificates.
+    #[command(flatten)]
+    Cert(CertCommand),
+    /// Host names.
+    #[command(flatten)]
+    Domain(DomainCommand),
+    /// Log drains.
+    #[command(flatten)]
+    Drain(DrainCommand),
+    /// Where and on what apps run.
+    #[command(flatten)]
+    Region(RegionCommand),
 }
 
 /// Runs a command on the process's own streams. Needs a tokio runtime with I/O and time.
@@ -237,6 +257,11 @@ async fn dispatch(command: Command, env: &Env, console: &mut Console) -> Result<
         Command::SleepAfter(args) => idle::after(session, &args).await,
         Command::SleepNow(args) => idle::now(session, &args).await,
         Command::Wake(args) => idle::wake(session, &args.on).await,
+        Command::Buildpack(command) => command.run(session).await,
+        Command::Cert(command) => command.run(session).await,
+        Command::Domain(command) => command.run(session).await,
+        Command::Drain(command) => command.run(session).await,
+        Command::Region(command) => command.run(session).await,
         Command::PsExec(args) => return one_off::exec(session, args).await,
         Command::Run(args) => return one_off::run(session, args).await,
         Command::RunDetached(args) => one_off::detached(session, args).await,
@@ -284,6 +309,11 @@ impl Command {
             Self::Run(args) => args.what.on.print,
             Self::RunDetached(args) => args.what.on.print,
             Self::RunInside(args) => args.run.what.on.print,
+            Self::Buildpack(command) => command.print(),
+            Self::Cert(command) => command.print(),
+            Self::Domain(command) => command.print(),
+            Self::Drain(command) => command.print(),
+            Self::Region(command) => command.print(),
         }
     }
 }

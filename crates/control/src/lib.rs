@@ -1,6 +1,7 @@
 //! The verbs: every use case, one file per noun. The only crate that uses hands together.
 
 pub mod account;
+pub mod acm;
 pub mod app;
 mod attach;
 pub mod audit;
@@ -51,6 +52,7 @@ mod sandbox;
 mod session;
 pub mod slug;
 mod slumber;
+pub mod sni_endpoint;
 pub mod source;
 pub mod ssh_key;
 mod start;

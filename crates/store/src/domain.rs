@@ -11,6 +11,8 @@ use sqlx::sqlite::SqliteRow;
 const INSERT: &str = "INSERT INTO domain (id, app_id, hostname, target, sni_endpoint_id, created_at, updated_at) \
      VALUES ($1, $2, $3, $4, $5, $6, $6)";
 const SET_SNI_ENDPOINT: &str = "UPDATE domain SET sni_endpoint_id = $2, updated_at = $3 WHERE id = $1";
+const FORGET_SNI_ENDPOINT: &str =
+    "UPDATE domain SET sni_endpoint_id = NULL, updated_at = $2 WHERE sni_endpoint_id = $1";
 const DELETE: &str = "DELETE FROM domain WHERE id = $1";
 const LIST: &str = "SELECT id, app_id, hostname, target, sni_endpoint_id, created_at, updated_at FROM domain \
      WHERE app_id = $1 ORDER BY hostname";
@@ -19,7 +21,7 @@ const COUNT: &str = "SELECT COUNT(*) FROM domain WHERE app_id = $1";
 const OWNER: &str = "SELECT app_id FROM domain WHERE hostname = $1";
 
 /// Every statement of this file, for the test that prepares them all.
-pub const ALL: &[&str] = &[INSERT, SET_SNI_ENDPOINT, DELETE, LIST, HOSTNAMES, COUNT, OWNER];
+pub const ALL: &[&str] = &[INSERT, SET_SNI_ENDPOINT, FORGET_SNI_ENDPOINT, DELETE, LIST, HOSTNAMES, COUNT, OWNER];
 
 /// Adds a domain; an app's own is not stored.
 ///
@@ -45,6 +47,15 @@ pub async fn set_sni_endpoint(
 ) -> Result<bool, StoreError> {
     let query = sqlx::query(SET_SNI_ENDPOINT).bind(id.to_string()).bind(sni_endpoint.map(|id| id.to_string()));
     Ok(query.bind(at.0).execute(tx.db()).await?.rows_affected() == 1)
+}
+
+/// Leaves the domains that are served with this certificate without one.
+///
+/// # Errors
+/// When the database fails.
+pub async fn forget_sni_endpoint(tx: &mut Tx, endpoint: SniEndpointId, at: Timestamp) -> Result<(), StoreError> {
+    sqlx::query(FORGET_SNI_ENDPOINT).bind(endpoint.to_string()).bind(at.0).execute(tx.db()).await?;
+    Ok(())
 }
 
 /// Removes it. `false`: it was gone already.

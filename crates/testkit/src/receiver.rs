@@ -1,8 +1,7 @@
 //! Somebody else's log server: takes what a drain sends, checks every frame, answers as the test says.
 
+use crate::certificate::pem;
 use crate::within;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use bytes::{Buf, Bytes, BytesMut};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -89,11 +88,6 @@ impl Identity {
         let config = config.with_no_client_auth().with_single_cert(vec![leaf.der().clone()], key).unwrap();
         Self { ca_pem: pem("CERTIFICATE", ca.der()), config: Arc::new(config) }
     }
-}
-
-/// PEM in one line: every reader takes it.
-fn pem(label: &str, der: &[u8]) -> String {
-    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", STANDARD.encode(der))
 }
 
 /// What is shared by a receiver's connections.

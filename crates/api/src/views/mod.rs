@@ -23,6 +23,7 @@ pub mod receipt;
 pub mod region;
 pub mod release;
 pub mod slug;
+pub mod sni_endpoint;
 pub mod source;
 pub mod ssh_key;
 pub mod team;

@@ -4,7 +4,7 @@ use crate::flow;
 use api::routes::{Access, ROUTES, Route};
 use bytes::Bytes;
 use serde_json::{Value, json};
-use testkit::{Answer, App, Flow, Source, path_of};
+use testkit::{Answer, App, Flow, KeyedCertificate, Source, path_of};
 
 /// A secret of nothing, as long as the true ones.
 const WRONG: &str = "0000000000000000000000000000000000000000000000000000000000000000";
@@ -19,6 +19,7 @@ struct Shop {
     webhook: String,
     event: String,
     delivery: String,
+    endpoint: String,
     people: People,
     secrets: Vec<String>,
 }
@@ -40,11 +41,14 @@ impl Shop {
         let id = text(&app.read("").await["id"]);
         let drain = json!({ "url": "https://user:drain-pass@127.0.0.1:9/" });
         let drain = text(&app.call("POST", "/log-drains", Some(&drain)).await.json()["id"]);
+        let certificate = KeyedCertificate::make(&["www.example.com"], 2400);
+        let endpoint = json!({ "certificate_chain": certificate.chain, "private_key": certificate.key });
+        let endpoint = text(&app.call("POST", "/sni-endpoints", Some(&endpoint)).await.json()["id"]);
         let plain =
             ["correct horse battery", "drain-pass", "some code", "admin@localhost", "treasure"].map(str::to_owned);
         let people = People::gather(flow).await;
         let secrets = [plain.to_vec(), vec![build.clone(), slug.clone(), release.clone(), id]].concat();
-        Self { build, slug, release, source, drain, webhook, event, delivery, people, secrets }
+        Self { build, slug, release, source, drain, endpoint, webhook, event, delivery, people, secrets }
     }
 
     /// A route's path with everything in it but the secret.
@@ -62,6 +66,7 @@ impl Shop {
             ("{dyno}", "web.1"),
             ("{domain}", "shop.localhost"),
             ("{drain}", &self.drain),
+            ("{endpoint}", &self.endpoint),
             ("{stack}", "heroku-24"),
             ("{region}", "us"),
             ("{feature}", "runtime-dyno-metadata"),
@@ -201,7 +206,7 @@ fn of(access: Access) -> impl Iterator<Item = &'static Route> {
 /// Everything that a route could have changed.
 async fn state(app: &App<'_>) -> Value {
     let mut parts = vec![app.read("").await];
-    for path in ["/config-vars", "/builds", "/releases", "/formation", "/domains", "/log-drains"] {
+    for path in ["/config-vars", "/builds", "/releases", "/formation", "/domains", "/log-drains", "/sni-endpoints"] {
         parts.push(app.read(path).await);
     }
     let dynos = app.read("/dynos").await;
