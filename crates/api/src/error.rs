@@ -364,9 +364,19 @@ impl From<ObjectError> for ApiError {
     }
 }
 
+/// The longest message, in characters: what is repeated of a request must not fill a terminal.
+const MESSAGE_LIMIT_CHARS: usize = 2000;
+
+/// Messages repeat what was sent, and end in terminals: control characters are written out.
+fn tame(message: &str) -> String {
+    let written = |c: char| if c.is_control() && c != '\n' { c.escape_default().collect() } else { c.to_string() };
+    message.chars().take(MESSAGE_LIMIT_CHARS).map(written).collect()
+}
+
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let body = Body { id: self.id, message: &self.message, resource: self.resource };
+        let message = tame(&self.message);
+        let body = Body { id: self.id, message: &message, resource: self.resource };
         (self.status, Json(body)).into_response()
     }
 }
@@ -375,6 +385,11 @@ impl IntoResponse for ApiError {
 mod tests {
     use super::*;
     use model::disk::Short;
+
+    #[test]
+    fn a_message_moves_no_cursor() {
+        assert_eq!(tame("no type `a\u{1b}[2J\r`\nnext"), "no type `a\\u{1b}[2J\\r`\nnext");
+    }
 
     #[test]
     fn a_full_disk_is_507_wherever_it_is_met() {

@@ -8,6 +8,9 @@ use hyper_util::rt::TokioIo;
 use std::net::SocketAddr;
 use tokio::net::TcpStream;
 
+/// The body of a request: bytes that are there already.
+pub type Body = Full<Bytes>;
+
 /// What came back.
 #[derive(Debug, Clone)]
 pub struct Answer {

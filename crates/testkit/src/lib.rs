@@ -30,7 +30,7 @@ pub use certificate::KeyedCertificate;
 pub use crowd::{Visitor, Visits, closed_loop, open_loop};
 pub use flow::{Flow, Start};
 pub use hook_target::{HookTarget, Received, Reply};
-pub use http::{Answer, Client, request};
+pub use http::{Answer, Body, Client, request};
 pub use load::{Load, Outcome};
 pub use pace::Pace;
 pub use push::Push;
