@@ -25,7 +25,7 @@ const FEW_REQUESTS: u64 = 3000;
 const CLIENTS: u64 = 4;
 
 /// After so many requests a client looks whether what it asks about is still there, and makes it again.
-const ROUND: u64 = 250;
+const ROUND: u64 = 100;
 
 fn setting(name: &str) -> Option<u64> {
     std::env::var(name).ok().filter(|value| !value.is_empty()).map(|value| value.parse().expect(name))

@@ -107,6 +107,10 @@ const ACCEPTS: &[&str] = &[
     "text/html;q=0.9,,;",
 ];
 
+/// Paths whose DELETE takes an app, an account or a team away.
+const ENDS: &[&str] =
+    &["/apps/{}", "/account", "/users/{}", "/teams/{}", "/oauth/authorizations/{}", "/oauth/tokens/{}"];
+
 /// A request that was drawn.
 pub(crate) struct Made {
     pub(crate) method: String,
@@ -118,7 +122,12 @@ pub(crate) struct Made {
 
 impl Made {
     pub(crate) fn draw(dice: &mut Dice, links: &Links, seen: &Seen) -> Self {
-        let (method, path, shape) = &links.0[dice.index(links.0.len())];
+        let mut link = &links.0[dice.index(links.0.len())];
+        // What ends everything that the next requests are about comes seldom.
+        while link.0 == "DELETE" && ENDS.contains(&anonymous(&link.1).as_str()) && !dice.once_in(15) {
+            link = &links.0[dice.index(links.0.len())];
+        }
+        let (method, path, shape) = link;
         let method =
             if dice.once_in(40) { dice.pick(&["GET", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"]) } else { method };
         let accepts = if dice.once_in(20) { ACCEPTS } else { &ACCEPTS[..3] };
