@@ -1,13 +1,13 @@
 //! The one mapping from what could not be done to HTTP: `{id, message}` with the statuses of API-3.
 
 mod access;
+mod artifact;
 
 use crate::range::RangeError;
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use control::app::AppError;
-use control::build::BuildError;
 use control::buildpack_installation::BuildpackError;
 use control::config_var::ConfigVarError;
 use control::delivery::DeliveryError;
@@ -18,12 +18,8 @@ use control::formation::ScaleError;
 use control::idle::IdleError;
 use control::log_drain::LogDrainError;
 use control::log_session::LogSessionError;
-use control::objects::ObjectError;
-use control::push::PushRefused;
 use control::release::ReleaseError;
-use control::slug::SlugDoorError;
 use control::sni_endpoint::SniEndpointError;
-use control::source::SourceError;
 use control::webhook::WebhookError;
 use model::formation::FormationError;
 use serde::Serialize;
@@ -157,32 +153,11 @@ impl From<ConfigVarError> for ApiError {
     }
 }
 
-impl From<BuildError> for ApiError {
-    fn from(error: BuildError) -> Self {
-        match error {
-            BuildError::Busy(_) => Self::conflict(error),
-            BuildError::NoSuchBuild => Self::not_found("build"),
-            BuildError::Short(_) => Self::full(error),
-            BuildError::NoSource | BuildError::BadUrl(_) => Self::invalid_params(error),
-            BuildError::Output(_) | BuildError::Store(_) => Self::internal(&error),
-        }
-    }
-}
-
 impl From<BuildpackError> for ApiError {
     fn from(error: BuildpackError) -> Self {
         match error {
             BuildpackError::Bad(_) | BuildpackError::TooMany => Self::invalid_params(error),
             BuildpackError::Store(_) => Self::internal(&error),
-        }
-    }
-}
-
-impl From<PushRefused> for ApiError {
-    fn from(error: PushRefused) -> Self {
-        match error {
-            PushRefused::TooMany => Self::new(StatusCode::SERVICE_UNAVAILABLE, "service_unavailable", error),
-            PushRefused::Short(_) => Self::full(error),
         }
     }
 }
@@ -290,36 +265,6 @@ impl From<LogSessionError> for ApiError {
     }
 }
 
-impl From<SourceError> for ApiError {
-    fn from(error: SourceError) -> Self {
-        match error {
-            SourceError::Unknown => Self { message: error.to_string(), ..Self::not_found("source") },
-            SourceError::Object(error) => error.into(),
-            SourceError::Short(_) => Self::full(error),
-            SourceError::Store(_) => Self::internal(&error),
-        }
-    }
-}
-
-impl From<SlugDoorError> for ApiError {
-    fn from(error: SlugDoorError) -> Self {
-        match error {
-            SlugDoorError::NoSuchSlug => Self::not_found("slug"),
-            SlugDoorError::Expired => Self { message: error.to_string(), ..Self::not_found("slug") },
-            SlugDoorError::NoCommand(_)
-            | SlugDoorError::BadChecksum
-            | SlugDoorError::OtherChecksum { .. }
-            | SlugDoorError::BadType(_)
-            | SlugDoorError::Stack(_)
-            | SlugDoorError::Archive(_) => Self::invalid_params(error),
-            SlugDoorError::Object(error) => error.into(),
-            SlugDoorError::Short(_) | SlugDoorError::DiskFull => Self::full(error),
-            SlugDoorError::Gone => Self::conflict(error),
-            SlugDoorError::Slug(_) | SlugDoorError::Store(_) => Self::internal(&error),
-        }
-    }
-}
-
 impl From<WebhookError> for ApiError {
     fn from(error: WebhookError) -> Self {
         match error {
@@ -353,17 +298,6 @@ impl From<SniEndpointError> for ApiError {
     }
 }
 
-impl From<ObjectError> for ApiError {
-    fn from(error: ObjectError) -> Self {
-        match error {
-            ObjectError::Missing => Self { message: error.to_string(), ..Self::not_found("blob") },
-            ObjectError::TooLarge { .. } => Self::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", error),
-            ObjectError::BrokeOff(_) => Self::bad_request(error),
-            ObjectError::Failed(_) => Self::internal(&error),
-        }
-    }
-}
-
 /// The longest message, in characters: what is repeated of a request must not fill a terminal.
 const MESSAGE_LIMIT_CHARS: usize = 2000;
 
@@ -384,6 +318,10 @@ impl IntoResponse for ApiError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use control::build::BuildError;
+    use control::push::PushRefused;
+    use control::slug::SlugDoorError;
+    use control::source::SourceError;
     use model::disk::Short;
 
     #[test]

@@ -1,0 +1,71 @@
+//! What could not be done with sources, builds, slugs and pushes, as HTTP.
+
+use super::ApiError;
+use axum::http::StatusCode;
+use control::build::BuildError;
+use control::objects::ObjectError;
+use control::push::PushRefused;
+use control::slug::SlugDoorError;
+use control::source::SourceError;
+
+impl From<BuildError> for ApiError {
+    fn from(error: BuildError) -> Self {
+        match error {
+            BuildError::Busy(_) => Self::conflict(error),
+            BuildError::NoSuchBuild => Self::not_found("build"),
+            BuildError::Short(_) => Self::full(error),
+            BuildError::NoSource | BuildError::BadUrl(_) => Self::invalid_params(error),
+            BuildError::Output(_) | BuildError::Store(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<PushRefused> for ApiError {
+    fn from(error: PushRefused) -> Self {
+        match error {
+            PushRefused::TooMany => Self::new(StatusCode::SERVICE_UNAVAILABLE, "service_unavailable", error),
+            PushRefused::Short(_) => Self::full(error),
+        }
+    }
+}
+
+impl From<SourceError> for ApiError {
+    fn from(error: SourceError) -> Self {
+        match error {
+            SourceError::Unknown => Self { message: error.to_string(), ..Self::not_found("source") },
+            SourceError::Object(error) => error.into(),
+            SourceError::Short(_) => Self::full(error),
+            SourceError::Store(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<SlugDoorError> for ApiError {
+    fn from(error: SlugDoorError) -> Self {
+        match error {
+            SlugDoorError::NoSuchSlug => Self::not_found("slug"),
+            SlugDoorError::Expired => Self { message: error.to_string(), ..Self::not_found("slug") },
+            SlugDoorError::NoCommand(_)
+            | SlugDoorError::BadChecksum
+            | SlugDoorError::OtherChecksum { .. }
+            | SlugDoorError::BadType(_)
+            | SlugDoorError::Stack(_)
+            | SlugDoorError::Archive(_) => Self::invalid_params(error),
+            SlugDoorError::Object(error) => error.into(),
+            SlugDoorError::Short(_) | SlugDoorError::DiskFull => Self::full(error),
+            SlugDoorError::Gone => Self::conflict(error),
+            SlugDoorError::Slug(_) | SlugDoorError::Store(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<ObjectError> for ApiError {
+    fn from(error: ObjectError) -> Self {
+        match error {
+            ObjectError::Missing => Self { message: error.to_string(), ..Self::not_found("blob") },
+            ObjectError::TooLarge { .. } => Self::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", error),
+            ObjectError::BrokeOff(_) => Self::bad_request(error),
+            ObjectError::Failed(_) => Self::internal(&error),
+        }
+    }
+}
