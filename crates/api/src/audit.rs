@@ -4,7 +4,7 @@ use crate::answer::Ranged;
 use crate::body;
 use crate::door::Door;
 use crate::error::ApiError;
-use crate::mask::masked;
+use crate::mask::{MASK, masked};
 use crate::platform::{Caller, ForApp};
 use crate::range::{Field, Key};
 use crate::routes::{ROUTES, Route};
@@ -24,6 +24,7 @@ use control::audit::{self, AuditError, Change};
 use http_body_util::BodyExt;
 use model::audit::AuditRecord;
 use model::id::AppId;
+use model::id::LogDrainId;
 use serde_json::{Value, json};
 use tower_service::Service;
 
@@ -72,9 +73,19 @@ fn change(route: &Route, parts: &Parts) -> Option<Change> {
     let Caller(who) = parts.extensions.get()?;
     let app = parts.extensions.get::<ForApp>().map(|app| app.0.id);
     let action = format!("{} {}", route.method, route.path);
-    let path = parts.uri.path().to_owned();
+    let path = path(route, parts.uri.path());
     let request_id = request_id(parts);
     Some(Change { app, ..Change::by(who, address(parts), request_id, action, path) })
+}
+
+/// As it was asked for; a drain's own address or token, which are secrets, is left out.
+fn path(route: &Route, asked: &str) -> String {
+    match asked.rsplit_once('/') {
+        Some((place, last)) if route.path.ends_with("/{drain}") && last.parse::<LogDrainId>().is_err() => {
+            format!("{place}/{MASK}")
+        }
+        Some(_) | None => asked.to_owned(),
+    }
 }
 
 pub(crate) fn request_id(parts: &Parts) -> String {

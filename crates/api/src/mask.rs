@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 /// What stands in place of a secret.
-const MASK: &str = "[masked]";
+pub(crate) const MASK: &str = "[masked]";
 
 /// Keys whose values are secrets wherever they stand; addresses among them have a secret in them.
 const SECRET: &[&str] = &[

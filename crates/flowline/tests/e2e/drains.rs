@@ -57,6 +57,11 @@ async fn log_20_drains_are_added_found_by_id_token_and_address_and_removed() {
         log.contains("Add log drain to https://logs.example.invalid:8443/ by user") && !log.contains("s3cret"),
         "{log}"
     );
+    let audit = flow.get("/apps/shop/audit-events").await.text();
+    assert!(
+        audit.contains("/log-drains/[masked]") && !audit.contains("s3cret") && !audit.contains(&escaped),
+        "{audit}"
+    );
     assert_eq!(app.latest_release().await["version"], 2, "log_23: no release");
     for file in ["flowline.db", "flowline.db-wal"] {
         let bytes = std::fs::read(flow.dir().join(file)).unwrap_or_default();
