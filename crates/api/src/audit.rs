@@ -42,9 +42,9 @@ pub(crate) struct Inside;
 pub(crate) struct RequestId(pub(crate) String);
 
 /// Runs a change: what is asked for is on disk before it begins.
-pub(crate) async fn run(door: &Door, route: &'static Route, parts: Parts, body: Body, next: Next) -> Response {
-    let sent = match body::collect(body).await {
-        Ok(sent) => sent,
+pub(crate) async fn run(door: &Door, route: &'static Route, request: Request, next: Next) -> Response {
+    let (parts, sent) = match body::unpacked(request).await {
+        Ok(unpacked) => unpacked,
         Err(refused) => return refused.into_response(),
     };
     let Some(change) = change(route, &parts) else { return ApiError::unauthorized().into_response() };

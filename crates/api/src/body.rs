@@ -1,10 +1,14 @@
 //! JSON bodies in: their limit, and errors that say where and which key.
 
 use crate::error::ApiError;
+use crate::gzip;
 use axum::body::Body;
 use axum::extract::{FromRequest, Request};
-use axum::http::StatusCode;
+use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderValue};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode};
 use bytes::Bytes;
+use futures_util::TryStreamExt;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use std::time::Duration;
@@ -23,12 +27,29 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
-        let bytes = collect(request.into_body()).await?;
+        let (parts, body) = request.into_parts();
+        let bytes = collect(&parts.headers, body).await?;
         read(&bytes).map(Self)
     }
 }
 
-pub(crate) async fn collect(body: Body) -> Result<Bytes, ApiError> {
+/// A request's whole body, unpacked if it is compressed.
+///
+/// # Errors
+/// 413 over the limit, 408 when it trickles, 415 for another compression than gzip.
+pub(crate) async fn collect(headers: &HeaderMap, body: Body) -> Result<Bytes, ApiError> {
+    let encoding = headers.get(CONTENT_ENCODING).map_or(&b"identity"[..], HeaderValue::as_bytes);
+    let body = match encoding.to_ascii_lowercase().as_slice() {
+        b"identity" | b"" => body,
+        b"gzip" | b"x-gzip" => {
+            let packed = TryStreamExt::map_err(body.into_data_stream(), std::io::Error::other);
+            Body::from_stream(gzip::unpack(Box::pin(packed)))
+        }
+        _ => {
+            let message = "Send the body as it is, or compressed with gzip; nothing else is unpacked.";
+            return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message));
+        }
+    };
     let body = Limited::new(body, BODY_LIMIT_BYTES).collect();
     let body = tokio::time::timeout(BODY_TIMEOUT, body).await.map_err(|_| {
         let message =
@@ -43,6 +64,18 @@ pub(crate) async fn collect(body: Body) -> Result<Bytes, ApiError> {
             ApiError::bad_request(format_args!("The request body ended too early: {error}"))
         }
     })
+}
+
+/// A request taken apart, as if its body had come as it is.
+///
+/// # Errors
+/// Those of [`collect`].
+pub(crate) async fn unpacked(request: Request) -> Result<(Parts, Bytes), ApiError> {
+    let (mut parts, body) = request.into_parts();
+    let bytes = collect(&parts.headers, body).await?;
+    parts.headers.remove(CONTENT_ENCODING);
+    parts.headers.remove(CONTENT_LENGTH);
+    Ok((parts, bytes))
 }
 
 /// Reads a body.

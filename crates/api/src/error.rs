@@ -15,6 +15,7 @@ use control::domain::DomainError;
 use control::dyno::DynoError;
 use control::feature::FeatureError;
 use control::formation::ScaleError;
+use control::idempotency::IdempotencyError;
 use control::idle::IdleError;
 use control::log_drain::LogDrainError;
 use control::log_session::LogSessionError;
@@ -232,6 +233,16 @@ impl From<DynoError> for ApiError {
             | DynoError::Size(_) => Self::invalid_params(error),
             DynoError::NotRunning(_) => Self::new(StatusCode::CONFLICT, "conflict", error),
             DynoError::Store(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<IdempotencyError> for ApiError {
+    fn from(error: IdempotencyError) -> Self {
+        match error {
+            IdempotencyError::BadKey | IdempotencyError::OtherRequest => Self::invalid_params(error),
+            IdempotencyError::Unanswered => Self::conflict(error),
+            IdempotencyError::Store(_) => Self::internal(&error),
         }
     }
 }

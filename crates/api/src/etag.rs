@@ -17,7 +17,7 @@ pub(crate) fn asked(headers: &HeaderMap) -> String {
 pub(crate) async fn answer(method: &Method, asked: &str, response: Response) -> Response {
     let json =
         response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
-    if *method != Method::GET || response.status() != StatusCode::OK || !json {
+    if !matches!(*method, Method::GET | Method::HEAD) || response.status() != StatusCode::OK || !json {
         return response;
     }
     let (mut parts, body) = response.into_parts();

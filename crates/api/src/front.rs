@@ -1,10 +1,11 @@
 //! Before any route: the path's form (CLI-3), and after it: the request's id (API-8).
 
 use crate::audit::RequestId;
+use crate::cors;
 use crate::error::ApiError;
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::header::{HeaderName, HeaderValue};
+use axum::http::header::{HeaderName, HeaderValue, ORIGIN};
 use axum::http::{HeaderMap, Uri};
 use axum::response::{IntoResponse, Response};
 use control::Control;
@@ -43,14 +44,20 @@ impl Front {
 /// Every request passes here first.
 pub(crate) async fn pass(State(mut front): State<Front>, mut request: Request) -> Response {
     let id = request_id(request.headers(), front.new_id());
-    let mut response = match straight(request.uri()) {
-        Some(uri) => {
+    let of_page = request.headers().contains_key(ORIGIN);
+    let preflight = cors::preflight(request.method(), request.headers());
+    let mut response = match (preflight, straight(request.uri())) {
+        (Some(yes), _) => yes,
+        (None, Some(uri)) => {
             *request.uri_mut() = uri;
             request.extensions_mut().insert(RequestId(id.clone()));
             front.routes.call(request).await.into_response()
         }
-        None => ApiError::no_such_path().into_response(),
+        (None, None) => ApiError::no_such_path().into_response(),
     };
+    if of_page {
+        cors::open(&mut response);
+    }
     if let Ok(id) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID, id);
     }

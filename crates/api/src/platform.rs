@@ -5,7 +5,7 @@ use crate::auth;
 use crate::door::Door;
 use crate::error::ApiError;
 use crate::routes::{Access, Route};
-use crate::{accept, etag};
+use crate::{accept, etag, idempotency};
 use axum::extract::{FromRequestParts, RawPathParams, Request, State};
 use axum::http::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
 use axum::http::request::Parts;
@@ -72,10 +72,19 @@ pub(crate) async fn wrap(
         Err(refused) => return refused.into_response(),
     };
     let (method, asked) = (parts.method.clone(), etag::asked(&parts.headers));
-    let response = if route.method == Method::GET {
-        next.run(Request::from_parts(parts, body)).await
-    } else {
-        audit::run(&door, route, parts, body, next).await
+    let key = idempotency::key(&parts);
+    let request = Request::from_parts(parts, body);
+    let control = door.control.clone();
+    let run = async move |request: Request| {
+        if route.method == Method::GET {
+            next.run(request).await
+        } else {
+            audit::run(&door, route, request, next).await
+        }
+    };
+    let response = match key {
+        Some(key) => idempotency::answer(&control, key, request, run).await.unwrap_or_else(ApiError::into_response),
+        None => run(request).await,
     };
     let mut response = etag::answer(&method, &asked, as_json(response)).await;
     response.headers_mut().insert(RATE_LIMIT_REMAINING, HeaderValue::from(remaining));

@@ -2,9 +2,9 @@
 
 use crate::door::Door;
 use crate::{
-    account, app, audit, build, buildpack_installation, collaborator, config_var, disk, domain, dyno, feature,
-    formation, git_http, idle, log_drain, log_session, metrics, oauth, platform, region, release, rendezvous, slug,
-    sni_endpoint, source, ssh_key, team, team_app, webhook,
+    account, app, audit, build, buildpack_installation, collaborator, config_var, disk, domain, dyno, feature, filter,
+    formation, git_http, idle, log_drain, log_session, metrics, oauth, platform, region, release, rendezvous, schema,
+    slug, sni_endpoint, source, ssh_key, team, team_app, webhook,
 };
 use crate::{address, neighbour, registry};
 use axum::Router;
@@ -211,6 +211,8 @@ pub const ROUTES: &[Route] = &[
     route(Method::GET, "/apps/{app}/buildpack-installations", VIEW, || get(buildpack_installation::list)),
     route(Method::PUT, "/apps/{app}/buildpack-installations", DEPLOY, || put(buildpack_installation::replace)),
     route(Method::DELETE, "/apps/{app}/build-cache", DEPLOY, || delete(build::purge_cache)),
+    route(Method::POST, "/filters/apps", Access::Account, || post(filter::apps)),
+    route(Method::GET, "/schema", Access::Public, || get(schema::show)),
     route(Method::GET, "/disk", Access::Account, || get(disk::show)),
     route(Method::GET, "/metrics", Access::Free, || get(metrics::show)),
     route(Method::POST, "/sources", Access::Account, || post(source::create)),

@@ -1,5 +1,6 @@
 //! Collaborators: who else may do what with an app (TEAM-1, PERM-1).
 
+use crate::event::{self, Change, Resource};
 use crate::gate::{Authorized, GateError};
 use crate::{Control, account, journal};
 use model::account::Account;
@@ -9,7 +10,7 @@ use model::id::{AccountId, AppId, CollaboratorId};
 use model::permission::{NoSuchPermission, Permissions, Right};
 use model::team::Role;
 use model::time::Timestamp;
-use store::StoreError;
+use store::{Connection, StoreError};
 
 /// People of one app.
 pub const COLLABORATOR_LIMIT: usize = 500;
@@ -88,16 +89,16 @@ pub async fn list(control: &Control, app: &Authorized<App>) -> Result<Vec<Access
         all.push(Access { id, account: owner, permissions, role: "owner", created_at: since, updated_at: since });
     }
     for one in store::collaborator::of_app(db, app.id).await? {
-        all.extend(show(control, app, one).await?);
+        let mut reader = control.store.reader().await?;
+        all.extend(show(&mut reader, app, one).await?);
     }
     Ok(all)
 }
 
-async fn show(control: &Control, app: &App, one: Collaborator) -> Result<Option<Access>, StoreError> {
-    let db = control.store.db();
-    let Some(account) = store::account::by_id(db, one.account).await? else { return Ok(None) };
+async fn show(db: &mut Connection, app: &App, one: Collaborator) -> Result<Option<Access>, StoreError> {
+    let Some(account) = store::account::by_id(&mut *db, one.account).await? else { return Ok(None) };
     let role = match app.team {
-        Some(team) => store::team::role(db, team, one.account).await?,
+        Some(team) => store::team::role(&mut *db, team, one.account).await?,
         None => None,
     };
     Ok(Some(Access {
@@ -155,9 +156,11 @@ pub async fn add(
         Err(error) if error.is_duplicate() => return Err(CollaboratorError::Already(account.email)),
         other => other?,
     }
+    let made = show(tx.db(), app, one).await?.ok_or(CollaboratorError::NoSuchUser)?;
+    event::note(control, &mut tx, app.by().id, &Change::create(Resource::Collaborator(app, &made))).await?;
     tx.commit().await?;
     say(control, app, &format!("Add {} as collaborator", account.email)).await;
-    show(control, app, one).await?.ok_or(CollaboratorError::NoSuchUser)
+    Ok(made)
 }
 
 /// What somebody gets: what was asked for, on a team's app; on a personal one everything but to manage it (TEAM-1).
@@ -194,9 +197,12 @@ pub async fn update(
     };
     let mut tx = control.store.begin().await?;
     store::collaborator::update(&mut tx, &next).await?;
+    let now = show(tx.db(), app, next).await?.ok_or(CollaboratorError::NoSuchCollaborator)?;
+    let change = Change::update(Resource::Collaborator(app, &found), Resource::Collaborator(app, &now));
+    event::note(control, &mut tx, app.by().id, &change).await?;
     tx.commit().await?;
     say(control, app, &format!("Update permissions of {} to {permissions}", found.account.email)).await;
-    show(control, app, next).await?.ok_or(CollaboratorError::NoSuchCollaborator)
+    Ok(now)
 }
 
 /// Removes somebody: oneself always, others with `manage`.
@@ -213,6 +219,7 @@ pub async fn remove(control: &Control, app: &Authorized<App>, which: &str) -> Re
     }
     let mut tx = control.store.begin().await?;
     store::collaborator::delete(&mut tx, found.id).await?;
+    event::note(control, &mut tx, app.by().id, &Change::destroy(Resource::Collaborator(app, &found))).await?;
     tx.commit().await?;
     say(control, app, &format!("Remove {} as collaborator", found.account.email)).await;
     Ok(found)

@@ -12,6 +12,7 @@
 
 use crate::app::AppDetail;
 use crate::build::BuildDetail;
+use crate::collaborator::Access;
 use crate::domain::DomainDetail;
 use crate::formation::FormationDetail;
 use crate::release::ReleaseDetail;
@@ -37,6 +38,8 @@ pub enum Resource<'a> {
     Release(&'a App, &'a ReleaseDetail),
     /// The formation entry of a process type of this app.
     Formation(&'a App, &'a FormationDetail),
+    /// Somebody's access to this app.
+    Collaborator(&'a App, &'a Access),
     /// A custom domain of this app.
     Domain(&'a App, &'a DomainDetail),
     /// A dyno of this app.
@@ -52,6 +55,7 @@ impl Resource<'_> {
             Self::Build(_) => Entity::Build,
             Self::Release(..) => Entity::Release,
             Self::Formation(..) => Entity::Formation,
+            Self::Collaborator(..) => Entity::Collaborator,
             Self::Domain(..) => Entity::Domain,
             Self::Dyno(..) => Entity::Dyno,
         }
@@ -61,7 +65,11 @@ impl Resource<'_> {
         match self {
             Self::App(detail) => detail.app.id,
             Self::Build(detail) => detail.build.app,
-            Self::Release(app, _) | Self::Formation(app, _) | Self::Domain(app, _) | Self::Dyno(app, _) => app.id,
+            Self::Release(app, _)
+            | Self::Formation(app, _)
+            | Self::Domain(app, _)
+            | Self::Collaborator(app, _)
+            | Self::Dyno(app, _) => app.id,
         }
     }
 }

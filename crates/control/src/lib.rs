@@ -22,6 +22,7 @@ pub mod feature;
 mod fetch;
 pub mod formation;
 pub mod gate;
+pub mod idempotency;
 pub mod idle;
 mod journal;
 mod left_over;

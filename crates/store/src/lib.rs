@@ -16,6 +16,7 @@ pub mod domain;
 pub mod event;
 pub mod feature;
 pub mod formation;
+pub mod idempotency;
 pub mod idle;
 pub mod log_drain;
 pub mod oauth_client;
@@ -207,6 +208,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (5, "edge", include_str!("../migrations/0005_edge.sql")),
     (6, "events", include_str!("../migrations/0006_events.sql")),
     (7, "write_only", include_str!("../migrations/0007_write_only.sql")),
+    (8, "idempotency", include_str!("../migrations/0008_idempotency.sql")),
 ];
 
 async fn migrate(writer: &SqlitePool) -> Result<(), StoreError> {

@@ -98,6 +98,7 @@ async fn every_statement_prepares() {
         store::event::ALL,
         store::feature::ALL,
         store::formation::ALL,
+        store::idempotency::ALL,
         store::idle::ALL,
         store::log_drain::ALL,
         store::receipt::ALL,

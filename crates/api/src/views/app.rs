@@ -206,3 +206,20 @@ impl NameOrObject {
         }
     }
 }
+
+/// Body of `POST /filters/apps`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct FilterApps {
+    /// The ids that are wanted.
+    #[serde(rename = "in")]
+    pub among: AmongApps,
+}
+
+/// Which apps are wanted.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct AmongApps {
+    /// Their ids.
+    pub id: Vec<String>,
+}

@@ -3,6 +3,7 @@
 use crate::link::Links;
 use crate::views::app::AppView;
 use crate::views::build::BuildView;
+use crate::views::collaborator::CollaboratorView;
 use crate::views::domain::DomainView;
 use crate::views::dyno::DynoView;
 use crate::views::formation::FormationView;
@@ -138,6 +139,7 @@ fn object(resource: &Resource<'_>, links: &Links) -> Map<String, Value> {
         Resource::Build(detail) => serde_json::to_value(BuildView::new(detail, links)),
         Resource::Release(app, detail) => serde_json::to_value(ReleaseView::new(app, detail, links)),
         Resource::Formation(app, detail) => serde_json::to_value(FormationView::new(app, detail)),
+        Resource::Collaborator(app, access) => serde_json::to_value(CollaboratorView::new(access, app)),
         Resource::Domain(app, detail) => serde_json::to_value(DomainView::new(app, detail)),
         Resource::Dyno(app, dyno) => serde_json::to_value(DynoView::new(app, dyno)),
     };

@@ -9,6 +9,7 @@ mod buildpacks;
 mod certs;
 mod cli;
 mod cli_edge;
+mod conventions;
 mod cycling;
 mod deploy_under_load;
 mod disk;

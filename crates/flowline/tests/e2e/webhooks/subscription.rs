@@ -153,3 +153,28 @@ async fn hook_2_a_webhook_is_read_changed_and_removed_and_its_secret_is_nowhere(
     assert_eq!(app.read("/webhooks").await, json!([]));
     assert_eq!(app.call("GET", "/webhook-events/nonsense", None).await.status, 404);
 }
+
+#[tokio::test]
+async fn hook_3_people_and_domains_are_told() {
+    let flow = flow().await;
+    let app = flow.app("shop").await;
+    let mut receiver = HookTarget::start().await;
+    let hook = subscribe(&app, "sync", &["api:collaborator", "api:domain"], &receiver).await;
+    flow.account("helper@example.org").await;
+    let domain = json!({ "hostname": "www.example.org", "sni_endpoint": null });
+    assert_eq!(app.call("POST", "/domains", Some(&domain)).await.status, 201);
+    let helper = json!({ "user": "helper@example.org" });
+    assert_eq!(app.call("POST", "/collaborators", Some(&helper)).await.status, 201);
+    assert_eq!(app.call("DELETE", "/domains/www.example.org", None).await.status, 200);
+    assert_eq!(app.call("DELETE", "/collaborators/helper@example.org", None).await.status, 200);
+    for (words, key, value) in [
+        ("domain create", "/hostname", "www.example.org"),
+        ("collaborator create", "/user/email", "helper@example.org"),
+        ("domain destroy", "/hostname", "www.example.org"),
+        ("collaborator destroy", "/user/email", "helper@example.org"),
+    ] {
+        let content = hook.open(&receiver.next().await);
+        assert!(said(&content).starts_with(words), "{content:#}");
+        assert_eq!(content["data"].pointer(key), Some(&json!(value)), "{content:#}");
+    }
+}
