@@ -1,161 +1,193 @@
-//! `login`, `logout`, `whoami`.
+//! `accounts`: what operators do with the accounts of a server.
 
-use crate::args::Print;
-use crate::client::Client;
-use crate::console::Console;
-use crate::credentials::{Credentials, Login as Stored};
+use crate::args::{Bare, Print};
+use crate::client::segment;
+use crate::confirm::Loss;
+use crate::console::{Cell, Paint};
 use crate::error::CliError;
-use crate::server::{Server, is_token, normal_url};
+use crate::moment::ago;
 use crate::session::Session;
-use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr};
 use serde::Deserialize;
-use serde_json::json;
-use std::io::{self, Read};
+use serde_json::{Value, json};
 
-const CTRL_C: u8 = 3;
-const CTRL_D: u8 = 4;
-const BACKSPACE: [u8; 2] = [8, 127];
-
-/// What `login` takes.
-#[derive(Debug, Clone, clap::Args)]
-pub struct Login {
-    /// The server, for example https://flowline.example.com
-    #[arg(long)]
-    url: Option<String>,
-    /// The token; without it you are asked, or the first line of stdin is read. Others on this machine can see arguments
-    #[arg(long)]
-    token: Option<String>,
-    #[command(flatten)]
-    pub(crate) print: Print,
+/// The accounts of the server.
+#[derive(Debug, Clone, clap::Subcommand)]
+pub enum Verb {
+    /// List the accounts of the server (operators)
+    #[command(name = "accounts", alias = "accounts:list")]
+    List(Bare),
+    /// Make an account, and print its password once (operators)
+    #[command(name = "accounts:create", alias = "accounts:add")]
+    Create(Create),
+    /// Destroy an account that owns nothing (operators)
+    #[command(name = "accounts:destroy")]
+    Destroy(Destroy),
+    /// Give an account another password, and print it once (operators)
+    #[command(name = "accounts:reset-password")]
+    ResetPassword(ResetPassword),
+    /// Make an account an operator of the server, or not any more (operators)
+    #[command(name = "accounts:operator")]
+    Operator(Operator),
 }
 
-/// What is read of `GET /account`.
+/// What `accounts:create` takes.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Create {
+    /// What they log in with
+    email: String,
+    /// What they are called
+    #[arg(short, long)]
+    name: Option<String>,
+    #[command(flatten)]
+    print: Print,
+}
+
+/// What `accounts:destroy` takes.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Destroy {
+    /// Whose
+    email: String,
+    /// The e-mail once more; without it you are asked
+    #[arg(short, long, value_name = "EMAIL")]
+    confirm: Option<String>,
+    #[command(flatten)]
+    print: Print,
+}
+
+/// What `accounts:reset-password` takes.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ResetPassword {
+    /// Whose
+    email: String,
+    /// End their second factor too, for somebody who lost it
+    #[arg(long)]
+    two_factor_off: bool,
+    #[command(flatten)]
+    print: Print,
+}
+
+/// What `accounts:operator` takes.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Operator {
+    /// Whose
+    email: String,
+    /// They may make accounts and read the audit log
+    #[arg(long, conflicts_with = "off", required_unless_present = "off")]
+    on: bool,
+    /// They may not
+    #[arg(long)]
+    off: bool,
+    #[command(flatten)]
+    print: Print,
+}
+
 #[derive(Deserialize)]
 struct Account {
     email: String,
+    name: Option<String>,
+    #[serde(default)]
+    operator: bool,
+    two_factor_authentication: bool,
+    last_login: Option<String>,
 }
 
-/// Asks for what is missing, tries it, stores it.
-pub(crate) async fn login(session: &mut Session<'_>, args: Login) -> Result<(), CliError> {
-    let asks = session.env.terminal.stdin;
-    let proposed = session.client.server.url.clone();
-    let url = match &args.url {
-        Some(url) => url.clone(),
-        None if asks && session.env.url.is_none() => {
-            let answer = session.console.ask(&format!("Flowline server [{proposed}]: "))?;
-            if answer.is_empty() { proposed } else { answer }
+#[derive(Deserialize)]
+struct WithPassword {
+    email: String,
+    password: String,
+}
+
+impl Verb {
+    pub(crate) fn print(&self) -> Print {
+        match self {
+            Self::List(args) => args.print,
+            Self::Create(args) => args.print,
+            Self::Destroy(args) => args.print,
+            Self::ResetPassword(args) => args.print,
+            Self::Operator(args) => args.print,
         }
-        None => proposed,
-    };
-    let url = normal_url(&url, "URL")?;
-    let token = match &args.token {
-        Some(token) => token.clone(),
-        None if asks => {
-            ask_secret(session.console, "Token (not shown; the first one is in DIR/admin.token of the server): ")?
-        }
-        None => session.console.answer()?,
-    };
-    if !is_token(&token) {
-        return Err(CliError::usage(
-            "That is no token.",
-            "Give it with --token TOKEN, or on stdin: `flowline login <DIR/admin.token`.",
-        ));
     }
-    let client = Client::new(Server { url: url.clone(), token: Some(token.clone()) });
-    let answer = client.get("/account").await?;
-    let account: Account = client.read(&answer)?;
-    let mut stored = Credentials::read(session.env)?;
-    stored.current = Some(url.clone());
-    stored.servers.insert(url.clone(), Stored { email: account.email.clone(), token });
-    let path = stored.write(session.env)?;
+
+    pub(crate) async fn run(self, session: &mut Session<'_>) -> Result<(), CliError> {
+        match self {
+            Self::List(_) => list(session).await,
+            Self::Create(args) => create(session, &args).await,
+            Self::Destroy(args) => destroy(session, &args).await,
+            Self::ResetPassword(args) => reset_password(session, &args).await,
+            Self::Operator(args) => operator(session, &args).await,
+        }
+    }
+}
+
+fn path(email: &str) -> String {
+    format!("/accounts/{}", segment(email))
+}
+
+async fn list(session: &mut Session<'_>) -> Result<(), CliError> {
+    let answer = Value::Array(session.client.all("/accounts").await?);
     if session.console.is_json() {
         return session.console.json(&answer);
     }
-    session.console.note(&format!("Logged in to {url} as {}; stored in {}.", account.email, path.display()))
-}
-
-/// Forgets the stored token of the server.
-pub(crate) fn logout(session: &mut Session<'_>) -> Result<(), CliError> {
-    let url = session.client.server.url.clone();
-    let mut stored = Credentials::read(session.env)?;
-    let was = stored.servers.remove(&url);
-    if stored.current.as_ref() == Some(&url) {
-        stored.current = None;
-    }
-    stored.write(session.env)?;
-    if session.console.is_json() {
-        return session.console.json(&json!({ "url": url, "email": was.map(|login| login.email) }));
-    }
-    let left = match was {
-        Some(login) => format!("Logged out of {url} ({}).", login.email),
-        None => format!("No login of {url} was stored."),
+    let accounts: Vec<Account> = session.client.read(&answer)?;
+    session.console.head("Accounts")?;
+    let now = (session.env.now)();
+    let row = |one: Account| {
+        let login = one.last_login.map_or_else(|| "never logged in".to_owned(), |at| ago(&at, now));
+        vec![
+            Cell(one.email, Some(Paint::Name)),
+            Cell(one.name.unwrap_or_default(), None),
+            Cell(if one.operator { "operator" } else { "" }.to_owned(), Some(Paint::App)),
+            Cell(if one.two_factor_authentication { "2fa" } else { "" }.to_owned(), Some(Paint::Good)),
+            Cell(login, Some(Paint::Faint)),
+        ]
     };
-    session.console.note(&left)
+    let rows: Vec<Vec<Cell>> = accounts.into_iter().map(row).collect();
+    session.console.table(&rows)
 }
 
-/// Who the token belongs to.
-pub(crate) async fn whoami(session: &mut Session<'_>) -> Result<(), CliError> {
-    let answer = session.client.get("/account").await?;
-    let account: Account = session.client.read(&answer)?;
-    if session.console.is_json() { session.console.json(&answer) } else { session.console.line(&account.email) }
+async fn create(session: &mut Session<'_>, args: &Create) -> Result<(), CliError> {
+    session.console.begin(&format!("Creating the account {}", args.email))?;
+    let answer = session.client.post("/accounts", &json!({ "email": args.email, "name": args.name })).await?;
+    tell(session, &answer)
 }
 
-/// The terminal as it was, given back when this is dropped.
-struct Quiet(Termios);
-
-impl Quiet {
-    /// No echo, byte by byte, and Ctrl-C as a byte: a signal would end us with the echo still off.
-    fn begin() -> rustix::io::Result<Self> {
-        let was = tcgetattr(io::stdin())?;
-        let mut quiet = was.clone();
-        quiet.local_modes.remove(LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG);
-        quiet.special_codes[SpecialCodeIndex::VMIN] = 1;
-        quiet.special_codes[SpecialCodeIndex::VTIME] = 0;
-        tcsetattr(io::stdin(), OptionalActions::Now, &quiet)?;
-        Ok(Self(was))
+/// The password, and whom to tell it.
+fn tell(session: &mut Session<'_>, answer: &Value) -> Result<(), CliError> {
+    session.done("done", answer)?;
+    if session.console.is_json() {
+        return Ok(());
     }
+    let WithPassword { email, password } = session.client.read(answer)?;
+    session.console.fields(&[("E-mail", email.clone()), ("Password", password)])?;
+    session.console.flush()?;
+    let url = &session.client.server.url;
+    let next = format!(
+        "      The password is told only here. Hand it to {email}, who types:\n        \
+         flowline login --url {url} --email {email}\n        flowline passwd"
+    );
+    session.console.note(&next)
 }
 
-impl Drop for Quiet {
-    fn drop(&mut self) {
-        let _ = tcsetattr(io::stdin(), OptionalActions::Now, &self.0);
-    }
+async fn destroy(session: &mut Session<'_>, args: &Destroy) -> Result<(), CliError> {
+    let warning = format!("This destroys the account {} with its tokens and keys", args.email);
+    Loss { name: &args.email, what: &warning }.confirmed(session, args.confirm.as_deref())?;
+    session.console.begin(&format!("Destroying the account {}", args.email))?;
+    let gone = session.client.delete(&path(&args.email)).await?;
+    session.done("done", &gone)
 }
 
-fn ask_secret(console: &mut Console, question: &str) -> Result<String, CliError> {
-    let quiet = Quiet::begin().map_err(|error| CliError::local("turn the terminal's echo off", error.into()))?;
-    console.prompt(question)?;
-    let typed = typed(&mut console.input);
-    drop(quiet);
-    console.note("")?;
-    let typed = typed.map_err(|error| CliError::local("read the token from the terminal", error))?;
-    typed.ok_or_else(|| CliError::usage("Nothing was stored.", "Type `flowline login` to try again."))
+async fn reset_password(session: &mut Session<'_>, args: &ResetPassword) -> Result<(), CliError> {
+    session.console.begin(&format!("Giving {} another password", args.email))?;
+    let body = if args.two_factor_off { json!({ "two_factor_authentication": false }) } else { json!({}) };
+    let path = format!("{}/actions/reset-password", path(&args.email));
+    let answer = session.client.post(&path, &body).await?;
+    tell(session, &answer)
 }
 
-/// What was typed until Enter; `None` when it was given up.
-fn typed(input: &mut dyn Read) -> io::Result<Option<String>> {
-    let mut text = Vec::new();
-    let mut byte = [0];
-    loop {
-        if input.read(&mut byte)? == 0 || matches!(byte[0], CTRL_C | CTRL_D) {
-            return Ok(None);
-        }
-        match byte[0] {
-            b'\n' | b'\r' => return Ok(Some(String::from_utf8_lossy(&text).trim().to_owned())),
-            other if BACKSPACE.contains(&other) => drop(text.pop()),
-            other => text.push(other),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn secrets_are_typed() {
-        assert_eq!(typed(&mut &b"s3x\x7fcret\rmore"[..]).unwrap().as_deref(), Some("s3cret"));
-        assert_eq!(typed(&mut &b"s3\x03"[..]).unwrap(), None);
-        assert_eq!(typed(&mut &b"s3"[..]).unwrap(), None);
-    }
+async fn operator(session: &mut Session<'_>, args: &Operator) -> Result<(), CliError> {
+    let on = args.on && !args.off;
+    let what = if on { "an operator" } else { "no operator any more" };
+    session.console.begin(&format!("Making {} {what}", args.email))?;
+    let answer = session.client.patch(&path(&args.email), &json!({ "operator": on })).await?;
+    session.done("done", &answer)
 }

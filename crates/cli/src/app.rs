@@ -1,6 +1,7 @@
-//! `apps`, `apps:create`, `apps:info`, `apps:destroy`, `apps:rename`, `open`, `maintenance`, `git:remote`.
+//! `apps:create`, `apps:info`, `apps:destroy`, `apps:rename`, `open`, `maintenance`, `git:remote`.
 
 use crate::args::{OnApp, Print};
+use crate::confirm::Loss;
 use crate::error::CliError;
 use crate::remote::{self, Added, DEFAULT_REMOTE};
 use crate::session::{Chosen, Session};
@@ -29,6 +30,12 @@ pub struct Create {
     /// Its region
     #[arg(long)]
     region: Option<String>,
+    /// The team that it belongs to; without it it is your own
+    #[arg(short, long)]
+    team: Option<String>,
+    /// With --team: the team's members may only look until they are added
+    #[arg(short, long, requires = "team")]
+    locked: bool,
     #[command(flatten)]
     pub(crate) print: Print,
 }
@@ -126,25 +133,9 @@ impl App {
     }
 }
 
-/// All apps this account sees.
-pub(crate) async fn list(session: &mut Session<'_>) -> Result<(), CliError> {
-    let answer = Value::Array(session.client.all("/apps").await?);
-    if session.console.is_json() {
-        return session.console.json(&answer);
-    }
-    let mut apps: Vec<Named> = session.client.read(&answer)?;
-    apps.sort_by(|a, b| a.name.cmp(&b.name));
-    if apps.is_empty() {
-        session.console.line("You have no apps.")?;
-        return session.console.note("      `flowline apps:create NAME` makes one.");
-    }
-    session.console.head("Apps")?;
-    apps.iter().try_for_each(|app| session.console.line(&app.name))
-}
-
 /// Makes an app and, in a git repository, the remote to push to.
 pub(crate) async fn create(session: &mut Session<'_>, args: Create) -> Result<(), CliError> {
-    let name = args.name.or(args.app);
+    let name = args.name.clone().or_else(|| args.app.clone());
     let mut body = json!({});
     for (key, value) in [("name", &name), ("stack", &args.stack), ("region", &args.region)] {
         if let Some(value) = value {
@@ -153,7 +144,7 @@ pub(crate) async fn create(session: &mut Session<'_>, args: Create) -> Result<()
     }
     let what = name.as_ref().map_or("app".to_owned(), |name| session.console.app_note(name));
     session.console.begin(&format!("Creating {what}"))?;
-    let answer = session.client.post("/apps", &body).await?;
+    let answer = made(session, body, &args).await?;
     let app: App = session.client.read(&answer)?;
     let made =
         if name.is_none() { format!("done, {}", session.console.app_note(&app.name)) } else { "done".to_owned() };
@@ -177,6 +168,19 @@ pub(crate) async fn create(session: &mut Session<'_>, args: Create) -> Result<()
         }
     }
     remote::use_our_credentials(&session.env.cwd, &session.client.server.url, &session.env.exe)
+}
+
+/// The new app: one's own, or a team's.
+async fn made(session: &Session<'_>, mut body: Value, args: &Create) -> Result<Value, CliError> {
+    let Some(team) = &args.team else { return session.client.post("/apps", &body).await };
+    (body["team"], body["locked"]) = (json!(team), json!(args.locked));
+    let answer = session.client.post("/teams/apps", &body).await?;
+    if !args.locked {
+        return Ok(answer);
+    }
+    // A server that forgets `locked` on the way would let the whole team in: a change of its own is sure.
+    let app: Named = session.client.read(&answer)?;
+    session.client.patch(&format!("/teams{}", Chosen { name: app.name }.path("")), &json!({ "locked": true })).await
 }
 
 /// One app.
@@ -219,24 +223,10 @@ pub(crate) async fn destroy(session: &mut Session<'_>, args: &Destroy) -> Result
     let chosen = named_or_on(session, args.name.as_ref(), &args.on)?;
     let answer = session.client.get(&chosen.path("")).await?;
     let app: App = session.client.read(&answer)?;
-    let hint = format!("Type the command again with --confirm {}.", app.name);
-    let typed = match &args.confirm {
-        Some(typed) => typed.clone(),
-        None if session.env.terminal.stdin => {
-            let app_name = session.console.app_note(&app.name);
-            session.console.warn(&format!("This destroys {app_name} with its code, config, releases and logs."))?;
-            session.console.ask(&format!("      Type {} to go on: ", app.name))?
-        }
-        None => return Err(CliError::usage(format!("Destroying {} needs its name a second time.", app.name), hint)),
-    };
-    if typed != app.name {
-        return Err(CliError::usage(
-            format!("Confirmation {typed} did not match {}. Nothing was destroyed.", app.name),
-            hint,
-        ));
-    }
-    let what = format!("Destroying {}", session.console.app_note(&app.name));
-    session.console.begin(&what)?;
+    let shown = session.console.app_note(&app.name);
+    let warning = format!("This destroys {shown} with its code, config, releases and logs");
+    Loss { name: &app.name, what: &warning }.confirmed(session, args.confirm.as_deref())?;
+    session.console.begin(&format!("Destroying {shown}"))?;
     let gone = session.client.delete(&Chosen { name: app.name }.path("")).await?;
     session.console.end("done")?;
     for remote in remote::named_at(&session.env.cwd, &app.git_url) {

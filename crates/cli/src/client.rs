@@ -1,9 +1,12 @@
 //! The Platform API: JSON in, JSON out, its errors in the user's words.
 
 use crate::error::{CliError, root_cause};
+use crate::printable::{cleaned, printable};
 use crate::server::Server;
 use crate::stream::Stream;
 use crate::transport::Transport;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
@@ -32,9 +35,26 @@ pub(crate) struct Client {
     transport: Transport,
 }
 
+/// The code of a second factor (API-14).
+const TWO_FACTOR_CODE: &str = "heroku-two-factor-code";
+
+/// One request.
+#[derive(Default)]
+struct Ask<'a> {
+    method: Method,
+    path: &'a str,
+    range: Option<&'a str>,
+    body: Option<&'a Value>,
+    /// E-mail and password, instead of the token.
+    login: Option<(&'a str, &'a str)>,
+    /// What a second factor shows.
+    code: Option<&'a str>,
+}
+
 /// The body of an error (API-3).
 #[derive(Deserialize)]
 struct ErrorBody {
+    id: Option<String>,
     message: String,
     resource: Option<String>,
 }
@@ -54,28 +74,48 @@ impl Client {
     }
 
     pub(crate) async fn get(&self, path: &str) -> Result<Value, CliError> {
-        Ok(self.call(Method::GET, path, None, None).await?.0)
+        Ok(self.call(Ask { path, ..Ask::default() }).await?.0)
     }
 
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Result<Value, CliError> {
-        Ok(self.call(Method::POST, path, None, Some(body)).await?.0)
-    }
-
-    pub(crate) async fn patch(&self, path: &str, body: &Value) -> Result<Value, CliError> {
-        Ok(self.call(Method::PATCH, path, None, Some(body)).await?.0)
+        self.change(Method::POST, path, body, None).await
     }
 
     pub(crate) async fn put(&self, path: &str, body: &Value) -> Result<Value, CliError> {
-        Ok(self.call(Method::PUT, path, None, Some(body)).await?.0)
+        self.change(Method::PUT, path, body, None).await
+    }
+
+    pub(crate) async fn patch(&self, path: &str, body: &Value) -> Result<Value, CliError> {
+        self.change(Method::PATCH, path, body, None).await
+    }
+
+    /// A change that a second factor guards.
+    pub(crate) async fn patch_with(&self, path: &str, body: &Value, code: Option<&str>) -> Result<Value, CliError> {
+        self.change(Method::PATCH, path, body, code).await
     }
 
     pub(crate) async fn delete(&self, path: &str) -> Result<Value, CliError> {
-        Ok(self.call(Method::DELETE, path, None, None).await?.0)
+        Ok(self.call(Ask { method: Method::DELETE, path, ..Ask::default() }).await?.0)
+    }
+
+    /// A token for an e-mail and a password.
+    pub(crate) async fn log_in(
+        &self,
+        login: (&str, &str),
+        body: &Value,
+        code: Option<&str>,
+    ) -> Result<Value, CliError> {
+        let (path, body, login) = ("/oauth/authorizations", Some(body), Some(login));
+        Ok(self.call(Ask { method: Method::POST, path, body, login, code, range: None }).await?.0)
+    }
+
+    async fn change(&self, method: Method, path: &str, body: &Value, code: Option<&str>) -> Result<Value, CliError> {
+        Ok(self.call(Ask { method, path, body: Some(body), code, ..Ask::default() }).await?.0)
     }
 
     /// One page, as `range` asks for it.
     pub(crate) async fn page(&self, path: &str, range: &str) -> Result<Vec<Value>, CliError> {
-        let (body, _) = self.call(Method::GET, path, Some(range), None).await?;
+        let (body, _) = self.call(Ask { path, range: Some(range), ..Ask::default() }).await?;
         self.array(body)
     }
 
@@ -84,7 +124,7 @@ impl Client {
         let mut list = Vec::new();
         let mut range: Option<String> = None;
         for _ in 0..PAGES_LIMIT {
-            let (body, next) = self.call(Method::GET, path, range.as_deref(), None).await?;
+            let (body, next) = self.call(Ask { path, range: range.as_deref(), ..Ask::default() }).await?;
             list.extend(self.array(body)?);
             if next.is_none() || next == range {
                 break;
@@ -113,25 +153,29 @@ impl Client {
         }
     }
 
-    async fn call(
-        &self,
-        method: Method,
-        path: &str,
-        range: Option<&str>,
-        body: Option<&Value>,
-    ) -> Result<(Value, Option<String>), CliError> {
+    /// Who asks: a token, or e-mail and password as HTTP's Basic has them.
+    fn authorization(&self, ask: &Ask<'_>) -> Result<String, CliError> {
+        if let Some((email, password)) = ask.login {
+            return Ok(format!("Basic {}", STANDARD.encode(format!("{email}:{password}"))));
+        }
         let url = &self.server.url;
         let token = self.server.token.as_ref().ok_or_else(|| CliError::LoggedOut { url: url.clone() })?;
+        Ok(format!("Bearer {token}"))
+    }
+
+    async fn call(&self, ask: Ask<'_>) -> Result<(Value, Option<String>), CliError> {
         let mut request = Request::builder()
-            .method(method)
-            .uri(format!("{url}{path}"))
+            .uri(format!("{}{}", self.server.url, ask.path))
             .header(ACCEPT, ACCEPT_V3)
             .header(USER_AGENT, AGENT)
-            .header(AUTHORIZATION, format!("Bearer {token}"));
-        if let Some(range) = range {
-            request = request.header(RANGE, range);
+            .header(AUTHORIZATION, self.authorization(&ask)?)
+            .method(ask.method);
+        for (name, value) in [(RANGE.as_str(), ask.range), (TWO_FACTOR_CODE, ask.code)] {
+            if let Some(value) = value {
+                request = request.header(name, value);
+            }
         }
-        let body = match body {
+        let body = match ask.body {
             Some(body) => {
                 request = request.header(CONTENT_TYPE, "application/json");
                 Full::new(Bytes::from(body.to_string()))
@@ -182,9 +226,12 @@ impl Client {
             Err(error) => return error,
         };
         match serde_json::from_slice::<ErrorBody>(&body) {
-            Ok(ErrorBody { message, resource }) => CliError::Refused { status: status.as_u16(), resource, message },
+            Ok(ErrorBody { id, message, resource }) => {
+                CliError::Refused { status: status.as_u16(), id, resource, message: printable(&message) }
+            }
             Err(_) if status.is_server_error() => CliError::Refused {
                 status: status.as_u16(),
+                id: None,
                 resource: None,
                 message: format!("{} answered with status {status}.", self.server.url),
             },
@@ -199,9 +246,14 @@ impl Client {
         }
     }
 
-    /// Reads what a command needs out of the API's answer.
+    /// Reads what a command needs out of the API's answer, with nothing in it that moves a terminal.
     pub(crate) fn read<T: DeserializeOwned>(&self, value: &Value) -> Result<T, CliError> {
-        T::deserialize(value).map_err(|error| self.odd(error.to_string()))
+        self.exact(&cleaned(value))
+    }
+
+    /// The same to the letter: for values that scripts read.
+    pub(crate) fn exact<T: DeserializeOwned>(&self, value: &Value) -> Result<T, CliError> {
+        T::deserialize(value).map_err(|error| self.odd(printable(&error.to_string())))
     }
 
     fn odd(&self, why: String) -> CliError {

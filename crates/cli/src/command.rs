@@ -11,8 +11,9 @@ use crate::error::CliError;
 use crate::region::RegionCommand;
 use crate::session::Session;
 use crate::{
-    account, app, build, completion, config_var, disk, dyno, feature, formation, git_credential, heroku, idle, log,
-    one_off, release,
+    account, app, authorization, build, collaborator, completion, config_var, disk, dyno, feature, formation,
+    git_credential, heroku, idle, log, login, man, member, oauth_client, one_off, password, release, ssh_key, team,
+    team_app, transfer, two_factor,
 };
 use std::process::ExitCode;
 
@@ -33,18 +34,18 @@ Exit codes: 0 done, 1 it failed (a release, a build, a command in `run`), 2 bad 
 /// What can be typed. The binary flattens it into its own commands.
 #[derive(Debug, Clone, clap::Subcommand)]
 pub enum Command {
-    /// Log in to a server: tries and stores its address and your token
-    #[command(name = "login", visible_alias = "auth:login")]
-    Login(account::Login),
-    /// Forget the stored token
-    #[command(name = "logout", visible_alias = "auth:logout")]
-    Logout(Bare),
-    /// Print who you are on the server
-    #[command(name = "auth:whoami", visible_alias = "whoami")]
-    Whoami(Bare),
-    /// List your apps
-    #[command(name = "apps", visible_alias = "apps:list", alias = "list")]
-    Apps(Bare),
+    /// Coming and going.
+    #[command(flatten)]
+    Login(login::Verb),
+    /// The second factor of one's account.
+    #[command(flatten)]
+    TwoFactor(two_factor::Verb),
+    /// One's password.
+    #[command(flatten)]
+    Password(password::Verb),
+    /// One's apps and the teams'.
+    #[command(flatten)]
+    TeamApps(team_app::Verb),
     /// Create an app, and the git remote to push to
     #[command(name = "apps:create", visible_alias = "create")]
     AppsCreate(app::Create),
@@ -60,6 +61,30 @@ pub enum Command {
     /// Print the app's address, and open it in the browser
     #[command(name = "apps:open", visible_alias = "open")]
     AppsOpen(app::Open),
+    /// Handing apps over.
+    #[command(flatten)]
+    Transfers(transfer::Verb),
+    /// Who may use an app.
+    #[command(flatten)]
+    Access(collaborator::Verb),
+    /// Teams.
+    #[command(flatten)]
+    Teams(team::Verb),
+    /// Who is in a team.
+    #[command(flatten)]
+    Members(member::Verb),
+    /// Tokens.
+    #[command(flatten)]
+    Authorizations(authorization::Verb),
+    /// Programs that ask people for tokens.
+    #[command(flatten)]
+    OauthClients(oauth_client::Verb),
+    /// Public keys.
+    #[command(flatten)]
+    SshKeys(ssh_key::Verb),
+    /// The accounts of the server.
+    #[command(flatten)]
+    Accounts(account::Verb),
     /// List the builds
     #[command(name = "builds", alias = "builds:list")]
     Builds(build::Builds),
@@ -114,6 +139,9 @@ pub enum Command {
     /// Print the log
     #[command(name = "logs", alias = "log")]
     Logs(log::Logs),
+    /// Write manual pages of all commands
+    #[command(name = "man")]
+    Man(man::Pages),
     /// Say whether the maintenance page is on
     #[command(name = "maintenance")]
     Maintenance(AppOnly),
@@ -214,10 +242,18 @@ async fn dispatch(command: Command, env: &Env, console: &mut Console) -> Result<
     let mut session = Session::open(env, console, command.print())?;
     let session = &mut session;
     let done = match command {
-        Command::Login(args) => account::login(session, args).await,
-        Command::Logout(_) => account::logout(session),
-        Command::Whoami(_) => account::whoami(session).await,
-        Command::Apps(_) => app::list(session).await,
+        Command::Login(verb) => verb.run(session).await,
+        Command::TwoFactor(verb) => verb.run(session).await,
+        Command::Password(verb) => verb.run(session).await,
+        Command::TeamApps(verb) => verb.run(session).await,
+        Command::Transfers(verb) => verb.run(session).await,
+        Command::Access(verb) => verb.run(session).await,
+        Command::Teams(verb) => verb.run(session).await,
+        Command::Members(verb) => verb.run(session).await,
+        Command::Authorizations(verb) => verb.run(session).await,
+        Command::OauthClients(verb) => verb.run(session).await,
+        Command::SshKeys(verb) => verb.run(session).await,
+        Command::Accounts(verb) => verb.run(session).await,
         Command::AppsCreate(args) => app::create(session, args).await,
         Command::AppsInfo(args) => app::show(session, &args).await,
         Command::AppsDestroy(args) => app::destroy(session, &args).await,
@@ -241,6 +277,7 @@ async fn dispatch(command: Command, env: &Env, console: &mut Console) -> Result<
         Command::Heroku(args) => return heroku::heroku(session, &args).await,
         Command::GitRemote(args) => app::git_remote(session, &args).await,
         Command::Logs(args) => log::logs(session, args).await,
+        Command::Man(args) => man::write(session, &args),
         Command::Maintenance(args) => app::maintenance(session, &args.on).await,
         Command::MaintenanceOn(args) => app::set_maintenance(session, &args.on, true).await,
         Command::MaintenanceOff(args) => app::set_maintenance(session, &args.on, false).await,
@@ -276,8 +313,20 @@ impl Command {
         match self {
             Self::Completions(_) | Self::GitCredentials(_) | Self::Heroku(_) => Print::default(),
             Self::Env(args) => args.print,
-            Self::Login(args) => args.print,
-            Self::Logout(args) | Self::Whoami(args) | Self::Apps(args) | Self::Disk(args) => args.print,
+            Self::Man(args) => args.print,
+            Self::Login(verb) => verb.print(),
+            Self::TwoFactor(verb) => verb.print(),
+            Self::Password(verb) => verb.print(),
+            Self::TeamApps(verb) => verb.print(),
+            Self::Transfers(verb) => verb.print(),
+            Self::Access(verb) => verb.print(),
+            Self::Teams(verb) => verb.print(),
+            Self::Members(verb) => verb.print(),
+            Self::Authorizations(verb) => verb.print(),
+            Self::OauthClients(verb) => verb.print(),
+            Self::SshKeys(verb) => verb.print(),
+            Self::Accounts(verb) => verb.print(),
+            Self::Disk(args) => args.print,
             Self::AppsCreate(args) => args.print,
             Self::AppsInfo(args) => args.on.print,
             Self::AppsDestroy(args) => args.on.print,

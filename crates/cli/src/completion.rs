@@ -31,12 +31,12 @@ pub(crate) fn print(session: &mut Session<'_>, args: &Completions) -> Result<(),
 
 /// In zsh's lists `:` ends the name and begins the description: `apps:create` needs a backslash.
 fn escaped_for_zsh(mut script: String, program: &clap::Command) -> String {
-    for command in program.get_subcommands() {
-        for name in
-            std::iter::once(command.get_name()).chain(command.get_all_aliases()).filter(|name| name.contains(':'))
-        {
-            script = script.replace(&format!("'{name}:"), &format!("'{}:", name.replace(':', "\\:")));
-        }
+    let all = program.get_subcommands().flat_map(|one| std::iter::once(one.get_name()).chain(one.get_all_aliases()));
+    let mut names: Vec<&str> = all.filter(|name| name.contains(':')).collect();
+    // `apps:transfer` is the beginning of `apps:transfer:accept`: the longer one first.
+    names.sort_by_key(|name| std::cmp::Reverse(name.len()));
+    for name in names {
+        script = script.replace(&format!("'{name}:"), &format!("'{}:", name.replace(':', "\\:")));
     }
     script
 }

@@ -60,7 +60,7 @@ pub(crate) async fn list(session: &mut Session<'_>, args: &Config) -> Result<(),
     if session.console.is_json() {
         return session.console.json(&answer);
     }
-    let vars: Map<String, Value> = session.client.read(&answer)?;
+    let vars: Map<String, Value> = session.client.exact(&answer)?;
     if args.shell {
         return vars.iter().try_for_each(|(name, value)| session.console.line(&shell_line(name, &text(value))));
     }
@@ -77,7 +77,7 @@ pub(crate) async fn list(session: &mut Session<'_>, args: &Config) -> Result<(),
 pub(crate) async fn get(session: &mut Session<'_>, args: &Get) -> Result<(), CliError> {
     let app = session.app(&args.on)?;
     let answer = session.client.get(&app.path("/config-vars")).await?;
-    let vars: Map<String, Value> = session.client.read(&answer)?;
+    let vars: Map<String, Value> = session.client.exact(&answer)?;
     if session.console.is_json() {
         let asked = args.keys.iter().filter_map(|key| Some((key.clone(), vars.get(key)?.clone())));
         let asked = Value::Object(asked.collect());
@@ -109,7 +109,7 @@ pub(crate) async fn set(session: &mut Session<'_>, args: &Set) -> Result<(), Cli
     if session.console.is_json() {
         return session.console.json(&after);
     }
-    let after: Map<String, Value> = session.client.read(&after)?;
+    let after: Map<String, Value> = session.client.exact(&after)?;
     show(session, &after.into_iter().filter(|(name, _)| patch.contains_key(name)).collect())
 }
 

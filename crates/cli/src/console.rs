@@ -2,6 +2,7 @@
 
 use crate::env::Env;
 use crate::error::CliError;
+use crate::printable::{json_text, printable};
 use serde_json::Value;
 use std::fmt;
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
@@ -116,7 +117,7 @@ impl Console {
 
     /// The API's answer, indented.
     pub(crate) fn json(&mut self, value: &Value) -> Result<(), CliError> {
-        self.line(&format!("{value:#}"))
+        self.line(&json_text(value))
     }
 
     /// `=== text` and an empty line.
@@ -136,14 +137,16 @@ impl Console {
         Ok(())
     }
 
-    /// Rows with columns of equal width, two spaces apart.
+    /// Rows with columns of equal width, two spaces apart. Nothing in a cell moves the terminal.
     pub(crate) fn table(&mut self, rows: &[Vec<Cell>]) -> Result<(), CliError> {
+        let clean = |row: &Vec<Cell>| row.iter().map(|Cell(text, paint)| Cell(printable(text), *paint)).collect();
+        let rows: Vec<Vec<Cell>> = rows.iter().map(clean).collect();
         let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
         let width = |column: usize| {
             rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.0.chars().count()).max().unwrap_or(0)
         };
         let widths: Vec<usize> = (0..columns).map(width).collect();
-        for row in rows {
+        for row in &rows {
             let mut line = String::new();
             for (Cell(text, paint), width) in row.iter().zip(&widths) {
                 let padding = " ".repeat(width - text.chars().count() + 2);
@@ -191,12 +194,17 @@ impl Console {
         write!(self.err, "{question}").and_then(|()| self.err.flush()).map_err(CliError::Console)
     }
 
-    /// One line of stdin, without its end.
+    /// One line of stdin, without the spaces around it.
     pub(crate) fn answer(&mut self) -> Result<String, CliError> {
+        Ok(self.input_line()?.trim().to_owned())
+    }
+
+    /// One line of stdin, without its end; empty when there is none.
+    pub(crate) fn input_line(&mut self) -> Result<String, CliError> {
         let mut line = String::new();
         let read = io::Read::take(&mut self.input, ANSWER_LIMIT_BYTES).read_line(&mut line);
         read.map_err(|source| CliError::local("read the answer from stdin", source))?;
-        Ok(line.trim().to_owned())
+        Ok(line.trim_end_matches(['\n', '\r']).to_owned())
     }
 
     /// The error line, and what to type next. Trouble with printing it is not reported: there is nowhere left.

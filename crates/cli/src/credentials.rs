@@ -26,6 +26,9 @@ pub(crate) struct Login {
     pub(crate) email: String,
     /// The secret.
     pub(crate) token: String,
+    /// `flowline login` got it for a password, so that `logout` ends it. A token that was given is also somebody else's.
+    #[serde(default)]
+    pub(crate) ours: bool,
 }
 
 impl std::fmt::Debug for Login {

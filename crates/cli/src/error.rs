@@ -3,6 +3,9 @@
 use std::error::Error;
 use std::io;
 
+/// The server's word for a wrong code of a second factor.
+pub(crate) const WRONG_CODE: &str = "invalid_two_factor_code";
+
 /// A failed command.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CliError {
@@ -25,10 +28,20 @@ pub(crate) enum CliError {
     Refused {
         /// The HTTP status.
         status: u16,
+        /// The server's word for it (API-3).
+        id: Option<String>,
         /// What was not found (`app`, `release` …), where the server says it (API-3).
         resource: Option<String>,
         /// The server's words.
         message: String,
+    },
+    /// The server does not let this person in.
+    #[error("{message}")]
+    Denied {
+        /// What is wrong.
+        message: String,
+        /// What to do next.
+        next: String,
     },
     /// No connection, or none that lasted.
     #[error("Couldn't reach Flowline at {url}: {why}.")]
@@ -102,6 +115,16 @@ impl CliError {
         matches!(self, Self::Console(error) if error.kind() == io::ErrorKind::BrokenPipe)
     }
 
+    /// Is it the server's refusal with this word?
+    pub(crate) fn has_id(&self, word: &str) -> bool {
+        matches!(self, Self::Refused { id, .. } if id.as_deref() == Some(word))
+    }
+
+    /// Did the server not find a thing of this kind?
+    pub(crate) fn lacks(&self, kind: &str) -> bool {
+        matches!(self, Self::Refused { status: 404, resource, .. } if resource.as_deref() == Some(kind))
+    }
+
     /// May the same call succeed a little later?
     pub(crate) fn is_passing(&self) -> bool {
         match self {
@@ -109,6 +132,7 @@ impl CliError {
             Self::Refused { status, .. } => *status >= 500 || *status == 429,
             Self::Usage { .. }
             | Self::LoggedOut { .. }
+            | Self::Denied { .. }
             | Self::NotFlowline { .. }
             | Self::Failed { .. }
             | Self::Missing { .. }
@@ -121,7 +145,7 @@ impl CliError {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Usage { .. } => 2,
-            Self::LoggedOut { .. } => 3,
+            Self::LoggedOut { .. } | Self::Denied { .. } => 3,
             Self::Refused { status, .. } => match status {
                 400 | 413 | 414 | 416 | 422 => 2,
                 401 | 403 => 3,
@@ -137,19 +161,16 @@ impl CliError {
     /// What to type next.
     pub(crate) fn next(&self) -> Option<&str> {
         match self {
-            Self::Usage { next, .. } | Self::Failed { next, .. } | Self::Missing { next, .. } => Some(next),
+            Self::Usage { next, .. }
+            | Self::Denied { next, .. }
+            | Self::Failed { next, .. }
+            | Self::Missing { next, .. } => Some(next),
             Self::LoggedOut { .. } => Some("Type `flowline login`, or set FLOWLINE_TOKEN."),
-            Self::Refused { status, resource, .. } => match status {
+            Self::Refused { status, id, resource, .. } => match status {
                 401 => Some("The token is not valid (any more): type `flowline login`, or set FLOWLINE_TOKEN."),
-                403 => Some("Ask the app's owner for access, or log in as somebody else: `flowline login`."),
-                404 => match resource.as_deref() {
-                    None | Some("app") => Some("`flowline apps` lists your apps; -a names one."),
-                    Some("release") => Some("`flowline releases` lists them."),
-                    Some("build") => Some("`flowline builds` lists them."),
-                    Some("dyno") => Some("`flowline ps` lists them."),
-                    Some("formation") => Some("`flowline ps:scale` lists the process types."),
-                    Some(_) => None,
-                },
+                403 if id.as_deref() == Some(WRONG_CODE) => None,
+                403 => Some("Ask somebody who may do it, or log in as somebody else: `flowline login`."),
+                404 => where_to_look(resource.as_deref()),
                 429 => Some("Wait a minute and try again."),
                 500.. => Some("The cause is in the server's own log, on the stderr of `flowline serve`."),
                 _ => None,
@@ -160,6 +181,26 @@ impl CliError {
             Self::NotFlowline { .. } => Some("Check FLOWLINE_URL, or the URL given to `flowline login`."),
             Self::Local { .. } | Self::Console(_) => None,
         }
+    }
+}
+
+/// What lists the things of which one was not found.
+fn where_to_look(resource: Option<&str>) -> Option<&'static str> {
+    match resource {
+        None | Some("app") => Some("`flowline apps` lists your apps; -a names one."),
+        Some("release") => Some("`flowline releases` lists them."),
+        Some("build") => Some("`flowline builds` lists them."),
+        Some("dyno") => Some("`flowline ps` lists them."),
+        Some("formation") => Some("`flowline ps:scale` lists the process types."),
+        Some("collaborator") => Some("`flowline access` lists who may use the app."),
+        Some("team") => Some("`flowline teams` lists yours; -t names one."),
+        Some("member") => Some("`flowline members -t TEAM` lists them."),
+        Some("app_transfer") => Some("`flowline apps:transfers` lists them."),
+        Some("authorization") => Some("`flowline authorizations` lists them."),
+        Some("session") => Some("`flowline sessions` lists them."),
+        Some("oauth_client") => Some("`flowline clients` lists yours."),
+        Some("key") => Some("`flowline keys` lists them."),
+        Some(_) => None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Times as people read them.
 
 use model::time::Timestamp;
+use std::time::Duration;
 
 const HOUR_S: u64 = 3600;
 
@@ -8,13 +9,22 @@ const HOUR_S: u64 = 3600;
 /// Text that is no time stays as it is.
 pub(crate) fn ago(text: &str, now: Timestamp) -> String {
     let Some(at) = Timestamp::parse(text) else { return text.to_owned() };
-    let date = at.rfc3339().replace('-', "/").replace('T', " ").replace('Z', " +0000");
+    let date = date(at);
     match now.since(at).as_secs() {
         seconds @ ..60 => format!("{date} (~ {seconds}s ago)"),
         seconds @ ..HOUR_S => format!("{date} (~ {}m ago)", seconds / 60),
         seconds if seconds < 25 * HOUR_S => format!("{date} (~ {}h ago)", seconds / HOUR_S),
         _ => date,
     }
+}
+
+/// The moment so many seconds from now.
+pub(crate) fn after(seconds: u64, now: Timestamp) -> String {
+    date(now.plus(Duration::from_secs(seconds)))
+}
+
+fn date(at: Timestamp) -> String {
+    at.rfc3339().replace('-', "/").replace('T', " ").replace('Z', " +0000")
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use crate::env::Env;
 use crate::error::CliError;
 use crate::remote;
 use crate::server::Server;
+use serde_json::Value;
 
 /// What every command is given.
 pub(crate) struct Session<'a> {
@@ -31,6 +32,12 @@ impl<'a> Session<'a> {
     pub(crate) fn open(env: &'a Env, console: &'a mut Console, print: Print) -> Result<Self, CliError> {
         console.set_json(print.json);
         Ok(Self { env, console, client: Client::new(Server::choose(env)?) })
+    }
+
+    /// Ends what was begun; with `--json`, the API's answer follows.
+    pub(crate) fn done(&mut self, how: &str, answer: &Value) -> Result<(), CliError> {
+        self.console.end(how)?;
+        if self.console.is_json() { self.console.json(answer) } else { Ok(()) }
     }
 
     /// `-a`, else `-r`, else FLOWLINE_APP, else the folder's git remotes: the order heroku has.

@@ -28,7 +28,7 @@ async fn api_3_refusals_have_exit_codes() {
             3,
             " ▸    Invalid credentials provided.\n      The token is not valid (any more): type `flowline login`",
         ),
-        ("a403", 3, " ▸    You do not have access to the app a403.\n      Ask the app's owner"),
+        ("a403", 3, " ▸    You do not have access to the app a403.\n      Ask somebody who may"),
         ("a404", 4, " ▸    Couldn't find that app.\n      `flowline apps` lists your apps"),
         ("r404", 4, " ▸    Couldn't find that release.\n      `flowline releases` lists them.\n"),
         ("a422", 2, " ▸    No.\n"),
@@ -107,4 +107,36 @@ fn every_command_takes_json_or_is_a_script() {
             command.get_name()
         );
     }
+}
+
+#[tokio::test]
+async fn nothing_that_the_server_says_moves_the_terminal() {
+    let evil = "a\u{1b}[2J\u{9b}31m\r\u{7f}\u{202e}b\n";
+    let server = Server::start(move |seen, _| match seen.line.as_str() {
+        "GET /account/keys" => Reply::json(
+            200,
+            &json!([{ "id": "1", "comment": evil, "email": evil, "fingerprint": evil, "public_key": evil }]),
+        ),
+        "GET /teams" => Reply::json(200, &json!([{ "name": evil, "role": evil }])),
+        "GET /apps" => {
+            Reply::json(200, &json!([{ "name": evil, "owner": { "email": evil }, "team": { "name": evil } }]))
+        }
+        _ => Reply::error(422, "invalid_params", evil),
+    })
+    .await;
+    for words in [
+        &["keys"][..],
+        &["keys", "--long"],
+        &["teams"],
+        &["apps"],
+        &["whoami"],
+        &["teams", "--json"],
+        &["clients:info", "x"],
+    ] {
+        let ran = server.run(words).await;
+        let odd = |letter: char| letter != '\n' && (letter.is_control() || letter == '\u{202e}');
+        assert!(!ran.out.chars().chain(ran.err.chars()).any(odd), "{words:?}: {ran:?}");
+    }
+    let ran = server.run(&["teams", "--json"]).await;
+    assert_eq!(ran.json()[0]["name"], evil, "scripts get it to the letter");
 }

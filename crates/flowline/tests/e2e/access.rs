@@ -305,7 +305,7 @@ async fn api_14_with_a_second_factor_a_login_asks_for_a_code_that_is_good_once()
 }
 
 /// What an authenticator app shows, by another program than ours.
-async fn totp(secret: &str) -> String {
+pub(crate) async fn totp(secret: &str) -> String {
     const CODE: &str = "import base64,hmac,struct,sys,time;k=base64.b32decode(sys.argv[1]);\
         h=hmac.new(k,struct.pack('>Q',int(time.time())//30),'sha1').digest();o=h[-1]&15;\
         print('%06d'%((struct.unpack('>I',h[o:o+4])[0]&0x7fffffff)%1000000))";

@@ -27,6 +27,7 @@ mod malicious;
 mod memory;
 mod one_off;
 mod owners;
+mod people;
 mod push;
 mod release;
 mod scale;
