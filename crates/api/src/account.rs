@@ -79,6 +79,28 @@ pub(crate) async fn user(Caller(who): Caller, Path(which): Path<String>) -> Resu
     Ok(Json((&who).into()))
 }
 
+/// PATCH /users/{user} - the same as `PATCH /account`.
+pub(crate) async fn update_user(
+    state: State<Control>,
+    by: By,
+    Path(which): Path<String>,
+    headers: HeaderMap,
+    body: JsonBody<UpdateAccount>,
+) -> Result<Json<AccountView>, ApiError> {
+    is_self(by.account(), &which)?;
+    update(state, by, headers, body).await
+}
+
+/// DELETE /users/{user} - the same as `DELETE /account`.
+pub(crate) async fn destroy_user(
+    state: State<Control>,
+    Caller(who): Caller,
+    Path(which): Path<String>,
+) -> Result<Json<AccountView>, ApiError> {
+    is_self(&who, &which)?;
+    destroy(state, Caller(who)).await
+}
+
 /// GET /users/{user}/apps - one's own apps, without the teams'.
 pub(crate) async fn apps(
     State(control): State<Control>,

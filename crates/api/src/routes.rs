@@ -117,6 +117,8 @@ pub const ROUTES: &[Route] = &[
     route(Method::POST, "/account/two-factor", Access::Account, || post(account::begin_two_factor)),
     route(Method::PUT, "/account/two-factor", Access::Account, || put(account::confirm_two_factor)),
     route(Method::GET, "/users/{user}", Access::Account, || get(account::user)),
+    route(Method::PATCH, "/users/{user}", Access::Account, || patch(account::update_user)),
+    route(Method::DELETE, "/users/{user}", Access::Account, || delete(account::destroy_user)),
     route(Method::GET, "/users/{user}/apps", Access::Account, || get(account::apps)),
     route(Method::GET, "/accounts", Access::Operator, || get(account::list)),
     route(Method::POST, "/accounts", Access::Operator, || post(account::create)),

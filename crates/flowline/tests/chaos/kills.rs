@@ -14,6 +14,9 @@ use tokio::time::{Duration, Instant, sleep};
 /// Between two looks whether something is back.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
+/// What happened so shortly before or after a failure may be its reason.
+const NEAR: Duration = Duration::from_secs(3);
+
 /// What ended twice in a row is tried again after up to five minutes (DYNO-32).
 const LONGEST_BACKOFF: Duration = Duration::from_secs(300);
 
@@ -52,6 +55,8 @@ pub(crate) struct Victim {
 #[derive(Default)]
 pub(crate) struct Killed {
     pub(crate) count: Mutex<BTreeMap<Kind, u64>>,
+    /// When what was killed, for whoever looks for what a failure has to do with it.
+    pub(crate) history: Mutex<Vec<(Instant, String)>>,
     pub(crate) victims: Mutex<Vec<Victim>>,
     /// How long each took to come back.
     pub(crate) took: Mutex<BTreeMap<Kind, Vec<Duration>>>,
@@ -81,10 +86,27 @@ impl Killed {
 
     fn note(&self, kind: Kind) {
         *self.count.lock().unwrap().entry(kind).or_default() += 1;
+        self.tell(format!("{kind:?} killed"));
     }
 
     fn took(&self, kind: Kind, from: Instant) {
         self.took.lock().unwrap().entry(kind).or_default().push(from.elapsed());
+        self.tell(format!("{kind:?} back"));
+    }
+
+    pub(crate) fn tell(&self, what: String) {
+        self.history.lock().unwrap().push((Instant::now(), what));
+    }
+
+    /// What happened around a moment, in milliseconds before and after it.
+    pub(crate) fn around(&self, moment: Instant) -> Vec<String> {
+        let history = self.history.lock().unwrap();
+        let near = history.iter().filter(|(at, _)| at.max(&moment).duration_since(*at.min(&moment)) < NEAR);
+        let ms = |at: &Instant| match at.checked_duration_since(moment) {
+            Some(after) => format!("+{}", after.as_millis()),
+            None => format!("-{}", moment.duration_since(*at).as_millis()),
+        };
+        near.map(|(at, what)| format!("{} ms: {what}", ms(at))).collect()
     }
 }
 
@@ -158,6 +180,7 @@ async fn serve(flow: &Arc<Flow>, killed: &Arc<Killed>, early: Option<Duration>) 
     tokio::spawn(async move {
         let took = flow.replace_serve(early).await;
         killed.took.lock().unwrap().entry(Kind::Serve).or_default().push(took);
+        killed.tell("Serve back".to_owned());
     })
 }
 
@@ -238,7 +261,8 @@ async fn is_up_again(flow: &Flow, app: &str, dyno: &str, killed: i32) -> bool {
     let mut missing = 0;
     while Instant::now() < until {
         sleep(LOOK_AGAIN * 5).await;
-        let has_keeper = machine::processes().iter().any(|process| process.role == wanted && process.pid != killed);
+        let others = |process: &&Process| process.role == wanted && process.pid != killed;
+        let keepers = machine::processes().iter().filter(others).count();
         let Ok(answer) = flow.attempt("GET", &format!("/apps/{app}/dynos"), None).await else { continue };
         let known = answer.json();
         let states: Vec<&str> = known
@@ -247,7 +271,9 @@ async fn is_up_again(flow: &Flow, app: &str, dyno: &str, killed: i32) -> bool {
             .into_iter()
             .flatten()
             .collect();
-        if has_keeper && states.contains(&"up") {
+        // While more are listed than have keepers, the one that was killed may still be taken for one that is up, beside
+        // one of the next release that is not.
+        if keepers >= states.len() && states.contains(&"up") {
             return !waited;
         }
         missing = if states.is_empty() { missing + 1 } else { 0 };

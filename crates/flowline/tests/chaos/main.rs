@@ -84,7 +84,11 @@ async fn run(seed: u64, kills: u64) {
     let failed = summary.failed();
     if !wrong.is_empty() || !failed.is_empty() {
         let (server, router) = (flow.server_log(), router_errors(&flow));
-        panic!("{wrong:#?}\n{failed:#?}\nthe router said:\n{router}\nthe server said:\n{}", last_lines(&server));
+        let around: Vec<_> = failed.iter().take(3).map(|failure| killed.around(failure.from)).collect();
+        panic!(
+            "{wrong:#?}\n{failed:#?}\naround the first: {around:#?}\nthe router said:\n{router}\nthe server said:\n{}",
+            last_lines(&server)
+        );
     }
     end(flow).await;
 }
