@@ -1,0 +1,137 @@
+//! An app from its creation to its end: code, dynos, releases, config, logs.
+
+use crate::command_line::CommandLine;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Stdio;
+use testkit::within;
+use tokio::io::{AsyncBufReadExt, BufReader};
+
+const SERVER: &str = "import http.server, os\nhttp.server.test(port=int(os.environ['PORT']))\n";
+const PROCFILE: &str = "web: python3 server.py\nworker: echo working; cat\nrelease: echo the tables are made\n";
+
+pub(crate) async fn lane(heroku: CommandLine<'_>) {
+    code(&heroku).await;
+    dynos(&heroku).await;
+    run(&heroku).await;
+    config(&heroku).await;
+    releases(&heroku).await;
+    logs(&heroku).await;
+    local(&heroku).await;
+    apps(&heroku).await;
+}
+
+async fn code(heroku: &CommandLine<'_>) {
+    heroku.commit(&[("server.py", SERVER), ("Procfile", PROCFILE)]).await;
+    heroku.done(&["apps:create", "shop"], &["Creating shop... done", "shop.localhost"]).await;
+    let remote = heroku.git(&["remote", "get-url", "heroku"]).await;
+    heroku.holds(remote.trim() == format!("https://{}/shop.git", heroku.flow.tls), &remote);
+    heroku.git(&["remote", "remove", "heroku"]).await;
+    heroku.done(&["git:remote", "-a", "shop"], &["set git remote heroku"]).await;
+    let pushed = heroku.git(&["push", "heroku", "main"]).await;
+    heroku.holds(pushed.contains("Released v3"), &pushed);
+    let asked = format!("protocol=https\nhost={}\n\n", heroku.flow.tls);
+    heroku
+        .fed(&["git:credentials", "get"], &asked, &["username=heroku", &format!("password={}", heroku.flow.token)])
+        .await;
+    // By its own helper, as its child.
+    heroku.done(&["git:clone", "-a", "shop", "again"], &["Cloning into"]).await;
+    heroku.holds(heroku.folder.join("again/server.py").exists(), "the clone has the code");
+    std::fs::remove_dir_all(heroku.folder.join("again")).unwrap();
+}
+
+async fn dynos(heroku: &CommandLine<'_>) {
+    heroku.done(&["ps"], &["web (Standard-1X): python3 server.py (1)", "web.1: up"]).await;
+    heroku.done(&["ps:scale", "worker=1"], &["now running worker at 1:Standard-1X"]).await;
+    heroku.done(&["ps:type", "web=standard-2x"], &["web Standard-2X 1"]).await;
+    heroku.done(&["ps:restart"], &["Restarting all dynos on shop... done"]).await;
+    heroku.done(&["ps:stop", "--dyno-name", "worker.1"], &["Stopping dyno worker.1 on shop... done"]).await;
+    heroku.done(&["ps:scale", "worker=0"], &["now running worker at 0"]).await;
+    heroku.done(&["ps:wait"], &[]).await;
+}
+
+async fn run(heroku: &CommandLine<'_>) {
+    heroku.ended(&["run", "--exit-code", "--no-tty", "--", "sh -c 'echo said; exit 3'"], "", 3, &["said"]).await;
+    heroku.fed(&["run", "--no-tty", "--", "tr a-z A-Z"], "from stdin\n", &["FROM STDIN"]).await;
+    heroku.done(&["run:inside", "web.1", "--", "ls"], &["server.py"]).await;
+    heroku.done(&["run:detached", "echo by itself"], &["done, run."]).await;
+    heroku.done(&["rake", "--no-tty", "about"], &["on shop... up, run."]).await;
+}
+
+async fn config(heroku: &CommandLine<'_>) {
+    heroku.done(&["config:set", "A=1", "B=two words"], &["Setting A, B and restarting shop... done, v4"]).await;
+    heroku.done(&["config"], &["A: 1 B: two words"]).await;
+    heroku.done(&["config:get", "B"], &["two words"]).await;
+    heroku.done(&["config:unset", "A"], &["done, v5"]).await;
+    let editor = heroku.flow.dir().join("editor");
+    std::fs::write(&editor, "#!/bin/sh\nprintf '\\nC=\"edited\"\\n' >>\"$1\"\n").unwrap();
+    std::fs::set_permissions(&editor, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let mut edit = heroku.command(&["config:edit"]);
+    edit.env("VISUAL", &editor).env("EDITOR", &editor);
+    heroku.ends(edit, "config:edit", "y\n", 0, &["Updating config"]).await;
+    heroku.done(&["config"], &["B: two words C: edited"]).await;
+}
+
+async fn releases(heroku: &CommandLine<'_>) {
+    heroku.done(&["releases"], &["Deploy", "Initial release"]).await;
+    heroku.done(&["releases:info", "v3"], &["Release v3", "admin@localhost"]).await;
+    heroku.done(&["releases:output", "v3"], &["the tables are made"]).await;
+    heroku.done(&["releases:rollback", "v3"], &["Rolling back shop to v3... done", "the tables are made"]).await;
+    heroku.done(&["releases:retry"], &["Retrying", "the tables are made"]).await;
+    heroku.done(&["maintenance:on"], &["done"]).await;
+    heroku.done(&["maintenance"], &["on"]).await;
+    heroku.done(&["maintenance:off"], &["done"]).await;
+}
+
+async fn logs(heroku: &CommandLine<'_>) {
+    heroku.done(&["logs", "-n", "500"], &["app[run.", "by itself", "heroku[web.1]"]).await;
+    let mut tail = heroku.command(&["logs", "--tail", "-n", "1"]);
+    let mut tail = tail.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(tail.stdout.take().unwrap()).lines();
+    within("the first line", lines.next_line()).await.unwrap();
+    heroku.flow.known_app("shop").get("/nobody-has-this").await;
+    let seen = async {
+        while let Some(line) = lines.next_line().await.unwrap() {
+            if line.contains("nobody-has-this") {
+                return;
+            }
+        }
+        panic!("the tail ended");
+    };
+    within("the request in the tail", seen).await;
+    tail.kill().await.unwrap();
+}
+
+async fn local(heroku: &CommandLine<'_>) {
+    heroku.done(&["local:version"], &["."]).await;
+    std::fs::write(heroku.folder.join("Procfile.local"), "web: echo ran here\n").unwrap();
+    heroku.done(&["local", "-f", "Procfile.local"], &["ran here"]).await;
+    heroku.done(&["local:run", "echo", "also here"], &["also here"]).await;
+}
+
+async fn apps(heroku: &CommandLine<'_>) {
+    heroku.done(&["apps"], &["shop"]).await;
+    heroku.done(&["apps:info"], &["Owner: admin@localhost", "Region: us", "Stack: heroku-24"]).await;
+    heroku.done(&["apps:create", "other", "--no-remote"], &["Creating other... done"]).await;
+    heroku.done(&["apps:diff", "shop", "other"], &["slug (checksum)"]).await;
+    heroku.done(&["apps:stacks"], &["* heroku-24"]).await;
+    heroku.done(&["apps:stacks:set", "heroku-24"], &["Setting stack to heroku-24... done"]).await;
+    let mut open = heroku.command(&["apps:open"]);
+    // No browser may start.
+    open.env("BROWSER", "true");
+    heroku.ends(open, "apps:open", "", 0, &["Opening http://shop.localhost"]).await;
+    heroku.done(&["apps:rename", "store"], &["Renaming shop to store... done"]).await;
+    heroku.done(&["apps:destroy", "-a", "other", "--confirm", "other"], &["Destroying other"]).await;
+    heroku.done(&["apps:favorites"], &["Favorited Apps"]).await;
+    heroku.done(&["dashboard"], &["See all apps with heroku apps --all"]).await;
+    heroku.done(&["notifications"], &["No unread notifications"]).await;
+    heroku.done(&["status"], &["Apps: No known issues"]).await;
+    heroku.done(&["regions"], &["us United States"]).await;
+    heroku.done(&["version:info"], &[]).await;
+    heroku.done(&["autocomplete", "bash"], &["Building the autocomplete cache... done"]).await;
+    heroku.done(&["autocomplete:script", "bash"], &["heroku"]).await;
+    heroku.done(&["addons"], &["No add-ons"]).await;
+    heroku.done(&["pipelines"], &["My Pipelines"]).await;
+    heroku.ended(&["pg:info"], "", 0, &["no heroku-postgresql databases"]).await;
+    heroku.ended(&["pipelines:info", "nothing"], "", 1, &["Pipeline not found"]).await;
+    heroku.ended(&["data:maintenances"], "", 2, &["This server has no data services."]).await;
+}

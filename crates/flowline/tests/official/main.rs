@@ -1,0 +1,29 @@
+//! The clients that people have, as they are published: the official command line, its npm client, the Python client.
+//!
+//! `scripts/setup test` installs them. What the command line's commands do here is written into docs/compatibility.md.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends by panicking")]
+
+mod app;
+mod clients;
+mod command_line;
+mod doors;
+mod people;
+mod table;
+
+use command_line::{CommandLine, Ran};
+use testkit::Flow;
+
+async fn flow() -> Flow {
+    Flow::start(env!("CARGO_BIN_EXE_flowline")).await
+}
+
+/// Every command that needs nothing but what is here, each lane on a server of its own; then the table.
+#[tokio::test]
+async fn the_official_command_line_and_its_table() {
+    let ran = Ran::default();
+    let (one, two, three) = tokio::join!(flow(), flow(), flow());
+    let lane = |flow| CommandLine::new(flow, ran.clone());
+    tokio::join!(app::lane(lane(&one)), people::lane(lane(&two)), doors::lane(lane(&three)));
+    ran.nothing_failed();
+    table::compare(&ran);
+}
