@@ -131,7 +131,7 @@ async fn apps(heroku: &CommandLine<'_>) {
     heroku.done(&["autocomplete:script", "bash"], &["heroku"]).await;
     heroku.done(&["addons"], &["No add-ons"]).await;
     heroku.done(&["pipelines"], &["My Pipelines"]).await;
-    heroku.ended(&["pg:info"], "", 0, &["no heroku-postgresql databases"]).await;
-    heroku.ended(&["pipelines:info", "nothing"], "", 1, &["Pipeline not found"]).await;
-    heroku.ended(&["data:maintenances"], "", 2, &["This server has no data services."]).await;
+    heroku.refused(&["pg:info"], 0, &["no heroku-postgresql databases"]).await;
+    heroku.refused(&["pipelines:info", "nothing"], 1, &["Pipeline not found"]).await;
+    heroku.refused(&["data:maintenances"], 2, &["This server has no data services."]).await;
 }

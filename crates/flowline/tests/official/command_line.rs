@@ -90,7 +90,27 @@ impl<'f> CommandLine<'f> {
     }
 
     /// The same for a command with more in its environment.
-    pub(crate) async fn ends(&self, mut command: Command, typed: &str, stdin: &str, code: i32, says: &[&str]) -> String {
+    pub(crate) async fn ends(&self, command: Command, typed: &str, stdin: &str, code: i32, says: &[&str]) -> String {
+        let (good, text) = self.attempt(command, typed, stdin, code, says).await;
+        if good {
+            self.ran.record().done.insert(typed.split(' ').next().unwrap_or_default().to_owned());
+        }
+        text
+    }
+
+    /// Runs a command for something that is not here: it must end in order and say so.
+    pub(crate) async fn refused(&self, words: &[&str], code: i32, says: &[&str]) {
+        self.attempt(self.command(words), &words.join(" "), "", code, says).await;
+    }
+
+    async fn attempt(
+        &self,
+        mut command: Command,
+        typed: &str,
+        stdin: &str,
+        code: i32,
+        says: &[&str],
+    ) -> (bool, String) {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut input = child.stdin.take().unwrap();
@@ -103,16 +123,12 @@ impl<'f> CommandLine<'f> {
         // Long lines are broken where a terminal would end.
         let flat = text.replace('›', " ").split_whitespace().collect::<Vec<_>>().join(" ");
         let missing: Vec<_> = says.iter().filter(|words| !flat.contains(**words)).collect();
-        if output.status.code() == Some(code) && missing.is_empty() {
-            self.ran.record().done.insert(typed.split(' ').next().unwrap_or_default().to_owned());
-        } else {
+        let good = output.status.code() == Some(code) && missing.is_empty();
+        if !good {
             let status = output.status;
-            self.ran
-                .record()
-                .failed
-                .push(format!("heroku {typed}: {status}, missing {missing:?}:\n{text}"));
+            self.ran.record().failed.push(format!("heroku {typed}: {status}, missing {missing:?}:\n{text}"));
         }
-        text
+        (good, text)
     }
 
     /// Something beside the commands that must hold.

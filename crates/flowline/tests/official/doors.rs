@@ -29,8 +29,11 @@ async fn certs(heroku: &CommandLine<'_>) {
 }
 
 async fn domains(heroku: &CommandLine<'_>) {
-    let name = heroku.flow.get("/apps/edge/sni-endpoints").await.json()[0]["name"].as_str().unwrap_or_default().to_owned();
-    heroku.done(&["domains:add", "www.example.org", "--cert", &name], &["Adding www.example.org to edge... done"]).await;
+    let name =
+        heroku.flow.get("/apps/edge/sni-endpoints").await.json()[0]["name"].as_str().unwrap_or_default().to_owned();
+    heroku
+        .done(&["domains:add", "www.example.org", "--cert", &name], &["Adding www.example.org to edge... done"])
+        .await;
     heroku.done(&["domains"], &["edge.localhost", "www.example.org"]).await;
     heroku.done(&["domains:info", "www.example.org"], &["www.example.org"]).await;
     heroku.done(&["domains:update", "www.example.org", "--cert", &name], &["done"]).await;
@@ -55,7 +58,7 @@ async fn webhooks(heroku: &CommandLine<'_>) {
     heroku.done(&["webhooks:deliveries"], &[]).await;
     heroku.done(&["webhooks:deliveries:info", &id("webhook-deliveries").await], &["api:release"]).await;
     heroku.done(&["webhooks:events"], &[]).await;
-    heroku.done(&["webhooks:events:info", &id("webhook-events").await], &["api:release"]).await;
+    heroku.done(&["webhooks:events:info", &id("webhook-events").await], &["payload:"]).await;
     let update = ["webhooks:update", &hook, "-i", "api:build", "-l", "sync", "-u", "https://127.0.0.1:9/other"];
     heroku.done(&update, &["done"]).await;
     heroku.done(&["webhooks:remove", &hook], &["done"]).await;
@@ -79,7 +82,7 @@ async fn buildpacks(heroku: &CommandLine<'_>) {
     heroku.done(&["buildpacks:search", "node"], &["heroku/nodejs", "1 buildpack found"]).await;
     heroku.done(&["buildpacks:info", "heroku/python"], &["category: languages"]).await;
     heroku.done(&["buildpacks:versions", "heroku/python"], &["published"]).await;
-    heroku.ended(&["buildpacks:set", "somebody/unknown"], "", 2, &["missing field `buildpack`"]).await;
+    heroku.refused(&["buildpacks:set", "somebody/unknown"], 2, &["missing field `buildpack`"]).await;
 }
 
 async fn features(heroku: &CommandLine<'_>) {

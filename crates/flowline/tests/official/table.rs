@@ -11,6 +11,8 @@ const WRITE: &str = "FLOWLINE_WRITE_COMPATIBILITY";
 
 /// Commands that were run and lack something, or that only a person at a terminal can run.
 const PARTLY: &[(&str, &str)] = &[
+    ("addons", "always empty"),
+    ("pipelines", "always empty"),
     ("apps:favorites", "always empty: favorites are not kept"),
     ("auth:logout", "ends nothing: `flowline logout` forgets the token"),
     ("dashboard", "without favorites and metrics it only says where to look"),
@@ -48,6 +50,8 @@ const NOT_OFFERED: &[(&str, &str)] = &[
 /// Commands that nobody but a person at a terminal, or another program, has a use for; they reach nothing of a server that
 /// the others do not reach.
 const NOT_RUN: &[(&str, &str)] = &[
+    ("auth:2fa:disable", "it asks for the password at a terminal"),
+    ("sessions:destroy", "no login of `flowline` makes a session"),
     ("autocomplete:create", "part of `autocomplete`"),
     ("autocomplete:doctor", "a check of the command line's own files"),
     ("autocomplete:options", "part of `autocomplete`"),
