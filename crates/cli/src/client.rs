@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, RANGE, USER_AGENT};
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -113,6 +113,18 @@ impl Client {
         Ok(self.call(Ask { method, path, body: Some(body), code, ..Ask::default() }).await?.0)
     }
 
+    /// POST: the answer, and one of its headers.
+    pub(crate) async fn post_and_header(
+        &self,
+        path: &str,
+        body: &Value,
+        name: &str,
+    ) -> Result<(Value, Option<String>), CliError> {
+        let ask = Ask { method: Method::POST, path, body: Some(body), ..Ask::default() };
+        let (answer, headers) = self.call(ask).await?;
+        Ok((answer, text(&headers, name)))
+    }
+
     /// One page, as `range` asks for it.
     pub(crate) async fn page(&self, path: &str, range: &str) -> Result<Vec<Value>, CliError> {
         let (body, _) = self.call(Ask { path, range: Some(range), ..Ask::default() }).await?;
@@ -124,7 +136,8 @@ impl Client {
         let mut list = Vec::new();
         let mut range: Option<String> = None;
         for _ in 0..PAGES_LIMIT {
-            let (body, next) = self.call(Ask { path, range: range.as_deref(), ..Ask::default() }).await?;
+            let (body, headers) = self.call(Ask { path, range: range.as_deref(), ..Ask::default() }).await?;
+            let next = text(&headers, "next-range");
             list.extend(self.array(body)?);
             if next.is_none() || next == range {
                 break;
@@ -163,7 +176,7 @@ impl Client {
         Ok(format!("Bearer {token}"))
     }
 
-    async fn call(&self, ask: Ask<'_>) -> Result<(Value, Option<String>), CliError> {
+    async fn call(&self, ask: Ask<'_>) -> Result<(Value, HeaderMap), CliError> {
         let mut request = Request::builder()
             .uri(format!("{}{}", self.server.url, ask.path))
             .header(ACCEPT, ACCEPT_V3)
@@ -189,14 +202,14 @@ impl Client {
         if !answer.status().is_success() {
             return Err(self.refusal(answer).await);
         }
-        let next = answer.headers().get("next-range").and_then(|range| range.to_str().ok()).map(str::to_owned);
+        let headers = answer.headers().clone();
         let body = self.body(answer).await?;
         if body.is_empty() {
-            return Ok((Value::Null, next));
+            return Ok((Value::Null, headers));
         }
         let body =
             serde_json::from_slice(&body).map_err(|error| self.odd(format!("its answer is no JSON ({error})")))?;
-        Ok((body, next))
+        Ok((body, headers))
     }
 
     async fn body(&self, answer: Response<Incoming>) -> Result<Bytes, CliError> {
@@ -259,6 +272,10 @@ impl Client {
     fn odd(&self, why: String) -> CliError {
         CliError::NotFlowline { url: self.server.url.clone(), why }
     }
+}
+
+fn text(headers: &HeaderMap, name: &str) -> Option<String> {
+    headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
 }
 
 /// One element of a path: everything but letters, digits and `-_.~` is escaped.

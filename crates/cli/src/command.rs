@@ -10,6 +10,7 @@ use crate::env::Env;
 use crate::error::CliError;
 use crate::region::RegionCommand;
 use crate::session::Session;
+use crate::webhook::WebhookCommand;
 use crate::{
     account, app, authorization, build, collaborator, completion, config_var, disk, dyno, feature, formation,
     git_credential, heroku, idle, log, login, man, member, oauth_client, one_off, password, release, ssh_key, team,
@@ -214,6 +215,9 @@ pub enum Command {
     /// Log drains.
     #[command(flatten)]
     Drain(DrainCommand),
+    /// Webhooks.
+    #[command(flatten)]
+    Webhook(WebhookCommand),
     /// Where and on what apps run.
     #[command(flatten)]
     Region(RegionCommand),
@@ -298,6 +302,7 @@ async fn dispatch(command: Command, env: &Env, console: &mut Console) -> Result<
         Command::Cert(command) => command.run(session).await,
         Command::Domain(command) => command.run(session).await,
         Command::Drain(command) => command.run(session).await,
+        Command::Webhook(command) => command.run(session).await,
         Command::Region(command) => command.run(session).await,
         Command::PsExec(args) => return one_off::exec(session, args).await,
         Command::Run(args) => return one_off::run(session, args).await,
@@ -362,6 +367,7 @@ impl Command {
             Self::Cert(command) => command.print(),
             Self::Domain(command) => command.print(),
             Self::Drain(command) => command.print(),
+            Self::Webhook(command) => command.print(),
             Self::Region(command) => command.print(),
         }
     }

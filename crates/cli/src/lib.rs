@@ -55,6 +55,7 @@ mod transfer;
 mod transport;
 mod tty;
 mod two_factor;
+mod webhook;
 
 pub use command::{Command, HELP, run, run_on};
 pub use console::Console;

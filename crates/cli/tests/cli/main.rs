@@ -13,3 +13,4 @@ mod releases;
 mod rendezvous;
 mod shell;
 mod support;
+mod webhooks;
