@@ -1,0 +1,139 @@
+//! `docs/api.md` is made of the route list. A route that comes, goes or lets others pass shows in the change of that file.
+//!
+//! `FLOWLINE_WRITE_DOCS=1 cargo test -p api --test reference` writes it again.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends at the first surprise")]
+
+use api::routes::{Access, ROUTES, Route};
+use model::permission::Right;
+use std::collections::{BTreeMap, HashSet};
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+/// What the published schema links to, with `{}` for every placeholder.
+const PUBLISHED: &str = include_str!("schema/published-links.txt");
+
+const HEAD: &str = "\
+# API reference
+
+Made of the route list by `FLOWLINE_WRITE_DOCS=1 cargo test -p api --test reference`; a test holds it to the list.
+
+The API is the Platform API, version 3: `Accept: application/vnd.heroku+json; version=3`, and a token as `Bearer` or as the password
+of Basic. Routes marked **+** are Flowline's own: the published schema of that API has none like them.
+
+*Who* is what the caller needs: a permission for the app or a role in the team of the path, a token, or an address with a secret
+in it. *Scope* is what the token must be good for.
+
+For every request: `Range` and `Next-Range` page through lists, `ETag` and `If-None-Match` save reading again, `Request-Id` names
+the request, `RateLimit-Remaining` says how many are left. A POST with an `Idempotency-Key` (an extension) is done once: the same
+request with the same key is answered as before for 24 hours, another request with it is 422. Bodies may be compressed with gzip.
+";
+
+fn who(access: Access) -> &'static str {
+    match access {
+        Access::Account => "a token",
+        Access::Free => "a token; not counted",
+        Access::Login => "a token, or e-mail and password",
+        Access::Operator => "an operator",
+        Access::Team(Right::Manage) => "an admin of the team",
+        Access::Team(_) => "a member of the team",
+        Access::App(Right::View) => "app: view",
+        Access::App(Right::Deploy) => "app: deploy",
+        Access::App(Right::Operate) => "app: operate",
+        Access::App(Right::Run) => "app: deploy or operate",
+        Access::App(Right::Manage) => "app: manage",
+        Access::Signed => "the address",
+        Access::Public => "everybody",
+        Access::Git => "app: deploy, as git asks",
+    }
+}
+
+fn scope(route: &Route) -> &'static str {
+    match route.access {
+        Access::Signed | Access::Public | Access::Git => "",
+        _ => route.scope().word(),
+    }
+}
+
+/// `/apps/{app}/builds` as `/apps/{}/builds`.
+fn bare(path: &str) -> String {
+    let part = |part: &str| if part.starts_with('{') { "{}".to_owned() } else { part.to_owned() };
+    path.split('/').map(part).collect::<Vec<_>>().join("/")
+}
+
+/// What the handlers say of themselves: `/// GET /apps/{app} - that app.`
+fn sentences() -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    for file in sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src")) {
+        let text = std::fs::read_to_string(file).unwrap();
+        let mut lines = text.lines().peekable();
+        while let Some(line) = lines.next() {
+            let Some(rest) = line.trim().strip_prefix("/// ") else { continue };
+            let mut said = rest.to_owned();
+            while let Some(more) = lines.peek().and_then(|line| line.trim().strip_prefix("/// ")) {
+                said = format!("{said} {more}");
+                lines.next();
+            }
+            let Some((route, sentence)) = said.split_once(" - ") else { continue };
+            if ["GET ", "POST ", "PUT ", "PATCH ", "DELETE "].iter().any(|method| route.starts_with(method)) {
+                found.entry(route.to_owned()).or_insert_with(|| sentence.to_owned());
+            }
+        }
+    }
+    found
+}
+
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(sources(&path));
+        } else {
+            files.push(path);
+        }
+    }
+    files.sort();
+    files
+}
+
+fn reference() -> String {
+    let published: HashSet<&str> = PUBLISHED.lines().collect();
+    let sentences = sentences();
+    let mut routes: Vec<&Route> = ROUTES.iter().collect();
+    routes.sort_by_key(|route| (route.path, route.method.as_str()));
+    let mut text = format!("{HEAD}\n|   | Route | Who | Scope | What |\n|---|---|---|---|---|\n");
+    for route in routes {
+        let named = format!("{} {}", route.method, route.path);
+        let own = !published.contains(format!("{} {}", route.method, bare(route.path)).as_str());
+        let mark = if own { "**+**" } else { "" };
+        let what = sentences.get(&named).cloned().unwrap_or_default().replace('|', "\\|");
+        writeln!(text, "| {mark} | `{named}` | {} | {} | {what} |", who(route.access), scope(route)).unwrap();
+    }
+    text
+}
+
+#[test]
+#[allow(clippy::disallowed_methods, reason = "whoever writes the file again says so by the environment")]
+fn the_api_reference_is_that_of_the_route_list() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/api.md");
+    let text = reference();
+    if std::env::var_os("FLOWLINE_WRITE_DOCS").is_some() {
+        std::fs::write(&file, &text).unwrap();
+    }
+    let kept = std::fs::read_to_string(&file).unwrap_or_default();
+    let differs = text.lines().find(|line| !kept.lines().any(|kept| kept == *line));
+    assert!(
+        text == kept,
+        "docs/api.md is not of these routes ({}): FLOWLINE_WRITE_DOCS=1 cargo test -p api --test reference",
+        differs.unwrap_or("a line that is gone")
+    );
+}
+
+#[test]
+fn extensions_are_known_by_the_published_schema() {
+    let text = reference();
+    let line = |route: &str| text.lines().find(|line| line.contains(&format!("`{route}`"))).unwrap().to_owned();
+    assert!(line("POST /apps/{app}/webhooks").starts_with("|  |"));
+    assert!(line("POST /apps/{app}/actions/sleep").starts_with("| **+** |"));
+    assert!(line("GET /apps/{app}/config-vars").contains("read-protected"));
+}
