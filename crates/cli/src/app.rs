@@ -174,13 +174,7 @@ pub(crate) async fn create(session: &mut Session<'_>, args: Create) -> Result<()
 async fn made(session: &Session<'_>, mut body: Value, args: &Create) -> Result<Value, CliError> {
     let Some(team) = &args.team else { return session.client.post("/apps", &body).await };
     (body["team"], body["locked"]) = (json!(team), json!(args.locked));
-    let answer = session.client.post("/teams/apps", &body).await?;
-    if !args.locked {
-        return Ok(answer);
-    }
-    // A server that forgets `locked` on the way would let the whole team in: a change of its own is sure.
-    let app: Named = session.client.read(&answer)?;
-    session.client.patch(&format!("/teams{}", Chosen { name: app.name }.path("")), &json!({ "locked": true })).await
+    session.client.post("/teams/apps", &body).await
 }
 
 /// One app.

@@ -18,8 +18,8 @@ macro_rules! select {
     };
 }
 
-const INSERT: &str = "INSERT INTO app (id, name, owner_id, region, stack, maintenance, had_web, created_at, updated_at, team_id) \
-     VALUES ($1, $2, $3, $4, $5, FALSE, FALSE, $6, $6, $7)";
+const INSERT: &str = "INSERT INTO app (id, name, owner_id, region, stack, maintenance, had_web, created_at, updated_at, team_id, \
+     locked) VALUES ($1, $2, $3, $4, $5, FALSE, FALSE, $6, $6, $7, $8)";
 const UPDATE: &str = "UPDATE app SET name = $2, maintenance = $3, stack = $4, updated_at = $5, owner_id = $6, \
      team_id = $7, locked = $8 WHERE id = $1";
 const SET_BUILDPACK: &str = "UPDATE app SET buildpack = $2, updated_at = $3 WHERE id = $1";
@@ -63,7 +63,7 @@ pub const ALL: &[&str] = &[
 pub async fn insert(tx: &mut Tx, app: &App) -> Result<(), StoreError> {
     let query = sqlx::query(INSERT).bind(app.id.to_string()).bind(app.name.as_str()).bind(app.owner.to_string());
     let query = query.bind(&app.region).bind(app.stack.as_str()).bind(app.created_at.0);
-    query.bind(app.team.map(|team| team.to_string())).execute(tx.db()).await?;
+    query.bind(app.team.map(|team| team.to_string())).bind(app.locked).execute(tx.db()).await?;
     Ok(())
 }
 

@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use summary::Summary;
 use testkit::Flow;
-use visitors::Visitors;
+use visitors::{Failure, Visitors};
 
 /// Without `CHAOS_KILLS`: so many that a run takes less than a minute.
 const FEW_KILLS: u64 = 16;
@@ -83,7 +83,7 @@ async fn run(seed: u64, kills: u64) {
     println!("{summary}");
     let failed = summary.failed();
     if !wrong.is_empty() || !failed.is_empty() {
-        let (server, router) = (flow.server_log(), router_errors(&flow));
+        let (server, router) = (flow.server_log(), router_errors(&flow, failed));
         let around: Vec<_> = failed.iter().take(3).map(|failure| killed.around(failure.from)).collect();
         panic!(
             "{wrong:#?}\n{failed:#?}\naround the first: {around:#?}\nthe router said:\n{router}\nthe server said:\n{}",
@@ -106,11 +106,12 @@ async fn end(flow: Arc<Flow>) {
     assert!(gone.is_ok(), "left after the end: {:?}", machine::processes());
 }
 
-/// The lines of requests that the router answered itself, out of the apps' logs as they lie on the disk.
-fn router_errors(flow: &Flow) -> String {
+/// The lines of requests that the router answered itself when one failed, out of the apps' logs as they lie on the disk.
+fn router_errors(flow: &Flow, failed: &[Failure]) -> String {
+    let near = |line: &str| failed.is_empty() || failed.iter().any(|failure| line.starts_with(&failure.second));
     let logs = flow.files("logs").into_iter().filter_map(|path| std::fs::read(flow.dir().join(path)).ok());
     let text: Vec<String> = logs.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).collect();
-    let lines = text.iter().flat_map(|text| text.lines()).filter(|line| line.contains("at=error"));
+    let lines = text.iter().flat_map(|text| text.lines()).filter(|line| line.contains("at=error") && near(line));
     lines.take(40).collect::<Vec<_>>().join("\n")
 }
 

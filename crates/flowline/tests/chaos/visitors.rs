@@ -24,6 +24,8 @@ pub(crate) struct Failure {
     pub(crate) from: Instant,
     pub(crate) to: Instant,
     pub(crate) why: String,
+    /// The second of its end, as log lines begin.
+    pub(crate) second: String,
     /// The router itself answered that the app does not.
     pub(crate) by_router: bool,
 }
@@ -99,7 +101,8 @@ impl Visitor {
                     self.seen.took_us.lock().unwrap().push(took);
                 }
                 Err((why, by_router)) => {
-                    let failure = Failure { app: self.app.clone(), from, to, why, by_router };
+                    let second = second();
+                    let failure = Failure { app: self.app.clone(), from, to, why, second, by_router };
                     self.seen.failures.lock().unwrap().push(failure);
                 }
             }
@@ -142,4 +145,11 @@ impl Visitor {
     fn host(&self) -> String {
         format!("{}.localhost", self.app)
     }
+}
+
+/// `2026-01-02T03:04:05`.
+fn second() -> String {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let now = model::time::Timestamp(i64::try_from(now.as_micros()).unwrap());
+    now.log_time()[..19].to_owned()
 }

@@ -67,7 +67,8 @@ async fn perm_1_to_5_and_team_3_every_route_with_every_role_and_permission() {
     let flow = flow().await;
     let owner = flow.token.clone();
     made(&flow, &owner, "/teams", json!({ "name": "acme" })).await;
-    made(&flow, &owner, "/teams/apps", json!({ "name": "shop", "team": "acme" })).await;
+    made(&flow, &owner, "/teams/apps", json!({ "name": "shop", "team": "acme", "locked": true })).await;
+    assert_eq!(flow.get("/teams/apps/shop").await.json()["locked"], true, "as it was made");
     let none = flow.account("nobody@example.org").await;
     agree(&flow, &none, Permissions::NONE, "a stranger").await;
     for role in [Role::Member, Role::Viewer, Role::Admin] {
