@@ -62,9 +62,6 @@ pub(crate) async fn not_started(control: &Control, dyno: &Dyno, error: &SandboxE
 /// Goes on with a dyno that outlived the server before this one. Its life counts from its start, not from this one.
 pub(crate) fn adopt(control: &Control, dyno: Dyno, running: runtime::Dyno, life: Option<Duration>) {
     control.registry.adopt(dyno.clone(), Some(running.control()));
-    if dyno.state == DynoState::Stopping {
-        stop(control, &dyno);
-    }
     let control = control.clone();
     tokio::spawn(async move { see_through(&control, dyno, running, life).await });
 }

@@ -8,7 +8,7 @@ use crate::{
     Control, Parts, Settings, attach, build_end, delivery, disk, dyno_event, journal, left_over, life, log_drain,
     objects, push, quota, release_phase, sample, sandbox,
 };
-use model::dyno::{DynoRole, DynoState, STOP_GRACE_S};
+use model::dyno::{Dyno, DynoRole, DynoState, STOP_GRACE_S};
 use model::id::ReleaseId;
 use model::world::World;
 use object_store::local::LocalFileSystem;
@@ -143,14 +143,29 @@ impl Control {
 
 /// What the last server left is gone on with, or ended with its reason.
 async fn resume(control: &Control, adopted: Vec<Adopted>) -> Result<(), StartError> {
-    let resumed = adopt(control, adopted).await?;
+    let Resumed { releases: resumed, ending } = adopt(control, adopted).await?;
     attach::settle(control).await.map_err(|error| StartError::Folder("The notes of waiting dynos", error))?;
     crate::slumber::restore(control).await?;
     settle(control, &resumed).await?;
     if let Err(error) = crate::retention::outputs(control, true).await {
         tracing::warn!(%error, "Outputs that the last server left half done were not removed");
     }
-    crate::routing::sync(control).await.map_err(|error| StartError::Routes(error.to_string()))
+    crate::routing::sync(control).await.map_err(|error| StartError::Routes(error.to_string()))?;
+    // Not before: a router that was killed as well may have come back with a table that still leads to them, and between two
+    // requests a dyno looks as if it had none.
+    for dyno in &ending {
+        life::stop(control, dyno);
+    }
+    Ok(())
+}
+
+/// What of the last server's goes on.
+#[derive(Default)]
+struct Resumed {
+    /// Releases whose commands run.
+    releases: Vec<ReleaseId>,
+    /// Dynos that were told to end, or were about to be.
+    ending: Vec<Dyno>,
 }
 
 /// Everything that goes on by itself until the end.
@@ -254,9 +269,9 @@ fn request_lines(control: &Control, mut events: mpsc::Receiver<RouterEvent>) {
     });
 }
 
-/// Dynos that outlived the last server go on; what a dead one left is cleared. The releases whose commands go on.
-async fn adopt(control: &Control, adopted: Vec<Adopted>) -> Result<Vec<ReleaseId>, StoreError> {
-    let mut resumed = Vec::new();
+/// Dynos that outlived the last server go on; what a dead one left is cleared.
+async fn adopt(control: &Control, adopted: Vec<Adopted>) -> Result<Resumed, StoreError> {
+    let mut resumed = Resumed::default();
     let mut kept = Vec::new();
     for Adopted { spec, mark, dyno: running } in adopted {
         let handle = running.control();
@@ -282,11 +297,14 @@ async fn adopt(control: &Control, adopted: Vec<Adopted>) -> Result<Vec<ReleaseId
                 if spec.attach.is_some() {
                     attach::adopt(control, &dyno, handle);
                 }
+                if dyno.state == DynoState::Stopping {
+                    resumed.ending.push(dyno.clone());
+                }
                 life::adopt(control, dyno, running, sandbox::time_to_live(&spec));
             }
             DynoRole::Release => match store::release::by_own_id(control.store.db(), dyno.release).await? {
                 Some(release) => {
-                    resumed.push(release.id);
+                    resumed.releases.push(release.id);
                     release_phase::resume(control, release, dyno, running);
                 }
                 None => abandon(handle),

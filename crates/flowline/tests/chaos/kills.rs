@@ -5,7 +5,7 @@ use crate::machine::{self, Process, Role};
 use crate::visitors::Seen;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use testkit::{Client, Flow, PATIENCE};
 use tokio::task::JoinHandle;
@@ -62,6 +62,8 @@ pub(crate) struct Killed {
     pub(crate) took: Mutex<BTreeMap<Kind, Vec<Duration>>>,
     /// The names of all cgroups that were ever seen, with the process of the keeper above.
     pub(crate) cgroups: Mutex<BTreeMap<String, i32>>,
+    /// Was a keeper killed whose dyno had no process yet?
+    nameless: AtomicBool,
     /// Those of killed keepers that had no dyno yet.
     pub(crate) unbooked: Mutex<BTreeSet<String>>,
 }
@@ -78,6 +80,10 @@ impl Killed {
             let its = machine::cgroups(&machine::below(processes, keeper.pid));
             seen.extend(its.into_iter().map(|name| (name, keeper.pid)));
         }
+    }
+
+    pub(crate) fn nameless(&self) -> bool {
+        self.nameless.load(Ordering::SeqCst)
     }
 
     pub(crate) fn total(&self) -> u64 {
@@ -233,6 +239,7 @@ async fn keeper(flow: &Arc<Flow>, killed: &Arc<Killed>, pick: u64) -> JoinHandle
         victims.len() - 1
     });
     if dyno.is_none() {
+        killed.nameless.store(true, Ordering::SeqCst);
         // Its cgroup is in nobody's books yet: a nursery sweeps it away when it has been empty for a minute.
         killed.look(&processes);
         let seen = killed.cgroups.lock().unwrap();
