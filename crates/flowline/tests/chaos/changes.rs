@@ -215,7 +215,8 @@ impl App {
         let reason = lines(&format!("heroku[{name}]: State changed from up to complete")) > 0
             || lines(&format!("heroku[{name}]: Process exited")) > 0;
         // A keeper that was killed between the order and its first process has no name yet; then the log says so.
-        let unborn = begun == 0 && killed.nameless() && lines("its keeper has gone") > 0;
+        let gone = |line: &str| line.contains(&format!("heroku[{name}]")) && line.contains("its keeper has gone");
+        let unborn = begun == 0 && killed.nameless() && log.lines().any(gone);
         if begun > 1 || ended > begun || !reason || !(all || unborn || killed.has(self.name, &name)) {
             let told: Vec<&str> = log.lines().filter(|line| line.contains(&format!("[{name}]"))).collect();
             self.lost.push(format!("{name} of {}: begun {begun}, ended {ended}: {told:#?}", self.name));
