@@ -9,7 +9,7 @@ use crate::{accept, etag, idempotency};
 use axum::extract::{FromRequestParts, RawPathParams, Request, State};
 use axum::http::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, StatusCode};
+use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use control::account::{AccountError, Entry};
@@ -76,11 +76,7 @@ pub(crate) async fn wrap(
     let request = Request::from_parts(parts, body);
     let control = door.control.clone();
     let run = async move |request: Request| {
-        if route.method == Method::GET {
-            next.run(request).await
-        } else {
-            audit::run(&door, route, request, next).await
-        }
+        if !route.changes() { next.run(request).await } else { audit::run(&door, route, request, next).await }
     };
     let response = match key {
         Some(key) => idempotency::answer(&control, key, request, run).await.unwrap_or_else(ApiError::into_response),

@@ -74,7 +74,22 @@ const OPEN: &[&str] = &["/apps", "/sources", "/filters/apps", "/app-setups", "/t
 /// What is about credentials and people, even to read.
 const PERSONAL: &[&str] = &["/oauth/", "/account/", "/accounts", "/audit-events", "/teams/invitations/"];
 
+/// POST because of what is asked with it; nothing is changed by them.
+const QUESTIONS: &[&str] = &["/apps/{app}/log-sessions", "/filters/apps"];
+
 impl Route {
+    /// Does it change anything? Then it is written down.
+    #[must_use]
+    pub fn changes(&self) -> bool {
+        self.method != Method::GET && !QUESTIONS.contains(&self.path)
+    }
+
+    /// Does it stop something or take it away? On a disk that is full this goes on, because it is what helps.
+    #[must_use]
+    pub fn relieves(&self) -> bool {
+        self.method == Method::DELETE || self.path.ends_with("/actions/stop") || self.path.ends_with("/actions/sleep")
+    }
+
     /// What a token must be good for (OAUTH-1). Whatever is outside of apps and not listed asks for everything.
     #[must_use]
     pub fn scope(&self) -> Scope {

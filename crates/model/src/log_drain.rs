@@ -152,7 +152,9 @@ impl FromStr for DrainUrl {
     fn from_str(text: &str) -> Result<Self, BadDrainUrl> {
         // The parser takes line breaks out of an address; here they make it none.
         let odd = |letter: char| letter.is_control() || letter.is_whitespace();
-        if text.len() > DRAIN_URL_LIMIT_BYTES || text.chars().any(odd) {
+        // And it takes the path of an address without a host for the host.
+        let hostless = text.contains(":///");
+        if text.len() > DRAIN_URL_LIMIT_BYTES || hostless || text.chars().any(odd) {
             return Err(BadDrainUrl);
         }
         let url = Url::parse(text).map_err(|_| BadDrainUrl)?;

@@ -60,11 +60,11 @@ mod tests {
         let text = |line: &[Arc<LogLine>], dialect| String::from_utf8(frames(line, dialect)).unwrap();
         assert_eq!(
             text(&line(LogSource::App, "web.1"), Dialect::Syslog { token: "d.1" }),
-            "69 <190>1 2026-01-02T03:04:05.678901+00:00 d.1 app web.1 - - State ü\n"
+            "67 <190>1 2026-01-02T03:04:05.678901+00:00 d.1 app web.1 - - State ü\n"
         );
         assert_eq!(
             text(&line(LogSource::Platform, "router"), Dialect::Post),
-            "72 <158>1 2026-01-02T03:04:05.678901+00:00 host heroku router - State ü\n"
+            "70 <158>1 2026-01-02T03:04:05.678901+00:00 host heroku router - State ü\n"
         );
         assert!(text(&line(LogSource::Platform, "logplex"), Dialect::Post).contains(" <172>1 "));
     }
