@@ -71,7 +71,8 @@ pub(crate) async fn see_through(control: &Control, dyno: Dyno, mut running: runt
     let handle = running.control();
     let boot = boot(control, &dyno, running.addr);
     tokio::pin!(boot);
-    let mut booting = true;
+    // What has ended does not boot any more: for a moment the dynos that it was to replace would seem to be replaced.
+    let mut booting = !running.is_lost();
     let over = dyno.created_at.plus(life.unwrap_or(cycle::CYCLE)).since(control.now());
     let over = tokio::time::sleep(over);
     tokio::pin!(over);

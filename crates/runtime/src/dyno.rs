@@ -110,6 +110,12 @@ impl Dyno {
         self.outputs.recv().await
     }
 
+    /// Has its keeper gone? Then so has the dyno, and what comes yet is its end.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        self.control.shared.writer.is_none()
+    }
+
     /// A handle that can be kept elsewhere.
     #[must_use]
     pub fn control(&self) -> DynoControl {
