@@ -164,18 +164,22 @@ pub fn converge(wanted: &Wanted, dynos: &[Dyno], now: Timestamp) -> Vec<Step> {
     let dynos: Vec<&Dyno> = dynos.iter().filter(|dyno| dyno.role == DynoRole::Formation).collect();
     let mut steps = Vec::new();
     for (name, size, command) in wanted.slots() {
-        let attempt =
-            dynos.iter().find(|dyno| dyno.name == name && dyno.state != DynoState::Stopping && wanted.is_fresh(dyno));
-        let due = match attempt.map(|dyno| (dyno.id, dyno.state)) {
-            None | Some((_, DynoState::Stopping)) => true,
-            Some((_, DynoState::Starting | DynoState::Up | DynoState::Idle)) => false,
-            Some((id, DynoState::Crashed { retry_at })) => {
-                if retry_at <= now {
-                    steps.push(Step::Forget(id));
-                }
-                retry_at <= now
-            }
+        let of_slot = || {
+            let fresh = |dyno: &&&Dyno| dyno.name == name && wanted.is_fresh(dyno);
+            dynos.iter().filter(fresh)
         };
+        let lives = of_slot().any(|dyno| matches!(dyno.state, DynoState::Starting | DynoState::Up | DynoState::Idle));
+        let mut due = !lives;
+        for dyno in of_slot() {
+            // One that crashed beside one that lives was replaced already, perhaps by the server before this one.
+            if let DynoState::Crashed { retry_at } = dyno.state {
+                if lives || retry_at <= now {
+                    steps.push(Step::Forget(dyno.id));
+                } else {
+                    due = false;
+                }
+            }
+        }
         if due {
             steps.push(Step::Start { name, size, command: command.clone() });
         }

@@ -147,3 +147,18 @@ fn one_that_is_on_its_way_out_does_not_hide_its_successor() {
     let running = [dyno(1, "web.1", 5, DynoState::Stopping), dyno(2, "web.1", 5, DynoState::Starting)];
     assert!(steps(&wanted(5, &[("web", 1)]), &running).is_empty());
 }
+
+#[test]
+fn one_that_crashed_beside_one_that_lives_is_forgotten_and_nothing_is_started_twice() {
+    let wanted = wanted(1, &[("web", 1)]);
+    let crashed = |retry_at| DynoState::Crashed { retry_at: Timestamp(retry_at) };
+    for lives in [DynoState::Starting, UP] {
+        for retry_at in [50, 150] {
+            let dynos = [dyno(1, "web.1", 1, crashed(retry_at)), dyno(2, "web.1", 1, lives)];
+            assert_eq!(steps(&wanted, &dynos), ["forget 1"], "{lives:?}, again at {retry_at}");
+        }
+    }
+    // Alone it waits for its time, and is then replaced.
+    assert_eq!(steps(&wanted, &[dyno(1, "web.1", 1, crashed(150))]), [""; 0]);
+    assert_eq!(steps(&wanted, &[dyno(1, "web.1", 1, crashed(50))]), ["forget 1", "start web.1"]);
+}

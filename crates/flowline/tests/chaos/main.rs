@@ -106,13 +106,17 @@ async fn end(flow: Arc<Flow>) {
     assert!(gone.is_ok(), "left after the end: {:?}", machine::processes());
 }
 
-/// The lines of requests that the router answered itself when one failed, out of the apps' logs as they lie on the disk.
+/// What the router answered itself and what became of dynos in the seconds in which a request failed, out of the apps' logs as
+/// they lie on the disk.
 fn router_errors(flow: &Flow, failed: &[Failure]) -> String {
     let near = |line: &str| failed.is_empty() || failed.iter().any(|failure| line.starts_with(&failure.second));
     let logs = flow.files("logs").into_iter().filter_map(|path| std::fs::read(flow.dir().join(path)).ok());
     let text: Vec<String> = logs.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).collect();
-    let lines = text.iter().flat_map(|text| text.lines()).filter(|line| line.contains("at=error") && near(line));
-    lines.take(40).collect::<Vec<_>>().join("\n")
+    let lines = text
+        .iter()
+        .flat_map(|text| text.lines())
+        .filter(|line| (line.contains("at=error") || line.contains(" heroku[web.")) && near(line));
+    lines.take(80).collect::<Vec<_>>().join("\n")
 }
 
 fn last_lines(log: &str) -> String {
