@@ -6,7 +6,7 @@ use crate::error::ApiError;
 use crate::link::Links;
 use crate::platform::{Caller, ForTeam};
 use crate::range::{Field, Key};
-use crate::views::app::TeamAppView;
+use crate::team_app::team_apps;
 use crate::views::team::{
     CreateTeam, InvitationView, MemberView, NewInvitationView, PermissionView, PutMember, TeamFeatureView, TeamView,
     UpdateTeam,
@@ -81,8 +81,7 @@ pub(crate) async fn apps(
     links: Links,
     range: Ranged,
 ) -> Result<Response, ApiError> {
-    let all = team::apps(&control, &team).await?;
-    range.answer(all, crate::app::FIELDS, |detail| TeamAppView::new(detail, &links, true))
+    team_apps(&control, team::apps(&control, &team).await?, team.by(), &links, &range).await
 }
 
 /// GET /teams/{team}/features - the one that clients look for before they send permissions.
@@ -149,7 +148,7 @@ pub(crate) async fn member_apps(
     range: Ranged,
 ) -> Result<Response, ApiError> {
     let all = team::apps_of_member(&control, &team, &which).await?;
-    range.answer(all, crate::app::FIELDS, |detail| TeamAppView::new(detail, &links, true))
+    team_apps(&control, all, team.by(), &links, &range).await
 }
 
 /// GET /teams/{team}/invitations.

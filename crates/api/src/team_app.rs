@@ -11,10 +11,12 @@ use crate::views::transfer::{AnswerTransfer, CreateTransfer, TransferView};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::Response;
-use control::app::{self, NewApp};
+use control::app::{self, AppDetail, NewApp};
 use control::transfer::{self, TransferDetail};
 use control::{Control, collaborator};
+use model::account::Account;
 use model::permission::Right;
+use std::collections::HashSet;
 
 const FIELDS: &[Field<TransferDetail>] = &[("id", |one| Key::Text(one.transfer.id.to_string()))];
 
@@ -42,7 +44,7 @@ pub(crate) async fn list(
     links: Links,
     range: Ranged,
 ) -> Result<Response, ApiError> {
-    range.answer(app::list(&control, &who).await?, crate::app::FIELDS, |detail| TeamAppView::new(detail, &links, true))
+    team_apps(&control, app::list(&control, &who).await?, &who, &links, &range).await
 }
 
 /// GET /teams/apps/{app}.
@@ -51,9 +53,28 @@ pub(crate) async fn show(
     ForApp(app): ForApp,
     links: Links,
 ) -> Result<Json<TeamAppView>, ApiError> {
-    let all = collaborator::list(&control, &app).await?;
-    let joined = all.iter().any(|access| access.account.id == app.by().id);
-    Ok(Json(TeamAppView::new(&app::find(&control, &app).await?, &links, joined)))
+    Ok(Json(view(&control, &app::find(&control, &app).await?, app.by(), &links).await?))
+}
+
+async fn view(control: &Control, detail: &AppDetail, who: &Account, links: &Links) -> Result<TeamAppView, ApiError> {
+    let joined = collaborator::joined(control, &detail.app, who).await.map_err(|error| ApiError::internal(&error))?;
+    Ok(TeamAppView::new(detail, links, joined))
+}
+
+/// The asked part of a list of apps, each with whether the one who asks was added to it.
+pub(crate) async fn team_apps(
+    control: &Control,
+    all: Vec<AppDetail>,
+    who: &Account,
+    links: &Links,
+    range: &Ranged,
+) -> Result<Response, ApiError> {
+    let mut joined = HashSet::new();
+    for detail in &all {
+        let is = collaborator::joined(control, &detail.app, who).await.map_err(|error| ApiError::internal(&error))?;
+        joined.extend(is.then_some(detail.app.id));
+    }
+    range.answer(all, crate::app::FIELDS, |detail| TeamAppView::new(detail, links, joined.contains(&detail.app.id)))
 }
 
 /// PATCH /teams/apps/{app} - its lock, or its owner: a team's name or an e-mail.
@@ -64,14 +85,12 @@ pub(crate) async fn update(
     JsonBody(body): JsonBody<UpdateTeamApp>,
 ) -> Result<Json<TeamAppView>, ApiError> {
     if let Some(owner) = body.owner {
-        return Ok(Json(TeamAppView::new(
-            &transfer::hand_over(&control, &app, &owner.into_text()).await?,
-            &links,
-            true,
-        )));
+        let detail = transfer::hand_over(&control, &app, &owner.into_text()).await?;
+        return Ok(Json(view(&control, &detail, app.by(), &links).await?));
     }
     let locked = body.locked.unwrap_or(app.locked);
-    Ok(Json(TeamAppView::new(&transfer::lock(&control, &app, locked).await?, &links, true)))
+    let detail = transfer::lock(&control, &app, locked).await?;
+    Ok(Json(view(&control, &detail, app.by(), &links).await?))
 }
 
 /// POST /account/app-transfers - 201 with the offer.

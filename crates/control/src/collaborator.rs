@@ -95,6 +95,15 @@ pub async fn list(control: &Control, app: &Authorized<App>) -> Result<Vec<Access
     Ok(all)
 }
 
+/// Was this account added to the app, or is it its owner?
+///
+/// # Errors
+/// When the database fails.
+pub async fn joined(control: &Control, app: &App, who: &Account) -> Result<bool, StoreError> {
+    let own = app.team.is_none() && app.owner == who.id;
+    Ok(own || store::collaborator::find(control.store.db(), app.id, who.id).await?.is_some())
+}
+
 async fn show(db: &mut Connection, app: &App, one: Collaborator) -> Result<Option<Access>, StoreError> {
     let Some(account) = store::account::by_id(&mut *db, one.account).await? else { return Ok(None) };
     let role = match app.team {

@@ -225,7 +225,7 @@ pub async fn hand_over(control: &Control, app: &Authorized<App>, to: &str) -> Re
 /// Lets a team's members only look until they are added, or not any more (TEAM-4).
 ///
 /// # Errors
-/// [`TransferError::OfTeam`] is never one: a personal app has no members and stays as it is.
+/// When the app is gone or the database fails. A personal app has no members and stays as it is.
 pub async fn lock(control: &Control, app: &Authorized<App>, locked: bool) -> Result<AppDetail, TransferError> {
     let mut next = App::clone(app);
     if next.team.is_some() && next.locked != locked {

@@ -75,6 +75,8 @@ async fn perm_1_to_5_and_team_3_every_route_with_every_role_and_permission() {
         let email = format!("{}@example.org", role.word());
         let token = flow.account(&email).await;
         made(&flow, &owner, "/teams/acme/members", json!({ "email": email, "role": role.word() })).await;
+        let apps = flow.call_as(&token, "GET", "/teams/apps", None).await.json();
+        assert_eq!((&apps[0]["name"], &apps[0]["joined"]), (&json!("shop"), &json!(false)), "nobody added them");
         for locked in [false, true] {
             let lock = json!({ "locked": locked });
             assert_eq!(flow.call("PATCH", "/teams/apps/shop", Some(&lock)).await.status, 200);
