@@ -11,11 +11,11 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderVa
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use control::audit::Change;
 use control::gate::Authorized;
 use control::push::{self, Service, Ticket};
 use futures_util::stream::{BoxStream, StreamExt, TryStreamExt};
 use model::app::App;
+use model::audit::Change;
 use model::authorization::Scope;
 use model::permission::Right;
 use serde::Deserialize;

@@ -2,8 +2,7 @@
 
 use crate::Control;
 use crate::account::secret_hash;
-use model::account::Account;
-use model::audit::{AuditRecord, AuditStage, CONTENT_LIMIT_BYTES, GENESIS, RECORD_LIMIT};
+use model::audit::{AuditRecord, AuditStage, CONTENT_LIMIT_BYTES, Change, GENESIS, RECORD_LIMIT};
 use model::id::AppId;
 use store::StoreError;
 
@@ -19,34 +18,6 @@ pub enum AuditError {
     /// The database failed; then the change is not made either.
     #[error(transparent)]
     Store(#[from] StoreError),
-}
-
-/// A change that somebody asks for.
-#[derive(Debug, Clone)]
-pub struct Change {
-    /// Who.
-    pub actor_id: String,
-    /// Their e-mail.
-    pub actor: String,
-    /// From where.
-    pub address: String,
-    /// The request's id.
-    pub request_id: String,
-    /// What: method and route.
-    pub action: String,
-    /// The path as it was asked for.
-    pub path: String,
-    /// The app that it is about.
-    pub app: Option<AppId>,
-}
-
-impl Change {
-    /// Asked for by this account.
-    #[must_use]
-    pub fn by(who: &Account, address: String, request_id: String, action: String, path: String) -> Self {
-        let (actor_id, actor) = (who.id.to_string(), who.email.clone());
-        Self { actor_id, actor, address, request_id, action, path, app: None }
-    }
 }
 
 /// Is every record bound to the one before it?
@@ -89,21 +60,8 @@ async fn append(
     } else {
         content
     };
-    let mut record = AuditRecord {
-        number,
-        at: control.now(),
-        actor_id: change.actor_id.clone(),
-        actor: change.actor.clone(),
-        address: change.address.clone(),
-        request_id: change.request_id.clone(),
-        action: change.action.clone(),
-        path: change.path.clone(),
-        app: change.app,
-        stage,
-        status,
-        content,
-        hash: String::new(),
-    };
+    let mut record =
+        AuditRecord { number, at: control.now(), change: change.clone(), stage, status, content, hash: String::new() };
     record.hash = bind(last.as_ref().map_or(GENESIS, |last| &last.hash), &record);
     store::audit::append(&mut tx, &record).await?;
     if number % TRIM_EVERY == 0 {

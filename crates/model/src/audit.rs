@@ -1,5 +1,6 @@
 //! The audit log: every change that somebody asked for and how it ended, each record bound to the one before it.
 
+use crate::account::Account;
 use crate::id::AppId;
 use crate::time::Timestamp;
 use std::str::FromStr;
@@ -13,13 +14,9 @@ pub const CONTENT_LIMIT_BYTES: usize = 16 * 1024;
 /// What the first record is bound to.
 pub const GENESIS: &str = "flowline-audit-1";
 
-/// One record.
+/// A change that somebody asks for. It names things by text, because it outlives them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AuditRecord {
-    /// 1, 2, 3 …, without gaps.
-    pub number: i64,
-    /// When.
-    pub at: Timestamp,
+pub struct Change {
     /// The id of the account, as text: it outlives the account.
     pub actor_id: String,
     /// Its e-mail then.
@@ -34,6 +31,26 @@ pub struct AuditRecord {
     pub path: String,
     /// The app, if it is about one.
     pub app: Option<AppId>,
+}
+
+impl Change {
+    /// Asked for by this account.
+    #[must_use]
+    pub fn by(who: &Account, address: String, request_id: String, action: String, path: String) -> Self {
+        let (actor_id, actor) = (who.id.to_string(), who.email.clone());
+        Self { actor_id, actor, address, request_id, action, path, app: None }
+    }
+}
+
+/// One record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditRecord {
+    /// 1, 2, 3 …, without gaps.
+    pub number: i64,
+    /// When.
+    pub at: Timestamp,
+    /// Who asked for what.
+    pub change: Change,
     /// Before or after.
     pub stage: AuditStage,
     /// How it ended: the HTTP status.
@@ -48,8 +65,9 @@ impl AuditRecord {
     /// What the hash is made of, beside the hash before: every field, so that none can be changed unseen.
     #[must_use]
     pub fn bound(&self) -> String {
-        let app = self.app.map(|app| app.to_string());
-        let fields = (&self.actor_id, &self.actor, &self.address, &self.request_id, &self.action, &self.path);
+        let Change { actor_id, actor, address, request_id, action, path, app } = &self.change;
+        let app = app.map(|app| app.to_string());
+        let fields = (actor_id, actor, address, request_id, action, path);
         let rest = (app, self.stage.word(), self.status, &self.content);
         serde_json::to_string(&(self.number, self.at.0, fields, rest)).unwrap_or_default()
     }

@@ -2,7 +2,7 @@
 
 use crate::row::Cells;
 use crate::{StoreError, Tx};
-use model::audit::AuditRecord;
+use model::audit::{AuditRecord, Change};
 use model::id::AppId;
 use sqlx::SqliteExecutor;
 use sqlx::sqlite::SqliteRow;
@@ -34,9 +34,10 @@ pub const ALL: &[&str] = &[INSERT, LAST, UP, DOWN, UP_OF_APP, DOWN_OF_APP, TRIM]
 /// # Errors
 /// When the database fails.
 pub async fn append(tx: &mut Tx, record: &AuditRecord) -> Result<(), StoreError> {
-    let query = sqlx::query(INSERT).bind(record.number).bind(record.at.0).bind(&record.actor_id).bind(&record.actor);
-    let query = query.bind(&record.address).bind(&record.request_id).bind(&record.action).bind(&record.path);
-    let query = query.bind(record.app.map(|app| app.to_string())).bind(record.stage.word()).bind(record.status);
+    let change = &record.change;
+    let query = sqlx::query(INSERT).bind(record.number).bind(record.at.0).bind(&change.actor_id).bind(&change.actor);
+    let query = query.bind(&change.address).bind(&change.request_id).bind(&change.action).bind(&change.path);
+    let query = query.bind(change.app.map(|app| app.to_string())).bind(record.stage.word()).bind(record.status);
     query.bind(&record.content).bind(&record.hash).execute(tx.db()).await?;
     Ok(())
 }
@@ -88,13 +89,15 @@ fn read(row: &SqliteRow) -> Result<AuditRecord, StoreError> {
     Ok(AuditRecord {
         number: cells.number("number")?,
         at: cells.time("at")?,
-        actor_id: cells.text("actor_id")?,
-        actor: cells.text("actor")?,
-        address: cells.text("address")?,
-        request_id: cells.text("request_id")?,
-        action: cells.text("action")?,
-        path: cells.text("path")?,
-        app: cells.maybe_parsed("app_id")?,
+        change: Change {
+            actor_id: cells.text("actor_id")?,
+            actor: cells.text("actor")?,
+            address: cells.text("address")?,
+            request_id: cells.text("request_id")?,
+            action: cells.text("action")?,
+            path: cells.text("path")?,
+            app: cells.maybe_parsed("app_id")?,
+        },
         stage: cells.parsed("stage")?,
         status: cells.maybe_number("status")?,
         content: cells.text("content")?,
