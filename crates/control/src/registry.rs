@@ -214,23 +214,26 @@ impl Registry {
     }
 
     /// Marks dynos for replacement and forgets their crashes, so that crashed ones are tried at once; how many there were.
-    /// A server that starts later knows it too.
+    /// A server that starts later knows it too. Those that are told to end already stay what they are.
     pub(crate) fn retire(&self, app: AppId, which: impl Fn(&Dyno) -> bool) -> usize {
         let mut known = self.known();
         let mut count = 0;
-        let mut running = Vec::new();
         let mut names = Vec::new();
         for entry in known.dynos.values_mut().filter(|entry| entry.dyno.app == app && which(&entry.dyno)) {
-            entry.dyno.retired = true;
-            running.extend(entry.control.clone());
-            names.push((app, entry.dyno.name.clone()));
             count += 1;
+            if entry.dyno.state == DynoState::Stopping {
+                continue;
+            }
+            entry.dyno.retired = true;
+            // Within the lock: a mark for its end comes after this one, not under it. The next server would take a dyno
+            // that has had its SIGTERM for one that still serves.
+            entry.control.iter().for_each(|control| Mark::Retired.put(control));
+            names.push((app, entry.dyno.name.clone()));
         }
         for name in names {
             known.crashes.remove(&name);
         }
         drop(known);
-        running.iter().for_each(|control| Mark::Retired.put(control));
         self.changed();
         count
     }

@@ -69,6 +69,30 @@ async fn a_stopped_flowline_comes_back_as_it_was_left() {
     app.log_says("heroku[web.2]: State changed from starting to up").await;
 }
 
+/// A server that is told to end goes on for a long while, and says so; one that begins takes its time.
+const SLOW_TO_END: &str = "import time\ntime.sleep(1.5)\nsource = open('server.py').read()\n\
+    source = source.replace('threading.Thread(target=server.shutdown).start()', 'globals().update(TEXT=b\"told to end\")')\nexec(source)\n";
+
+#[tokio::test]
+async fn a_dyno_that_was_told_to_end_gets_no_request_again_though_it_was_to_be_restarted_before_the_server_died() {
+    let mut flow = flow().await;
+    {
+        let app = flow.app("shop").await;
+        let source = Source::answering("one").with("Procfile", "web: python3 slow.py\n").with("slow.py", SLOW_TO_END);
+        app.push(source).await.released("v3");
+        assert_eq!(app.call("DELETE", "/dynos", None).await.status, 202);
+        app.log_says("heroku[web.1]: Stopping all processes with SIGTERM").await;
+        // All of them again: the one that ends, and its successor.
+        assert_eq!(app.call("DELETE", "/dynos", None).await.status, 202);
+    }
+    flow.end_serve(Signal::KILL).await;
+    flow.start_serve().await;
+    let app = flow.known_app("shop");
+    for _ in 0..30 {
+        assert_eq!(app.get("/").await.text(), "one");
+    }
+}
+
 /// What the router's process runs.
 fn routers_exe(flow: &Flow) -> PathBuf {
     let words = |pid: &rustix::process::Pid| {
