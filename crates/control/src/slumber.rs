@@ -7,7 +7,7 @@ use crate::routing::{self, SyncError, backends};
 use crate::{Control, journal};
 use model::dyno::{Dyno, DynoRole, DynoState};
 use model::id::{AppId, DynoId};
-use model::idle::{Asleep, Depth, Quiet, is_due};
+use model::idle::{self, Asleep, Depth, Quiet, is_due};
 use model::time::Timestamp;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -194,32 +194,43 @@ pub(crate) fn wanted(control: &Control, app: AppId) {
     });
 }
 
-/// At the start, after the dynos were adopted: apps that slept sleep on. One whose dynos run, or of which only some are
-/// frozen, was just being woken or put to sleep when the last server ended: it is awake.
+/// At the start, after the dynos were adopted: apps that slept sleep on, and what is frozen of one that is awake is thawed.
 pub(crate) async fn restore(control: &Control) -> Result<(), StoreError> {
     let noted: HashMap<AppId, Timestamp> = store::idle::asleep(control.store.db()).await?.into_iter().collect();
     for app in store::app::list(control.store.db()).await? {
-        let mut dynos = control.registry.of_app(app.id);
-        dynos.retain(|dyno| dyno.role == DynoRole::Formation);
-        let idle = dynos.iter().filter(|dyno| dyno.state == DynoState::Idle).count();
-        let since = noted.get(&app.id).copied();
-        let depth = if dynos.is_empty() { Depth::Stopped } else { Depth::Frozen };
-        match since {
-            Some(since) if idle == dynos.len() => control.registry.set_asleep(app.id, Some(Asleep { since, depth })),
-            None if idle == 0 => {}
-            Some(_) | None => {
-                for dyno in dynos.iter().filter(|dyno| dyno.state == DynoState::Idle) {
-                    if let Some(handle) = control.registry.control(dyno.id)
-                        && let Err(error) = handle.thaw().await
-                    {
-                        tracing::error!(app.id = %app.id, dyno = %dyno.name, %error, "A dyno cannot be thawed");
-                        crate::life::kill(&handle);
-                    }
-                    control.registry.set_state(dyno.id, DynoState::Up, control.now());
-                }
-                keep(control, app.id, None).await?;
+        let noted = noted.get(&app.id).copied();
+        if noted.is_some() {
+            bury(control, app.id);
+        }
+        if let Some(asleep) = noted.and_then(|since| idle::found(since, &control.registry.of_app(app.id))) {
+            control.registry.set_asleep(app.id, Some(asleep));
+            continue;
+        }
+        for dyno in formation(control, app.id, DynoState::Idle) {
+            if let Some(handle) = control.registry.control(dyno.id)
+                && let Err(error) = handle.thaw().await
+            {
+                tracing::error!(app.id = %app.id, dyno = %dyno.name, %error, "A dyno cannot be thawed");
+                crate::life::kill(&handle);
             }
+            control.registry.set_state(dyno.id, DynoState::Up, control.now());
+        }
+        if noted.is_some() {
+            keep(control, app.id, None).await?;
         }
     }
     Ok(())
+}
+
+/// Dynos of a sleeping app that ended while there was no server, as when the machine was started anew: that is no crash.
+fn bury(control: &Control, app: AppId) {
+    for dyno in control.registry.of_app(app).iter().filter(|dyno| dyno.role == DynoRole::Formation) {
+        match control.registry.control(dyno.id) {
+            Some(handle) if handle.is_lost() => {
+                control.registry.set_state(dyno.id, DynoState::Stopping, control.now());
+            }
+            Some(_) => {}
+            None => control.registry.remove(dyno.id),
+        }
+    }
 }

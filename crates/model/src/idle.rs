@@ -77,6 +77,16 @@ pub fn is_due(quiet: Quiet<'_>, after: Duration, now: Timestamp) -> bool {
         && formation().all(|dyno| dyno.state == DynoState::Up && now.since(dyno.since) >= after)
 }
 
+/// How an app that was noted as asleep is found by the next server. What has ended, or is being ended, does not count.
+/// `None`: a dyno runs, so the app was just being woken or put to sleep when the server before ended.
+#[must_use]
+pub fn found(noted: Timestamp, dynos: &[Dyno]) -> Option<Asleep> {
+    let over = |dyno: &&Dyno| matches!(dyno.state, DynoState::Stopping | DynoState::Crashed { .. });
+    let mut alive = dynos.iter().filter(|dyno| dyno.role == DynoRole::Formation && !over(dyno)).peekable();
+    let depth = if alive.peek().is_none() { Depth::Stopped } else { Depth::Frozen };
+    alive.all(|dyno| dyno.state == DynoState::Idle).then_some(Asleep { since: noted, depth })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,6 +143,24 @@ mod tests {
         }
         assert!(!due(&[dyno("web.1", DynoRole::Formation, DynoState::Up, 9000)], 0, 9999), "up for 1000 seconds");
         assert!(due(&[web, dyno("run.7", DynoRole::OneOff, DynoState::Up, 9990)], 0, 9999));
+    }
+
+    #[test]
+    fn what_is_being_ended_says_nothing_about_how_an_app_slept() {
+        let found = |states: &[DynoState]| {
+            let dynos: Vec<Dyno> =
+                states.iter().map(|state| dyno("web.1", DynoRole::Formation, *state, 0)).collect();
+            super::found(Timestamp(7), &dynos).map(|asleep| asleep.depth)
+        };
+        assert_eq!(found(&[]), Some(Depth::Stopped));
+        assert_eq!(found(&[DynoState::Stopping]), Some(Depth::Stopped), "its last dyno was still ending");
+        assert_eq!(found(&[DynoState::Crashed { retry_at: Timestamp(0) }]), Some(Depth::Stopped));
+        assert_eq!(found(&[DynoState::Idle, DynoState::Idle]), Some(Depth::Frozen));
+        assert_eq!(found(&[DynoState::Idle, DynoState::Stopping]), Some(Depth::Frozen));
+        assert_eq!(found(&[DynoState::Idle, DynoState::Up]), None, "it was just being woken, or put to sleep");
+        assert_eq!(found(&[DynoState::Starting]), None);
+        let one_off = dyno("run.7", DynoRole::OneOff, DynoState::Up, 0);
+        assert_eq!(super::found(Timestamp(7), &[one_off]).map(|asleep| asleep.depth), Some(Depth::Stopped));
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub(crate) async fn all(
 
 async fn one(folder: Folder, ports: &Arc<Ports>, network: &Arc<Network>) -> Result<Option<Adopted>, RuntimeError> {
     let Ok(order) = folder.read_order() else {
-        // Its keeper was killed before it could start anything.
+        // Its keeper was killed before it could start anything, or somebody was just removing it.
         folder.remove().map_err(RuntimeError::folder(folder.path()))?;
         return Ok(None);
     };

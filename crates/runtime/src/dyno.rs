@@ -113,7 +113,7 @@ impl Dyno {
     /// Has its keeper gone? Then so has the dyno, and what comes yet is its end.
     #[must_use]
     pub fn is_lost(&self) -> bool {
-        self.control.shared.writer.is_none()
+        self.control.is_lost()
     }
 
     /// A handle that can be kept elsewhere.
@@ -230,6 +230,12 @@ impl DynoControl {
     pub fn usage(&self) -> Option<Usage> {
         let read = || self.shared.folder.read_order().map(|order| order.cgroups).unwrap_or_default();
         cgroup::usage(self.shared.cgroups.get_or_init(read))
+    }
+
+    /// Had its keeper gone before it was adopted? Then so has the dyno.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        self.shared.writer.is_none()
     }
 
     /// Waits for the end.

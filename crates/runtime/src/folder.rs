@@ -104,6 +104,9 @@ impl Folder {
         if let Ok(order) = self.read_order() {
             // The last process of one whose keeper was killed may be about to end.
             cgroup::remove_at_last(&order.cgroups, || keeper::pause(keeper::CGROUP_PAUSE_MS));
+            // First of all: a folder that is only half removed when `serve` dies is then no dyno's, instead of one whose mark
+            // and end are missing.
+            fs::remove_file(self.0.join("order"))?;
         }
         remove_dir(&self.0)
     }

@@ -5,6 +5,14 @@ use crate::http::Answer;
 use crate::within;
 use bytes::Bytes;
 use serde_json::{Value, json};
+use std::time::Duration;
+
+/// Between two looks at something that is to change: many tests share the machine, and a server answers a client only so often.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+async fn between_looks() {
+    tokio::time::sleep(LOOK_AGAIN).await;
+}
 
 /// An app of a [`Flow`].
 pub struct App<'f> {
@@ -106,7 +114,7 @@ impl<'f> App<'f> {
             loop {
                 let release = self.read(&format!("/releases/{version}")).await;
                 match release["status"].as_str() {
-                    Some("pending") => tokio::task::yield_now().await,
+                    Some("pending") => between_looks().await,
                     other => break other.unwrap().to_owned(),
                 }
             }
@@ -164,6 +172,7 @@ impl App<'_> {
                 if answer.status == 200 {
                     return answer.json();
                 }
+                between_looks().await;
             }
         };
         within("the deploy's receipt", there).await
@@ -174,7 +183,11 @@ impl App<'_> {
     /// # Panics
     /// When it never has.
     pub async fn has_dynos(&self, count: usize) {
-        let there = async { while self.read("/dynos").await.as_array().unwrap().len() != count {} };
+        let there = async {
+            while self.read("/dynos").await.as_array().unwrap().len() != count {
+                between_looks().await;
+            }
+        };
         within("the number of dynos", there).await;
     }
 }

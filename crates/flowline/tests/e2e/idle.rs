@@ -93,7 +93,7 @@ async fn sleep_outlives_the_server_frozen_or_stopped() {
     flow.start_serve().await;
     for name in ["frozen", "stopped"] {
         let app = flow.known_app(name);
-        assert_eq!(app.read("/sleep").await["asleep"], name);
+        assert_eq!(app.read("/sleep").await["asleep"], name, "{}", app.logs().await);
         assert_eq!(app.get("/").await.text(), name, "woken by the new server");
     }
     // A request that comes while there is no server is held until one is back.
@@ -104,6 +104,44 @@ async fn sleep_outlives_the_server_frozen_or_stopped() {
         tokio::spawn(async move { visitor.send(request("GET", "/", "frozen.localhost", &[], Bytes::new())).await });
     flow.start_serve().await;
     assert_eq!(visit.await.unwrap().unwrap().text(), "frozen");
+}
+
+/// The server is killed while the dynos of a stopped app still end, or have ended with nobody told: that wakes nobody.
+#[tokio::test]
+async fn an_app_whose_dynos_were_still_ending_when_the_server_died_sleeps_on() {
+    let mut flow = flow().await;
+    let app = flow.app("shop").await;
+    let stubborn = "web: python3 server.py\nworker: trap '' TERM; echo ready; exec tail -f /dev/null\n";
+    app.push(Source::answering("one").with("Procfile", stubborn)).await.released("v3");
+    app.scale("worker", 1).await;
+    app.log_says("app[worker.1]: ready").await;
+    assert_eq!(sleep_now(&app, true).await["asleep"], "stopped");
+    app.log_says("heroku[worker.1]: Stopping all processes with SIGTERM").await;
+    flow.end_serve(Signal::KILL).await;
+    flow.start_serve().await;
+    let app = flow.known_app("shop");
+    assert_eq!(app.read("/sleep").await["asleep"], "stopped");
+    assert_eq!(app.get("/").await.text(), "one", "woken by the new server");
+    assert_eq!(app.read("/sleep").await["asleep"], Value::Null);
+}
+
+/// As when the machine is started anew: no process is left, and a sleeping app is not among what is started.
+#[tokio::test]
+async fn a_frozen_app_sleeps_on_when_all_of_its_processes_are_gone() {
+    let mut flow = flow().await;
+    let app = flow.app("shop").await;
+    app.push(Source::answering("one")).await.released("v3");
+    assert_eq!(sleep_now(&app, false).await["asleep"], "frozen");
+    flow.end_serve(Signal::KILL).await;
+    for process in flow.processes() {
+        // It may have ended with another one.
+        let _gone = rustix::process::kill_process(process, Signal::KILL).is_err();
+    }
+    flow.start_serve().await;
+    let app = flow.known_app("shop");
+    assert_eq!(app.read("/sleep").await["asleep"], "stopped", "{}", app.logs().await);
+    app.has_dynos(0).await;
+    assert_eq!(app.get("/").await.text(), "one", "woken by a request");
 }
 
 #[tokio::test]
