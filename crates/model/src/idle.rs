@@ -148,8 +148,7 @@ mod tests {
     #[test]
     fn what_is_being_ended_says_nothing_about_how_an_app_slept() {
         let found = |states: &[DynoState]| {
-            let dynos: Vec<Dyno> =
-                states.iter().map(|state| dyno("web.1", DynoRole::Formation, *state, 0)).collect();
+            let dynos: Vec<Dyno> = states.iter().map(|state| dyno("web.1", DynoRole::Formation, *state, 0)).collect();
             super::found(Timestamp(7), &dynos).map(|asleep| asleep.depth)
         };
         assert_eq!(found(&[]), Some(Depth::Stopped));

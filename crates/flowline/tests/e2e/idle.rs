@@ -2,9 +2,10 @@
 
 use crate::flow;
 use bytes::Bytes;
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use testkit::{App, Client, Source, request};
+use tokio::net::UnixStream;
 
 fn with_worker(text: &str) -> Source {
     Source::answering(text).with("Procfile", "web: python3 server.py\nworker: echo ready; exec tail -f /dev/null\n")
@@ -132,10 +133,12 @@ async fn a_frozen_app_sleeps_on_when_all_of_its_processes_are_gone() {
     let app = flow.app("shop").await;
     app.push(Source::answering("one")).await.released("v3");
     assert_eq!(sleep_now(&app, false).await["asleep"], "frozen");
+    let socket = flow.files("run/dynos").into_iter().find(|path| path.ends_with("keeper.sock")).unwrap();
+    let keeper = UnixStream::connect(flow.dir().join(socket)).await.unwrap().peer_cred().unwrap().pid().unwrap();
     flow.end_serve(Signal::KILL).await;
-    for process in flow.processes() {
+    for process in flow.processes().into_iter().chain(Pid::from_raw(keeper)) {
         // It may have ended with another one.
-        let _gone = rustix::process::kill_process(process, Signal::KILL).is_err();
+        let _gone = kill_process(process, Signal::KILL).is_err();
     }
     flow.start_serve().await;
     let app = flow.known_app("shop");
