@@ -7,6 +7,7 @@ use hyper::{HeaderMap, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use std::net::SocketAddr;
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 
 /// The body of a request: bytes that are there already.
 pub type Body = Full<Bytes>;
@@ -48,6 +49,8 @@ impl Answer {
 /// One kept connection.
 pub struct Client {
     sender: SendRequest<Full<Bytes>>,
+    ended: watch::Receiver<bool>,
+    port: u16,
 }
 
 impl Client {
@@ -58,12 +61,21 @@ impl Client {
     pub async fn connect(addr: SocketAddr) -> Result<Self, String> {
         let stream = TcpStream::connect(addr).await.map_err(|error| error.to_string())?;
         stream.set_nodelay(true).map_err(|error| error.to_string())?;
+        let port = stream.local_addr().map_err(|error| error.to_string())?.port();
         let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
+        let (end, ended) = watch::channel(false);
         tokio::spawn(async move {
             // What goes wrong here is seen by whoever waits for the answer.
             let _end = connection.with_upgrades().await.is_err();
+            end.send_replace(true);
         });
-        Ok(Self { sender })
+        Ok(Self { sender, ended, port })
+    }
+
+    /// The port of this end.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// A visitor's GET.
@@ -80,7 +92,13 @@ impl Client {
     /// What the network says.
     pub async fn send(&mut self, request: Request<Full<Bytes>>) -> Result<Answer, String> {
         self.sender.ready().await.map_err(|error| error.to_string())?;
-        let answer = self.sender.send_request(request).await.map_err(|error| error.to_string())?;
+        // A request that is handed over in the very moment in which the connection's task ends can be left in the queue between
+        // the two: its answer would be waited for as long as this sender lives.
+        let answer = tokio::select! {
+            biased;
+            answer = self.sender.send_request(request) => answer.map_err(|error| error.to_string())?,
+            _ended = self.ended.wait_for(|ended| *ended) => return Err("the connection ended".to_owned()),
+        };
         let (head, body) = answer.into_parts();
         let body = body.collect().await.map_err(|error| format!("the body broke off: {error}"))?.to_bytes();
         Ok(Answer { status: head.status, headers: head.headers, body })

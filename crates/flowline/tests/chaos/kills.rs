@@ -145,8 +145,8 @@ pub(crate) async fn kill_all(flow: Arc<Flow>, killed: Arc<Killed>, seen: Arc<See
             Kind::Serve => serve(&flow, &killed, early).await,
             Kind::Router => router(&flow, &killed, &seen).await,
             Kind::Keeper => keeper(&flow, &killed, pick).await,
-            Kind::Nursery => part(&killed, kind, Role::Nursery, false).await,
-            Kind::Holder => part(&killed, kind, Role::Holder, true).await,
+            Kind::Nursery => part(&killed, kind, Role::Nursery, None).await,
+            Kind::Holder => part(&killed, kind, Role::Holder, Some(flow.apps)).await,
         });
     }
     for recovery in recoveries {
@@ -294,10 +294,11 @@ async fn is_up_again(flow: &Flow, app: &str, dyno: &str, killed: i32) -> bool {
     panic!("{dyno} of {app} does not come back");
 }
 
-/// Another one follows; the nursery only when somebody needs it.
-async fn part(killed: &Arc<Killed>, kind: Kind, role: Role, at_once: bool) -> JoinHandle<()> {
-    if at_once {
-        one(&Role::Router).await;
+/// Another one follows; the nursery only when somebody needs it. `visited`: what is killed holds these sockets. A router that was just
+/// started may not have them yet; one that answers does.
+async fn part(killed: &Arc<Killed>, kind: Kind, role: Role, visited: Option<SocketAddr>) -> JoinHandle<()> {
+    if let Some(apps) = visited {
+        answered(apps).await;
     }
     let pid = one(&role).await.pid;
     let (began, killed) = (Instant::now(), Arc::clone(killed));
@@ -307,7 +308,7 @@ async fn part(killed: &Arc<Killed>, kind: Kind, role: Role, at_once: bool) -> Jo
         another(&role, pid).await;
         killed.took(kind, began);
     };
-    if at_once {
+    if visited.is_some() {
         back.await;
         return tokio::spawn(async {});
     }

@@ -124,3 +124,27 @@ pub(crate) fn cgroups(processes: &[Process]) -> BTreeSet<String> {
     let names = lines.filter_map(|line| Some(line.rsplit_once('/')?.1.to_owned()));
     names.filter(|name| name.len() == 16 && name.bytes().all(|byte| byte.is_ascii_hexdigit())).collect()
 }
+
+/// Both ends of a loopback connection by one end's port, as the kernel has them, each with the processes that have it open.
+pub(crate) fn connection(port: u16) -> String {
+    let table = std::fs::read_to_string("/proc/self/net/tcp").unwrap_or_default();
+    let word = format!(":{port:04X}");
+    let ends: Vec<&str> =
+        table.lines().filter(|line| line.split_whitespace().skip(1).take(2).any(|end| end.ends_with(&word))).collect();
+    let owners = |line: &str| -> Vec<String> {
+        let Some(inode) = line.split_whitespace().nth(9) else { return Vec::new() };
+        let socket = format!("socket:[{inode}]");
+        let all = processes();
+        let own = std::iter::once((getpid().as_raw_nonzero().get(), "this test".to_owned()));
+        let has = |pid: &i32| {
+            let files = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+            files
+                .filter_map(|file| std::fs::read_link(file.path()).ok())
+                .any(|path| path.as_os_str() == socket.as_str())
+        };
+        let all = all.iter().map(|process| (process.pid, format!("{:?}", process.role)));
+        all.chain(own).filter(|(pid, _)| has(pid)).map(|(pid, role)| format!("{pid} {role}")).collect()
+    };
+    let ends: Vec<String> = ends.into_iter().map(|line| format!("{} of {:?}", line.trim(), owners(line))).collect();
+    format!("port {port}: {ends:#?}")
+}

@@ -86,7 +86,8 @@ async fn run(seed: u64, kills: u64) {
         let (server, router) = (flow.server_log(), router_errors(&flow, failed));
         let around: Vec<_> = failed.iter().take(3).map(|failure| killed.around(failure.from)).collect();
         panic!(
-            "{wrong:#?}\n{failed:#?}\naround the first: {around:#?}\nthe router said:\n{router}\nthe server said:\n{}",
+            "{wrong:#?}\n{failed:#?}\naround the first: {around:#?}\nstuck: {:#?}\nthe router said:\n{router}\nthe server said:\n{}",
+            seen.stuck.lock().unwrap(),
             last_lines(&server)
         );
     }

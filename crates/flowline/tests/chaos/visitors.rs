@@ -3,12 +3,14 @@
 //! They do what browsers and HTTP libraries do: a GET on a kept connection that breaks before the first byte of the
 //! answer is sent once more on a new connection. That is counted apart; anything else that goes wrong is a failure.
 
+use crate::machine;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use testkit::Client;
 use tokio::task::JoinHandle;
+use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout};
 
 /// Connections per app.
@@ -16,6 +18,9 @@ const CONNECTIONS: u64 = 10;
 
 /// Longer than a router holds a request for a dyno that starts.
 const PATIENCE: Duration = Duration::from_secs(100);
+
+/// After so long without an answer it is noted who has the connection: afterwards nobody knows.
+const LONG: Duration = Duration::from_secs(20);
 
 /// A request that was not answered with 200.
 #[derive(Debug, Clone)]
@@ -39,6 +44,8 @@ pub(crate) struct Seen {
     pub(crate) on_new: AtomicU64,
     pub(crate) failures: Mutex<Vec<Failure>>,
     pub(crate) took_us: Mutex<Vec<u32>>,
+    /// Where requests were that had no answer for long.
+    pub(crate) stuck: Mutex<Vec<String>>,
 }
 
 /// Visitors that go on until they are told to stop.
@@ -61,6 +68,7 @@ impl Visitors {
                     over: Arc::clone(&over),
                     seen: Arc::clone(&seen),
                     kept: None,
+                    port: Arc::default(),
                 };
                 tasks.push(tokio::spawn(visitor.live(Duration::from_micros(1_000_000 * CONNECTIONS / per_second))));
             }
@@ -84,6 +92,8 @@ struct Visitor {
     over: Arc<AtomicBool>,
     seen: Arc<Seen>,
     kept: Option<Client>,
+    /// Of the connection that was used last.
+    port: Arc<AtomicU16>,
 }
 
 impl Visitor {
@@ -92,7 +102,7 @@ impl Visitor {
         while !self.over.load(Ordering::Relaxed) {
             due.tick().await;
             let from = Instant::now();
-            let visit = timeout(PATIENCE, self.visit()).await;
+            let visit = self.visit_or_note().await;
             self.seen.requests.fetch_add(1, Ordering::Relaxed);
             let to = Instant::now();
             match visit.unwrap_or_else(|_| Err((format!("no answer in {PATIENCE:?}"), false))) {
@@ -109,8 +119,21 @@ impl Visitor {
         }
     }
 
+    /// A visit; one that takes long leaves a note of where it is.
+    async fn visit_or_note(&mut self) -> Result<Result<(), (String, bool)>, Elapsed> {
+        let (port, seen) = (Arc::clone(&self.port), Arc::clone(&self.seen));
+        let mut visit = Box::pin(self.visit());
+        if let Ok(visit) = timeout(LONG, &mut visit).await {
+            return Ok(visit);
+        }
+        let stuck = machine::connection(port.load(Ordering::SeqCst));
+        seen.stuck.lock().unwrap().push(stuck);
+        timeout(PATIENCE - LONG, visit).await
+    }
+
     async fn visit(&mut self) -> Result<(), (String, bool)> {
         if let Some(mut kept) = self.kept.take() {
+            self.port.store(kept.port(), Ordering::SeqCst);
             match kept.get(&self.host(), "/").await {
                 Ok(answer) => return self.judge(kept, &answer),
                 // Bytes of the answer had come.
@@ -126,7 +149,9 @@ impl Visitor {
     }
 
     async fn visit_anew(&self) -> Result<(Client, testkit::Answer), String> {
+        self.port.store(0, Ordering::SeqCst);
         let mut new = Client::connect(self.addr).await.map_err(|why| format!("not connected: {why}"))?;
+        self.port.store(new.port(), Ordering::SeqCst);
         let answer = new.get(&self.host(), "/").await.map_err(|why| format!("on a new connection: {why}"))?;
         Ok((new, answer))
     }
