@@ -47,6 +47,19 @@ async fn a_killed_router_is_replaced_and_gets_its_table_again() {
 }
 
 #[tokio::test]
+async fn a_router_that_is_killed_before_its_first_word_is_started_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let (wrapped, once) = (dir.path().join("exe"), dir.path().join("once"));
+    let real = exe();
+    let text = format!("#!/bin/sh\nmkdir {} && kill -9 $$\nexec {} \"$@\"\n", once.display(), real.display());
+    std::fs::write(&wrapped, text).unwrap();
+    std::fs::set_permissions(&wrapped, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    let (link, _events) = RouterLink::ensure(LinkConfig { exe: wrapped, ..process_config(&dir) }).await.unwrap();
+    assert!(once.exists());
+    link.stop().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_router_outlives_its_control_plane_and_ends_in_order_by_sigterm() {
     let dir = tempfile::tempdir().unwrap();
     let (link, events) = RouterLink::ensure(process_config(&dir)).await.unwrap();

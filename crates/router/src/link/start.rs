@@ -7,6 +7,7 @@ use crate::socket;
 use crate::wire::{self, Command, Frame, Notice, Order, PROTOCOL};
 use std::fs::{File, OpenOptions};
 use std::net::SocketAddr;
+use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
@@ -27,6 +28,9 @@ const LEAVE_LIMIT: Duration = Duration::from_secs(35);
 
 /// A successor that does not serve within this is given up.
 const UPGRADE_LIMIT: Duration = Duration::from_secs(10);
+
+/// New routers that may be killed before they say hello: somebody does it on purpose, or the machine is short of memory.
+const KILLED_LIMIT: u32 = 5;
 
 const LOG_NAME: &str = "router.log";
 
@@ -90,6 +94,7 @@ async fn leave(mut from: OwnedReadHalf, mut to: OwnedWriteHalf) {
 
 async fn start(setup: &Setup, listen: SocketAddr) -> Result<Connected, RouterError> {
     let mut child = spawn(setup, setup.router(listen))?;
+    let mut killed = 0;
     let until = Instant::now() + HELLO_LIMIT;
     loop {
         if let Some(connected) = connect(setup).await? {
@@ -97,7 +102,13 @@ async fn start(setup: &Setup, listen: SocketAddr) -> Result<Connected, RouterErr
             tokio::spawn(async move { child.wait().await });
             return Ok(connected);
         }
-        if let Ok(Some(_)) = child.try_wait() {
+        if let Ok(Some(status)) = child.try_wait() {
+            // Killed by somebody: that says nothing about the next one, and a server without a router does not start.
+            if status.signal().is_some() && killed < KILLED_LIMIT {
+                killed += 1;
+                child = spawn(setup, setup.router(listen))?;
+                continue;
+            }
             return Err(RouterError::DidNotStart { why: last_words(setup) });
         }
         if Instant::now() > until {
