@@ -115,7 +115,7 @@ pub(crate) async fn apps(
     range.answer(details, crate::app::FIELDS, |detail| AppView::new(detail, &links))
 }
 
-fn is_self(who: &Account, which: &str) -> Result<(), ApiError> {
+pub(crate) fn is_self(who: &Account, which: &str) -> Result<(), ApiError> {
     let own = which == "~" || which == who.id.to_string() || which.eq_ignore_ascii_case(&who.email);
     if own { Ok(()) } else { Err(AccountError::NoSuchAccount.into()) }
 }

@@ -2,6 +2,7 @@
 
 mod access;
 mod artifact;
+mod pipeline;
 
 use crate::range::RangeError;
 use axum::Json;

@@ -40,6 +40,8 @@ mod metrics;
 mod neighbour;
 mod oauth;
 mod output;
+mod pipeline;
+mod pipeline_coupling;
 mod platform;
 pub mod range;
 mod rate;

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::error::ApiError;
 
-/// Nothing: add-ons, their attachments and services, pipelines, spaces, favorites, notifications.
+/// Nothing: add-ons, their attachments and services, spaces, favorites, notifications.
 pub(crate) async fn none() -> Json<[(); 0]> {
     Json([])
 }
@@ -53,7 +53,6 @@ fn absent(path: &str) -> Option<&'static str> {
     };
     match word {
         "addons" | "addon-attachments" | "addon-services" | "plans" | "usage" => Some("add-ons"),
-        "pipelines" | "pipeline-couplings" | "pipeline-promotions" | "pipeline-transfers" => Some("pipelines"),
         "review-app" | "review-apps" => Some("review apps"),
         "test-runs" | "test-nodes" | "socket" => Some("test runs"),
         "spaces" | "vpn-connections" => Some("private spaces"),
@@ -75,8 +74,7 @@ mod tests {
     #[test]
     fn what_is_absent_is_named() {
         for (path, noun) in [
-            ("/pipelines/x/pipeline-couplings", Some("pipelines")),
-            ("/apps/shop/pipeline-couplings", Some("pipelines")),
+            ("/pipelines/x/test-runs", None),
             ("/actions/addons/resolve", Some("add-ons")),
             ("/account/github/token", Some("repository integration")),
             ("/client/v11/databases/x", Some("data services")),

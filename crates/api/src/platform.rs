@@ -17,6 +17,7 @@ use control::gate::{Authorized, GateError};
 use model::account::Account;
 use model::app::App;
 use model::permission::Right;
+use model::pipeline::Pipeline;
 use model::team::Team;
 
 const TWO_FACTOR_CODE: HeaderName = HeaderName::from_static("heroku-two-factor-code");
@@ -55,6 +56,10 @@ pub(crate) struct LoggedIn {
 /// The team in the path, opened with the right that the route list asks for.
 #[derive(Debug, Clone)]
 pub(crate) struct ForTeam(pub(crate) Authorized<Team>);
+
+/// The pipeline in the path, opened with the right that the route list asks for.
+#[derive(Debug, Clone)]
+pub(crate) struct ForPipeline(pub(crate) Authorized<Pipeline>);
 
 /// The app in the path, opened with the right that the route list asks for.
 #[derive(Debug, Clone)]
@@ -111,6 +116,10 @@ async fn admit(door: &Door, route: &Route, parts: &mut Parts) -> Result<u32, Api
         Access::Team(right) => {
             let which = in_path(parts, "team").await?;
             parts.extensions.insert(ForTeam(door.control.team(&account, &which, right).await?));
+        }
+        Access::Pipeline(right) => {
+            let which = in_path(parts, "pipeline").await?;
+            parts.extensions.insert(ForPipeline(door.control.pipeline(&account, &which, right).await?));
         }
         Access::Operator if !account.operator => return Err(GateError::NotOperator.into()),
         Access::Operator
@@ -230,6 +239,14 @@ impl<S: Send + Sync> FromRequestParts<S> for ForTeam {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         parts.extensions.get::<Self>().cloned().ok_or_else(|| ApiError::not_found("team"))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for ForPipeline {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        parts.extensions.get::<Self>().cloned().ok_or_else(|| ApiError::not_found("pipeline"))
     }
 }
 

@@ -27,6 +27,8 @@ pub enum Access {
     Operator,
     /// Whoever has this right to the team in the path: to see it as a member, to manage it as an admin.
     Team(Right),
+    /// Whoever has this right to the pipeline in the path: its owner, and by their role the people of its team.
+    Pipeline(Right),
     /// Whoever has this right to the app in the path.
     App(Right),
     /// Whoever holds the address: it has a secret in it.
@@ -48,6 +50,7 @@ impl Access {
             | Self::Login
             | Self::Operator
             | Self::Team(_)
+            | Self::Pipeline(_)
             | Self::Signed
             | Self::Public
             | Self::Git => None,
@@ -68,7 +71,17 @@ pub struct Route {
 }
 
 /// What people do for themselves with tokens of every scope that reads or writes, outside of any app.
-const OPEN: &[&str] = &["/apps", "/sources", "/filters/apps", "/app-setups", "/teams/apps"];
+const OPEN: &[&str] = &[
+    "/apps",
+    "/sources",
+    "/filters/apps",
+    "/app-setups",
+    "/teams/apps",
+    "/pipelines",
+    "/pipeline-couplings",
+    "/pipeline-couplings/{coupling}",
+    "/pipeline-promotions",
+];
 
 /// What is about credentials and people, even to read.
 const PERSONAL: &[&str] = &["/oauth/", "/account/", "/accounts", "/audit-events", "/teams/invitations/"];
@@ -101,8 +114,14 @@ impl Route {
             Access::Free => Scope::Identity,
             _ if self.path == "/account" && reads => Scope::Identity,
             Access::App(_) if self.path.contains("/collaborators") && !reads => Scope::Global,
-            Access::App(_) | Access::Team(Right::View) | Access::Account if reads && !personal => Scope::Read,
-            Access::App(_) => Scope::Write,
+            Access::App(_) | Access::Pipeline(_) | Access::Team(Right::View) | Access::Account
+                if reads && !personal =>
+            {
+                Scope::Read
+            }
+            // A pipeline is for whoever sees any of its apps; to take it away is its owner's.
+            Access::Pipeline(Right::Manage) => Scope::Global,
+            Access::App(_) | Access::Pipeline(_) => Scope::Write,
             Access::Account if OPEN.contains(&self.path) => Scope::Write,
             Access::Account | Access::Login | Access::Operator | Access::Team(_) => Scope::Global,
             Access::Signed | Access::Public | Access::Git => Scope::Identity,
@@ -120,7 +139,13 @@ pub(crate) fn router(door: &Door) -> Router {
     for route in ROUTES {
         let mut handler = (route.handler)();
         match route.access {
-            Access::Account | Access::Free | Access::Login | Access::Operator | Access::Team(_) | Access::App(_) => {
+            Access::Account
+            | Access::Free
+            | Access::Login
+            | Access::Operator
+            | Access::Team(_)
+            | Access::Pipeline(_)
+            | Access::App(_) => {
                 let state = (door.clone(), route);
                 handler = handler.layer(middleware::from_fn_with_state(state, platform::wrap));
             }

@@ -33,7 +33,13 @@ fn document() -> Value {
 /// Is it a route for API clients? The others are addresses with a secret in them, and git's.
 fn is_platform(route: &Route) -> bool {
     match route.access {
-        Access::Account | Access::Free | Access::Login | Access::Operator | Access::Team(_) | Access::App(_) => true,
+        Access::Account
+        | Access::Free
+        | Access::Login
+        | Access::Operator
+        | Access::Team(_)
+        | Access::Pipeline(_)
+        | Access::App(_) => true,
         Access::Signed | Access::Public | Access::Git => false,
     }
 }

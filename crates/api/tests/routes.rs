@@ -20,6 +20,14 @@ fn an_app_in_the_path_is_always_behind_the_gate() {
 }
 
 #[test]
+fn a_pipeline_in_the_path_is_always_behind_the_gate() {
+    for route in ROUTES {
+        let gated = matches!(route.access, Access::Pipeline(_));
+        assert_eq!(gated, route.path.contains("{pipeline}"), "{} {}", route.method, route.path);
+    }
+}
+
+#[test]
 fn an_open_address_has_a_secret_in_it() {
     for route in ROUTES {
         let open = matches!(route.access, Access::Signed);

@@ -13,8 +13,8 @@ use crate::session::Session;
 use crate::webhook::WebhookCommand;
 use crate::{
     account, app, authorization, build, collaborator, completion, config_var, disk, dyno, feature, formation,
-    git_credential, heroku, idle, log, login, man, member, oauth_client, one_off, password, release, ssh_key, team,
-    team_app, transfer, two_factor,
+    git_credential, heroku, idle, log, login, man, member, oauth_client, one_off, password, pipeline, release, ssh_key,
+    team, team_app, transfer, two_factor,
 };
 use std::process::ExitCode;
 
@@ -74,6 +74,9 @@ pub enum Command {
     /// Who is in a team.
     #[command(flatten)]
     Members(member::Verb),
+    /// Pipelines.
+    #[command(flatten)]
+    Pipelines(pipeline::Verb),
     /// Tokens.
     #[command(flatten)]
     Authorizations(authorization::Verb),
@@ -254,6 +257,7 @@ async fn dispatch(command: Command, env: &Env, console: &mut Console) -> Result<
         Command::Access(verb) => verb.run(session).await,
         Command::Teams(verb) => verb.run(session).await,
         Command::Members(verb) => verb.run(session).await,
+        Command::Pipelines(verb) => verb.run(session).await,
         Command::Authorizations(verb) => verb.run(session).await,
         Command::OauthClients(verb) => verb.run(session).await,
         Command::SshKeys(verb) => verb.run(session).await,
@@ -327,6 +331,7 @@ impl Command {
             Self::Access(verb) => verb.print(),
             Self::Teams(verb) => verb.print(),
             Self::Members(verb) => verb.print(),
+            Self::Pipelines(verb) => verb.print(),
             Self::Authorizations(verb) => verb.print(),
             Self::OauthClients(verb) => verb.print(),
             Self::SshKeys(verb) => verb.print(),

@@ -38,6 +38,7 @@ mod moment;
 mod oauth_client;
 mod one_off;
 mod password;
+mod pipeline;
 mod printable;
 mod receipt;
 mod region;

@@ -62,7 +62,9 @@ pub enum AccountError {
     )]
     BadPassword,
     /// Something is theirs.
-    #[error("{0} still owns apps, or made releases that the ledger names; transfer or destroy the apps first")]
+    #[error(
+        "{0} still owns apps or pipelines, or made releases that the ledger names; transfer or destroy those first"
+    )]
     InUse(String),
     /// Somebody has to be able to make accounts.
     #[error("This is the only operator of the server; make another account operator first")]

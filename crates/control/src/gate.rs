@@ -3,8 +3,9 @@
 use crate::Control;
 use model::account::Account;
 use model::app::{App, AppName};
-use model::id::{AppId, TeamId};
-use model::permission::{Permissions, Right};
+use model::id::{AppId, PipelineId, TeamId};
+use model::permission::{Permission, Permissions, Right};
+use model::pipeline::{Pipeline, PipelineName, PipelineOwner};
 use model::team::{Role, Team, TeamName};
 use std::ops::Deref;
 use store::StoreError;
@@ -51,6 +52,27 @@ pub enum GateError {
     /// No such team, or none that the caller is in.
     #[error("Couldn't find that team.")]
     NoSuchTeam,
+    /// No such pipeline, or none that the caller may see.
+    #[error("Couldn't find that pipeline.")]
+    NoSuchPipeline,
+    /// PIPE-2.
+    #[error("{count} pipelines are called {name}; name it by its id")]
+    Ambiguous {
+        /// The name.
+        name: PipelineName,
+        /// How many.
+        count: usize,
+    },
+    /// They see the pipeline, but may not do this.
+    #[error(
+        "You do not have the permission `{permission}` for the pipeline {name}; ask its owner, or an admin of its team"
+    )]
+    PipelineForbidden {
+        /// The permission that is missing.
+        permission: &'static str,
+        /// The pipeline.
+        name: PipelineName,
+    },
     /// They see it, but may not do this.
     #[error(
         "You do not have the permission `{permission}` for {name}; ask somebody with `manage` for it \
@@ -78,6 +100,12 @@ impl GateError {
     #[must_use]
     pub fn lacks(app: &App, right: Right) -> Self {
         Self::Forbidden { permission: right.permission().word(), name: app.name.clone() }
+    }
+
+    /// They see the pipeline, but lack this right.
+    #[must_use]
+    pub fn lacks_pipeline(pipeline: &Pipeline, right: Right) -> Self {
+        Self::PipelineForbidden { permission: right.permission().word(), name: pipeline.name.clone() }
     }
 }
 
@@ -126,8 +154,57 @@ impl Control {
         }
     }
 
+    /// The pipeline with this id, or with this name where the account sees only one of that name (PIPE-2).
+    ///
+    /// # Errors
+    /// [`GateError::NoSuchPipeline`] when there is none that the account may see, [`GateError::Ambiguous`],
+    /// [`GateError::PipelineForbidden`] when it may only see it.
+    pub async fn pipeline(&self, who: &Account, which: &str, right: Right) -> Result<Authorized<Pipeline>, GateError> {
+        let db = self.store.db();
+        let named = if let Ok(id) = which.parse::<PipelineId>() {
+            store::pipeline::by_id(db, id).await?.into_iter().collect()
+        } else if let Ok(name) = which.parse::<PipelineName>() {
+            store::pipeline::by_name(db, &name).await?
+        } else {
+            Vec::new()
+        };
+        let mut seen = Vec::new();
+        for pipeline in named {
+            let permissions = self.pipeline_permissions(who, &pipeline).await?;
+            if permissions.grant(Right::View) {
+                seen.push((pipeline, permissions));
+            }
+        }
+        let count = seen.len();
+        let (thing, permissions) = seen.pop().ok_or(GateError::NoSuchPipeline)?;
+        if count > 1 {
+            return Err(GateError::Ambiguous { name: thing.name, count });
+        }
+        if permissions.grant(right) {
+            Ok(Authorized { thing, by: who.clone(), permissions })
+        } else {
+            Err(GateError::lacks_pipeline(&thing, right))
+        }
+    }
+
+    /// Everything for its owner, what their role allows for a team's people; whoever sees one of its apps sees it (PERM-21).
+    async fn pipeline_permissions(&self, who: &Account, pipeline: &Pipeline) -> Result<Permissions, StoreError> {
+        let own = match pipeline.owner {
+            PipelineOwner::User(owner) if owner == who.id => Permissions::all(),
+            PipelineOwner::User(_) => Permissions::NONE,
+            PipelineOwner::Team(team) => {
+                let role: Option<Role> = store::team::role(self.store.db(), team, who.id).await?;
+                role.map_or(Permissions::NONE, |role| role.permissions(false))
+            }
+        };
+        if own != Permissions::NONE || !store::pipeline::shows(self.store.db(), pipeline.id, who.id).await? {
+            return Ok(own);
+        }
+        Ok([Permission::View].into_iter().collect())
+    }
+
     /// Everything that an account may do with an app: as its owner, as a collaborator, by its role in the app's team.
-    async fn permissions(&self, who: &Account, app: &App) -> Result<Permissions, StoreError> {
+    pub(crate) async fn permissions(&self, who: &Account, app: &App) -> Result<Permissions, StoreError> {
         let db = self.store.db();
         let own = match app.team {
             None if app.owner == who.id => return Ok(Permissions::all()),

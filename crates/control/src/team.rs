@@ -26,7 +26,7 @@ pub enum TeamError {
     #[error("Name {0} is already taken")]
     NameTaken(TeamName),
     /// It has apps.
-    #[error("The team {0} has apps; transfer or destroy them first")]
+    #[error("The team {0} has apps or pipelines; transfer or destroy them first")]
     HasApps(TeamName),
     /// Too many teams.
     #[error("You are in {TEAM_LIMIT} teams, which is the limit; leave one first")]

@@ -7,7 +7,8 @@ use model::account::Account;
 use model::app::App;
 use model::collaborator::{AppTransfer, NoSuchState, TransferState};
 use model::permission::{Permissions, Right};
-use store::StoreError;
+use model::team::Team;
+use store::{StoreError, Tx};
 
 /// Why an app is not handed over.
 #[derive(Debug, thiserror::Error)]
@@ -183,9 +184,8 @@ pub async fn cancel(control: &Control, who: &Account, which: &str) -> Result<Tra
 /// # Errors
 /// [`TransferError::NoSuchRecipient`], a team that one may only look at.
 pub async fn hand_over(control: &Control, app: &Authorized<App>, to: &str) -> Result<AppDetail, TransferError> {
-    let mut next = App::clone(app);
     let who = app.by();
-    let name = if to.contains('@') {
+    let to = if to.contains('@') {
         let account = account::find(control, to).await.map_err(|_| TransferError::NoSuchRecipient)?;
         let team = app.team.ok_or(TransferError::NoSuchRecipient)?;
         let known = store::team::role(control.store.db(), team, account.id).await?.is_some()
@@ -193,8 +193,7 @@ pub async fn hand_over(control: &Control, app: &Authorized<App>, to: &str) -> Re
         if !known {
             return Err(TransferError::NoSuchRecipient);
         }
-        (next.owner, next.team, next.locked) = (account.id, None, false);
-        account.email
+        Recipient::User(account)
     } else {
         let team = control.team(who, to, Right::Run).await.map_err(|error| match error {
             GateError::NoSuchTeam => TransferError::NoSuchRecipient,
@@ -203,23 +202,64 @@ pub async fn hand_over(control: &Control, app: &Authorized<App>, to: &str) -> Re
         if app.team == Some(team.id) {
             return Err(TransferError::Already(team.name.to_string()));
         }
-        next.team = Some(team.id);
-        team.name.to_string()
+        Recipient::Team(Team::clone(&team))
     };
-    next.updated_at = control.now();
     let mut tx = control.store.begin().await?;
+    let next = move_in(control, &mut tx, who, app, &to).await?;
+    tx.commit().await?;
+    say(control, &next, to.name(), who).await;
+    Ok(app::detail(control, next).await?)
+}
+
+/// Whose an app or a pipeline becomes.
+pub(crate) enum Recipient {
+    /// An account's.
+    User(Account),
+    /// A team's.
+    Team(Team),
+}
+
+impl Recipient {
+    /// As people call them.
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Self::User(account) => &account.email,
+            Self::Team(team) => team.name.as_str(),
+        }
+    }
+
+    /// Is the app theirs already?
+    pub(crate) fn has(&self, app: &App) -> bool {
+        match self {
+            Self::User(account) => app.team.is_none() && app.owner == account.id,
+            Self::Team(team) => app.team == Some(team.id),
+        }
+    }
+}
+
+/// Hands an app over as part of a larger change; the app as it is then.
+pub(crate) async fn move_in(
+    control: &Control,
+    tx: &mut Tx,
+    who: &Account,
+    app: &App,
+    to: &Recipient,
+) -> Result<App, StoreError> {
+    let mut next = App { updated_at: control.now(), ..app.clone() };
+    match to {
+        Recipient::User(account) => (next.owner, next.team, next.locked) = (account.id, None, false),
+        Recipient::Team(team) => next.team = Some(team.id),
+    }
     if let Some(own) = store::collaborator::find(tx.db(), app.id, next.owner).await? {
-        store::collaborator::delete(&mut tx, own.id).await?;
+        store::collaborator::delete(tx, own.id).await?;
     }
     if next.team.is_some() {
         // Who brings an app to a team goes on running it.
         let own = crate::collaborator::new(control, app.id, next.owner, Permissions::all());
-        store::collaborator::insert(&mut tx, &own).await?;
+        store::collaborator::insert(tx, &own).await?;
     }
-    app::update_in(control, &mut tx, who.id, &next).await?;
-    tx.commit().await?;
-    say(control, &next, &name, who).await;
-    Ok(app::detail(control, next).await?)
+    app::update_in(control, tx, who.id, &next).await?;
+    Ok(next)
 }
 
 /// Lets a team's members only look until they are added, or not any more (TEAM-4).
@@ -237,6 +277,6 @@ pub async fn lock(control: &Control, app: &Authorized<App>, locked: bool) -> Res
     Ok(app::detail(control, next).await?)
 }
 
-async fn say(control: &Control, app: &App, to: &str, by: &Account) {
+pub(crate) async fn say(control: &Control, app: &App, to: &str, by: &Account) {
     journal::api(control, app.id, control.now(), format!("Transfer app to {to} by user {}", by.email)).await;
 }

@@ -66,6 +66,14 @@ ids! {
     LogSessionId,
     /// A program that asks for tokens.
     OauthClientId,
+    /// A pipeline.
+    PipelineId,
+    /// The place of an app in a pipeline.
+    PipelineCouplingId,
+    /// Code on its way from one app to others.
+    PromotionId,
+    /// One app that code is promoted to.
+    PromotionTargetId,
     /// A numbered release.
     ReleaseId,
     /// A notification on its way to a webhook's address.

@@ -34,6 +34,8 @@ pub mod memory;
 pub mod mount;
 pub mod oauth_client;
 pub mod permission;
+pub mod pipeline;
+pub mod pipeline_coupling;
 pub mod procfile;
 pub mod receipt;
 pub mod region;

@@ -28,11 +28,12 @@ const SET_RELEASE: &str = "UPDATE build SET release_id = $2 WHERE id = $1";
 const SET_BUILDPACKS: &str = "UPDATE build SET buildpacks = $2 WHERE id = $1";
 const BY_ID: &str = select!("WHERE id = $1");
 const LIST: &str = select!("WHERE app_id = $1 ORDER BY created_at");
+const LATEST: &str = select!("WHERE app_id = $1 ORDER BY created_at DESC LIMIT 1");
 const PENDING: &str = select!("WHERE state = 'pending'");
 const RELEASES: &str = "SELECT id, release_id FROM build";
 
 /// Every statement of this file, for the test that prepares them all.
-pub const ALL: &[&str] = &[INSERT, FINISH, SET_RELEASE, SET_BUILDPACKS, BY_ID, LIST, PENDING, RELEASES];
+pub const ALL: &[&str] = &[INSERT, FINISH, SET_RELEASE, SET_BUILDPACKS, BY_ID, LIST, LATEST, PENDING, RELEASES];
 
 /// Adds a pending build.
 ///
@@ -96,6 +97,14 @@ pub async fn by_id<'e>(db: impl SqliteExecutor<'e>, id: BuildId) -> Result<Optio
 /// When the database fails.
 pub async fn list<'e>(db: impl SqliteExecutor<'e>, app: AppId) -> Result<Vec<Build>, StoreError> {
     sqlx::query(LIST).bind(app.to_string()).fetch_all(db).await?.iter().map(read).collect()
+}
+
+/// The newest of an app.
+///
+/// # Errors
+/// When the database fails.
+pub async fn latest<'e>(db: impl SqliteExecutor<'e>, app: AppId) -> Result<Option<Build>, StoreError> {
+    sqlx::query(LATEST).bind(app.to_string()).fetch_optional(db).await?.as_ref().map(read).transpose()
 }
 
 /// All builds under way.

@@ -20,6 +20,9 @@ pub mod idempotency;
 pub mod idle;
 pub mod log_drain;
 pub mod oauth_client;
+pub mod pipeline;
+pub mod pipeline_config_var;
+pub mod pipeline_coupling;
 pub mod receipt;
 pub mod release;
 mod row;
@@ -209,6 +212,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (6, "events", include_str!("../migrations/0006_events.sql")),
     (7, "write_only", include_str!("../migrations/0007_write_only.sql")),
     (8, "idempotency", include_str!("../migrations/0008_idempotency.sql")),
+    (9, "pipelines", include_str!("../migrations/0009_pipelines.sql")),
 ];
 
 async fn migrate(writer: &SqlitePool) -> Result<(), StoreError> {

@@ -39,14 +39,33 @@ const BY_OWN_ID: &str = select!("WHERE id = $1");
 const LIST: &str = select!("WHERE app_id = $1 ORDER BY version");
 const CURRENT: &str = select!("WHERE app_id = $1 AND status = 'succeeded' ORDER BY version DESC LIMIT 1");
 const LATEST: &str = select!("WHERE app_id = $1 ORDER BY version DESC LIMIT 1");
+/// Its slug is not that of the release before it.
+const LATEST_DEPLOYMENT: &str = select!(
+    "WHERE app_id = $1 AND slug_id IS NOT NULL AND slug_id IS NOT (SELECT earlier.slug_id FROM release AS earlier \
+     WHERE earlier.app_id = $1 AND earlier.version < release.version ORDER BY earlier.version DESC LIMIT 1) \
+     ORDER BY version DESC LIMIT 1"
+);
 const PENDING: &str = select!("WHERE status = 'pending' ORDER BY created_at");
 const CODES: &str =
     concat!("SELECT app_id, id, version, ", status!(), ", slug_id FROM release WHERE slug_id IS NOT NULL");
 const CONFIG: &str = "SELECT config_sealed FROM release WHERE id = $1";
 
 /// Every statement of this file, for the test that prepares them all.
-pub const ALL: &[&str] =
-    &[INSERT, FINISH, NEXT_VERSION, BY_ID, BY_VERSION, BY_OWN_ID, LIST, CURRENT, LATEST, PENDING, CODES, CONFIG];
+pub const ALL: &[&str] = &[
+    INSERT,
+    FINISH,
+    NEXT_VERSION,
+    BY_ID,
+    BY_VERSION,
+    BY_OWN_ID,
+    LIST,
+    CURRENT,
+    LATEST,
+    LATEST_DEPLOYMENT,
+    PENDING,
+    CODES,
+    CONFIG,
+];
 
 /// The number that the app's next release gets. Only sound inside the transaction that inserts it.
 ///
@@ -131,6 +150,14 @@ pub async fn current<'e>(db: impl SqliteExecutor<'e>, app: AppId) -> Result<Opti
 /// When the database fails.
 pub async fn latest<'e>(db: impl SqliteExecutor<'e>, app: AppId) -> Result<Option<Release>, StoreError> {
     sqlx::query(LATEST).bind(app.to_string()).fetch_optional(db).await?.as_ref().map(read).transpose()
+}
+
+/// The newest that moved code (PIPE-14).
+///
+/// # Errors
+/// When the database fails.
+pub async fn latest_deployment<'e>(db: impl SqliteExecutor<'e>, app: AppId) -> Result<Option<Release>, StoreError> {
+    sqlx::query(LATEST_DEPLOYMENT).bind(app.to_string()).fetch_optional(db).await?.as_ref().map(read).transpose()
 }
 
 /// All whose command runs.

@@ -60,7 +60,12 @@ impl From<GateError> for ApiError {
         match error {
             GateError::NoSuchApp => Self::not_found("app"),
             GateError::NoSuchTeam => Self::not_found("team"),
-            GateError::Forbidden { .. } | GateError::NotAdmin(_) | GateError::NotOperator => Self::forbidden(error),
+            GateError::NoSuchPipeline => Self::not_found("pipeline"),
+            GateError::Ambiguous { .. } => Self::invalid_params(error),
+            GateError::Forbidden { .. }
+            | GateError::PipelineForbidden { .. }
+            | GateError::NotAdmin(_)
+            | GateError::NotOperator => Self::forbidden(error),
             GateError::Store(_) => Self::internal(&error),
         }
     }

@@ -3,8 +3,8 @@
 use super::{Access, Route, route};
 use crate::{
     account, address, app, audit, build, buildpack_installation, collaborator, config_var, disk, domain, dyno, feature,
-    filter, formation, git_http, idle, log_drain, log_session, metrics, neighbour, oauth, region, registry, release,
-    rendezvous, schema, slug, sni_endpoint, source, ssh_key, team, team_app, webhook,
+    filter, formation, git_http, idle, log_drain, log_session, metrics, neighbour, oauth, pipeline, pipeline_coupling,
+    region, registry, release, rendezvous, schema, slug, sni_endpoint, source, ssh_key, team, team_app, webhook,
 };
 use axum::http::Method;
 use axum::routing::{delete, get, patch, post, put};
@@ -15,6 +15,9 @@ const DEPLOY: Access = Access::App(Right::Deploy);
 const OPERATE: Access = Access::App(Right::Operate);
 const RUN: Access = Access::App(Right::Run);
 const MANAGE: Access = Access::App(Right::Manage);
+const SEE_PIPELINE: Access = Access::Pipeline(Right::View);
+const RUN_PIPELINE: Access = Access::Pipeline(Right::Run);
+const MANAGE_PIPELINE: Access = Access::Pipeline(Right::Manage);
 const MEMBER: Access = Access::Team(Right::View);
 const ADMIN: Access = Access::Team(Right::Manage);
 
@@ -101,6 +104,33 @@ pub const ROUTES: &[Route] = &[
     route(Method::GET, "/audit-events", Access::Operator, || get(audit::list)),
     route(Method::GET, "/audit-events/chain", Access::Operator, || get(audit::chain)),
     route(Method::GET, "/apps/{app}/audit-events", MANAGE, || get(audit::of_app)),
+    route(Method::GET, "/pipeline-couplings", Access::Account, || get(pipeline_coupling::list)),
+    route(Method::POST, "/pipeline-couplings", Access::Account, || post(pipeline_coupling::create)),
+    // What a coupling asks for is known when it is: the verbs know.
+    route(Method::GET, "/pipeline-couplings/{coupling}", Access::Account, || get(pipeline_coupling::show)),
+    route(Method::PATCH, "/pipeline-couplings/{coupling}", Access::Account, || patch(pipeline_coupling::update)),
+    route(Method::DELETE, "/pipeline-couplings/{coupling}", Access::Account, || delete(pipeline_coupling::destroy)),
+    route(Method::GET, "/users/{user}/pipeline-couplings", Access::Account, || get(pipeline_coupling::of_user)),
+    route(Method::GET, "/teams/{team}/pipeline-couplings", MEMBER, || get(pipeline_coupling::of_team)),
+    route(Method::GET, "/apps/{app}/pipeline-couplings", VIEW, || get(pipeline_coupling::of_app)),
+    route(Method::POST, "/pipeline-transfers", Access::Account, || post(pipeline::transfer)),
+    route(Method::GET, "/pipelines", Access::Account, || get(pipeline::list)),
+    route(Method::POST, "/pipelines", Access::Account, || post(pipeline::create)),
+    route(Method::GET, "/pipelines/{pipeline}", SEE_PIPELINE, || get(pipeline::show)),
+    route(Method::PATCH, "/pipelines/{pipeline}", RUN_PIPELINE, || patch(pipeline::update)),
+    route(Method::DELETE, "/pipelines/{pipeline}", MANAGE_PIPELINE, || delete(pipeline::destroy)),
+    route(Method::GET, "/pipelines/{pipeline}/pipeline-couplings", SEE_PIPELINE, || {
+        get(pipeline_coupling::of_pipeline)
+    }),
+    route(Method::GET, "/pipelines/{pipeline}/pipeline-stack", SEE_PIPELINE, || get(pipeline::stack)),
+    route(Method::GET, "/pipelines/{pipeline}/latest-builds", SEE_PIPELINE, || get(pipeline::latest_builds)),
+    route(Method::GET, "/pipelines/{pipeline}/latest-releases", SEE_PIPELINE, || get(pipeline::latest_releases)),
+    route(Method::GET, "/pipelines/{pipeline}/latest-deployments", SEE_PIPELINE, || get(pipeline::latest_deployments)),
+    // They hold secrets: seeing the pipeline is not enough.
+    route(Method::GET, "/pipelines/{pipeline}/stage/{stage}/config-vars", RUN_PIPELINE, || get(pipeline::config_vars)),
+    route(Method::PATCH, "/pipelines/{pipeline}/stage/{stage}/config-vars", RUN_PIPELINE, || {
+        patch(pipeline::patch_config_vars)
+    }),
     route(Method::GET, "/account/features", Access::Account, || get(feature::of_account)),
     route(Method::POST, "/apps", Access::Account, || post(app::create)),
     route(Method::GET, "/apps", Access::Account, || get(app::list)),
@@ -201,7 +231,6 @@ pub const ROUTES: &[Route] = &[
     route(Method::GET, "/addons", Access::Account, || get(neighbour::none)),
     route(Method::GET, "/addon-attachments", Access::Account, || get(neighbour::none)),
     route(Method::GET, "/addon-services", Access::Account, || get(neighbour::none)),
-    route(Method::GET, "/pipelines", Access::Account, || get(neighbour::none)),
     route(Method::GET, "/spaces", Access::Account, || get(neighbour::none)),
     route(Method::GET, "/favorites", Access::Account, || get(neighbour::none)),
     route(Method::GET, "/user/notifications", Access::Account, || get(neighbour::none)),

@@ -18,6 +18,7 @@ pub mod log_drain;
 pub mod log_session;
 mod named;
 pub mod oauth;
+pub mod pipeline;
 pub mod rate_limit;
 pub mod receipt;
 pub mod region;

@@ -20,6 +20,8 @@ struct Shop {
     event: String,
     delivery: String,
     endpoint: String,
+    pipeline: String,
+    coupling: String,
     people: People,
     secrets: Vec<String>,
 }
@@ -44,11 +46,40 @@ impl Shop {
         let certificate = KeyedCertificate::make(&["www.example.com"], 2400);
         let endpoint = json!({ "certificate_chain": certificate.chain, "private_key": certificate.key });
         let endpoint = text(&app.call("POST", "/sni-endpoints", Some(&endpoint)).await.json()["id"]);
-        let plain =
-            ["correct horse battery", "drain-pass", "some code", "admin@localhost", "treasure"].map(str::to_owned);
+        let made = flow.post("/pipelines", &json!({ "name": "silver-line" })).await;
+        let pipeline = text(&made.json()["id"]);
+        let coupling = json!({ "app": "shop", "pipeline": pipeline, "stage": "staging" });
+        let coupling = text(&flow.post("/pipeline-couplings", &coupling).await.json()["id"]);
+        let secret = json!({ "SECRET": "wrong horse battery" });
+        let kept = flow.patch(&format!("/pipelines/{pipeline}/stage/test/config-vars"), &secret).await;
+        assert_eq!(kept.status, 200, "{}", kept.text());
+        let plain = [
+            "correct horse battery",
+            "wrong horse battery",
+            "drain-pass",
+            "some code",
+            "admin@localhost",
+            "treasure",
+            "silver-line",
+        ]
+        .map(str::to_owned);
         let people = People::gather(flow).await;
         let secrets = [plain.to_vec(), vec![build.clone(), slug.clone(), release.clone(), id]].concat();
-        Self { build, slug, release, source, drain, endpoint, webhook, event, delivery, people, secrets }
+        Self {
+            build,
+            slug,
+            release,
+            source,
+            drain,
+            endpoint,
+            webhook,
+            event,
+            delivery,
+            pipeline,
+            coupling,
+            people,
+            secrets,
+        }
     }
 
     /// A route's path with everything in it but the secret.
@@ -74,6 +105,9 @@ impl Shop {
             ("{webhook}", &self.webhook),
             ("{event}", &self.event),
             ("{delivery}", &self.delivery),
+            ("{pipeline}", &self.pipeline),
+            ("{coupling}", &self.coupling),
+            ("{stage}", "test"),
             ("{session}", session),
             ("{secret}", WRONG),
         ]
@@ -183,7 +217,13 @@ async fn ask(flow: &Flow, route: &Route, path: &str, authorization: Option<&str>
 /// The routes for accounts and apps: those that begin with a token.
 fn with_token() -> impl Iterator<Item = &'static Route> {
     ROUTES.iter().filter(|route| match route.access {
-        Access::Account | Access::Free | Access::Login | Access::Operator | Access::Team(_) | Access::App(_) => true,
+        Access::Account
+        | Access::Free
+        | Access::Login
+        | Access::Operator
+        | Access::Team(_)
+        | Access::Pipeline(_)
+        | Access::App(_) => true,
         Access::Signed | Access::Public | Access::Git => false,
     })
 }
@@ -270,7 +310,7 @@ async fn a_stranger_has_a_world_of_their_own() {
         let status = answer.status.as_u16();
         match route.access {
             Access::Operator => assert_eq!(status, 403, "{what}: {}", answer.text()),
-            Access::Team(_) => assert_eq!(status, 404, "{what}: {}", answer.text()),
+            Access::Team(_) | Access::Pipeline(_) => assert_eq!(status, 404, "{what}: {}", answer.text()),
             Access::Login | Access::Account | Access::Free => {
                 // What is another account's is not there.
                 let known = answer.status.is_success() || matches!(status, 403 | 404 | 422);

@@ -28,6 +28,7 @@ mod memory;
 mod one_off;
 mod owners;
 mod people;
+mod pipelines;
 mod push;
 mod release;
 mod scale;
