@@ -112,3 +112,40 @@ resource "heroku_app_release" "code" {
   app_id  = heroku_app.teams.id
   slug_id = heroku_slug.code.id
 }
+
+resource "heroku_app" "live" {
+  name   = "live-app"
+  region = "us"
+  stack  = "heroku-24"
+}
+
+resource "heroku_pipeline" "line" {
+  name = "line"
+}
+
+resource "heroku_pipeline_coupling" "staging" {
+  app_id   = heroku_app.teams.id
+  pipeline = heroku_pipeline.line.id
+  stage    = "staging"
+}
+
+resource "heroku_pipeline_coupling" "live" {
+  app_id   = heroku_app.live.id
+  pipeline = heroku_pipeline.line.id
+  stage    = "production"
+}
+
+resource "heroku_pipeline_config_var" "tests" {
+  pipeline_id    = heroku_pipeline.line.id
+  pipeline_stage = "test"
+  vars           = { COLOUR = var.colour }
+  sensitive_vars = { KEY = "k" }
+}
+
+resource "heroku_pipeline_promotion" "first" {
+  pipeline      = heroku_pipeline.line.id
+  source_app_id = heroku_app.teams.id
+  release_id    = heroku_app_release.code.id
+  targets       = [heroku_app.live.id]
+  depends_on    = [heroku_pipeline_coupling.staging, heroku_pipeline_coupling.live]
+}

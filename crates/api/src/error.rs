@@ -133,11 +133,9 @@ impl From<RangeError> for ApiError {
 impl From<AppError> for ApiError {
     fn from(error: AppError) -> Self {
         match error {
-            AppError::BadName(_)
-            | AppError::NameTaken(_)
-            | AppError::NoSuchStack(_)
-            | AppError::TooMany
-            | AppError::SlugInUse(_) => Self::invalid_params(error),
+            AppError::BadName(_) | AppError::NameTaken(_) | AppError::NoSuchStack(_) | AppError::TooMany => {
+                Self::invalid_params(error)
+            }
             AppError::Gone => Self::not_found("app"),
             AppError::Gate(error) => error.into(),
             AppError::Git(_) | AppError::Store(_) => Self::internal(&error),

@@ -43,6 +43,7 @@ mod output;
 mod pipeline;
 mod pipeline_coupling;
 mod platform;
+mod promotion;
 pub mod range;
 mod rate;
 mod region;

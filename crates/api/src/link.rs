@@ -4,7 +4,7 @@ use axum::http::HeaderMap;
 use axum::http::header::HOST;
 use axum::http::uri::Authority;
 use model::app::AppName;
-use model::id::{BuildId, LogSessionId, ReleaseId, SlugId, SourceId};
+use model::id::{BuildId, LogSessionId, PromotionId, ReleaseId, SlugId, SourceId};
 use std::net::SocketAddr;
 
 const PLATFORM: &str = "heroku.com";
@@ -87,6 +87,12 @@ impl Links {
     #[must_use]
     pub fn build_output(&self, build: BuildId, secret: &str) -> String {
         format!("{}/streams/builds/{build}/{secret}", self.api)
+    }
+
+    /// The events of a promotion.
+    #[must_use]
+    pub fn promotion_events(&self, promotion: PromotionId, secret: &str) -> String {
+        format!("{}/streams/promotions/{promotion}/{secret}", self.api)
     }
 
     /// The output of a release command.

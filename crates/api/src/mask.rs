@@ -18,6 +18,7 @@ const SECRET: &[&str] = &[
     "attach_url",
     "logplex_url",
     "output_stream_url",
+    "event_stream_url",
     "put_url",
     "get_url",
 ];

@@ -193,6 +193,7 @@ fn where_to_look(resource: Option<&str>) -> Option<&'static str> {
         Some("dyno") => Some("`flowline ps` lists them."),
         Some("formation") => Some("`flowline ps:scale` lists the process types."),
         Some("collaborator") => Some("`flowline access` lists who may use the app."),
+        Some("promotion") => Some("`flowline promotions PIPELINE` lists them."),
         Some("pipeline") => Some("`flowline pipelines` lists those that you see."),
         Some("team") => Some("`flowline teams` lists yours; -t names one."),
         Some("member") => Some("`flowline members -t TEAM` lists them."),

@@ -5,6 +5,9 @@ use crate::client::segment;
 use crate::confirm::Loss;
 use crate::console::{Cell, Paint};
 use crate::error::CliError;
+use crate::pipeline_setup::{self, Setup};
+use crate::promotion::{self, Promote};
+use crate::promotion_receipt::{self, OfPipeline, OnePromotion};
 use crate::session::{Chosen, Session};
 use model::pipeline::Stage;
 use serde::Deserialize;
@@ -37,6 +40,21 @@ pub enum Verb {
     /// Hand a pipeline and all its apps over
     #[command(name = "pipelines:transfer")]
     Transfer(Transfer),
+    /// Promote an app's code to the next stage; nothing is built again
+    #[command(name = "pipelines:promote")]
+    Promote(Promote),
+    /// Compare an app with those of the next stage, by the commits of this folder's repository
+    #[command(name = "pipelines:diff")]
+    Diff(OfApp),
+    /// Make a pipeline with an app for staging and one for production
+    #[command(name = "pipelines:setup")]
+    Setup(Setup),
+    /// List what was promoted in a pipeline
+    #[command(name = "promotions")]
+    Promotions(OfPipeline),
+    /// Show the receipt of a promotion
+    #[command(name = "promotions:info")]
+    PromotionsInfo(OnePromotion),
     /// Destroy a pipeline; its apps go on
     #[command(name = "pipelines:destroy")]
     Destroy(One),
@@ -51,7 +69,7 @@ pub struct One {
     print: Print,
 }
 
-/// What `pipelines:remove` takes.
+/// What `pipelines:remove` and `pipelines:diff` take.
 #[derive(Debug, Clone, clap::Args)]
 pub struct OfApp {
     #[command(flatten)]
@@ -170,9 +188,13 @@ impl Verb {
             Self::Create(args) => args.on.print,
             Self::Add(args) => args.on.print,
             Self::Update(args) => args.on.print,
-            Self::Remove(args) => args.on.print,
+            Self::Remove(args) | Self::Diff(args) => args.on.print,
+            Self::Setup(args) => args.print,
             Self::Rename(args) => args.print,
             Self::Transfer(args) => args.print,
+            Self::Promote(args) => args.on.print,
+            Self::Promotions(args) => args.print,
+            Self::PromotionsInfo(args) => args.print,
         }
     }
 
@@ -184,8 +206,13 @@ impl Verb {
             Self::Info(args) => info(session, &args.pipeline).await,
             Self::Update(args) => update(session, &args).await,
             Self::Remove(args) => remove(session, &args.on).await,
+            Self::Diff(args) => crate::pipeline_diff::diff(session, &args.on).await,
+            Self::Setup(args) => pipeline_setup::setup(session, &args).await,
             Self::Rename(args) => rename(session, &args).await,
             Self::Transfer(args) => transfer(session, &args).await,
+            Self::Promote(args) => promotion::promote(session, &args).await,
+            Self::Promotions(args) => promotion_receipt::list(session, &args).await,
+            Self::PromotionsInfo(args) => promotion_receipt::show(session, &args).await,
             Self::Destroy(args) => destroy(session, &args.pipeline).await,
         }
     }

@@ -243,7 +243,7 @@ async fn before(session: &Session<'_>, app: &Chosen) -> Result<Release, CliError
 }
 
 /// Opens the output as soon as the command has begun.
-async fn begun(session: &Session<'_>, url: &str) -> Result<Stream, CliError> {
+pub(crate) async fn begun(session: &Session<'_>, url: &str) -> Result<Stream, CliError> {
     let mut tries = 0;
     loop {
         match session.client.stream(url, StreamKind::Plain).await {

@@ -156,6 +156,21 @@ fn git(cwd: &Path, args: &[&str]) -> std::io::Result<Output> {
     Command::new("git").args(args).current_dir(cwd).stdin(Stdio::null()).output()
 }
 
+/// Is this commit in the folder's repository?
+pub(crate) fn has_commit(cwd: &Path, sha: &str) -> bool {
+    git(cwd, &["cat-file", "-e", &format!("{sha}^{{commit}}")]).is_ok_and(|output| output.status.success())
+}
+
+/// What git says.
+pub(crate) fn said(cwd: &Path, args: &[&str]) -> Result<String, CliError> {
+    let output = git(cwd, args).map_err(|error| CliError::local("start git", error))?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    let why = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    Err(CliError::failed(format!("git {} failed: {why}", args.join(" ")), "Repair that in git, then try again."))
+}
+
 /// Does this remote lead to this server? A user and a token in the address do not matter.
 fn at(url: &str, server: &str) -> bool {
     let Some((scheme, rest)) = url.split_once("://") else { return false };

@@ -2,7 +2,7 @@
 
 use crate::event::{self, Change, Resource};
 use crate::gate::{Authorized, GateError};
-use crate::{Control, collaborator, journal, release};
+use crate::{Control, collaborator, journal, promotion_target, release};
 use model::account::Account;
 use model::app::{App, AppName, BadAppName};
 use model::config_var::ConfigVars;
@@ -80,9 +80,6 @@ pub enum AppError {
     /// Somebody destroyed it meanwhile.
     #[error("Couldn't find that app.")]
     Gone,
-    /// Another app runs a slug that this one built.
-    #[error("Another app runs a slug that was built for {0}; release another slug there, or destroy that app, first")]
-    SlugInUse(AppName),
     /// Another permission is needed.
     #[error(transparent)]
     Gate(#[from] GateError),
@@ -226,22 +223,25 @@ pub(crate) async fn update_in(control: &Control, tx: &mut Tx, by: AccountId, nex
 /// Destroys it: ledger, config, repository, slugs, logs; its dynos stop.
 ///
 /// # Errors
-/// When it is gone already, or another app still runs one of its slugs.
+/// When it is gone already.
 pub async fn destroy(control: &Control, app: &Authorized<App>) -> Result<AppDetail, AppError> {
     let shown = detail(control, App::clone(app)).await?;
-    let slugs = store::slug::of_app(control.store.db(), app.id).await?;
+    let mut tx = control.store.begin().await?;
+    // What was promoted from it runs on elsewhere.
+    store::slug::rehome(&mut tx, app.id).await?;
+    let slugs = store::slug::of_app(tx.db(), app.id).await?;
     let mut objects = Vec::new();
     for id in &slugs {
-        objects.extend(store::slug::by_id(control.store.db(), *id).await?.and_then(|slug| slug.checksum));
+        objects.extend(store::slug::by_id(tx.db(), *id).await?.and_then(|slug| slug.checksum));
     }
-    let mut tx = control.store.begin().await?;
     event::note(control, &mut tx, app.by().id, &Change::destroy(Resource::App(&shown))).await?;
+    promotion_target::app_gone(control, &mut tx, app).await?;
     match store::app::delete(&mut tx, app.id).await {
         Ok(true) => tx.commit().await?,
         Ok(false) => return Err(AppError::Gone),
-        Err(error) if error.is_in_use() => return Err(AppError::SlugInUse(app.name.clone())),
         Err(error) => return Err(error.into()),
     }
+    control.promotions.changed();
     control.supervisor.seen(app.id).await;
     crate::sweep::after_destroy(control, app.id, slugs, objects).await;
     Ok(shown)

@@ -41,6 +41,9 @@ mod password;
 pub mod pipeline;
 pub mod pipeline_coupling;
 pub mod pipeline_transfer;
+pub mod promotion;
+mod promotion_target;
+pub mod promotion_watch;
 pub mod push;
 mod quota;
 pub mod receipt;
@@ -159,6 +162,7 @@ pub struct Parts {
     pub(crate) archives: RwLock<()>,
     /// Read by whoever starts a dyno on an unpacked slug; written by whoever removes those that nothing runs.
     pub(crate) unpacked: RwLock<()>,
+    pub(crate) promotions: promotion_watch::Promotions,
     pub(crate) steps: quota::Steps,
     pub(crate) tries: tries::Tries,
     /// Logins that are checked at the same time.

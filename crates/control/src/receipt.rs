@@ -7,7 +7,9 @@ use crate::release::{self, ReleaseDetail, ReleaseError};
 use crate::routing::backends;
 use model::app::App;
 use model::id::{AppId, DynoId, ReleaseId};
+use model::promotion::Passage;
 use model::receipt::DeployReceipt;
+use model::time::Timestamp;
 use std::time::Duration;
 use store::StoreError;
 
@@ -50,9 +52,9 @@ pub(crate) fn switched(control: &Control, before: Option<&Routed>, after: &Route
     let app = after.entry.route.app;
     let Some(deploy) = control.registry.take_deploy(app).filter(|deploy| deploy.release == serving) else { return };
     let left: Vec<DynoId> = before.map(gone(after)).unwrap_or_default();
-    let control = control.clone();
+    let (control, live_at) = (control.clone(), control.now());
     tokio::spawn(async move {
-        if let Err(error) = write(&control, app, deploy, left, cut_over).await {
+        if let Err(error) = write(&control, app, deploy, left, cut_over, live_at).await {
             tracing::warn!(app.id = %app, %error, "The receipt of a deploy could not be kept");
         }
     });
@@ -82,6 +84,7 @@ async fn write(
     deploy: Deploy,
     left: Vec<DynoId>,
     cut_over: Duration,
+    live_at: Timestamp,
 ) -> Result<(), Lost> {
     let in_flight = if left.is_empty() {
         0
@@ -100,5 +103,9 @@ async fn write(
     };
     let mut tx = control.store.begin().await?;
     store::receipt::insert(&mut tx, &receipt).await?;
+    let DeployReceipt { in_flight, requests, held, failed, cut_over_us, .. } = receipt;
+    let passage = Passage { in_flight, requests, held, failed, cut_over_us, live_at };
+    // It outlives the release and the app.
+    store::promotion::keep_passage(&mut tx, deploy.release, &passage).await?;
     Ok(tx.commit().await?)
 }

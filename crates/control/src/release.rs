@@ -210,8 +210,11 @@ pub async fn create_from_slug(
     description: Option<String>,
 ) -> Result<ReleaseDetail, ReleaseError> {
     let slug = store::slug::by_id(control.store.db(), slug).await?.ok_or(ReleaseError::NoSuchSlug)?;
-    let of = control.app(app.by(), &slug.app.to_string(), Right::View).await;
-    of.map_err(|_| ReleaseError::NoSuchSlug)?;
+    // Its own, also one that was promoted to it, or one of another app that the caller sees.
+    if !store::slug::released_by(control.store.db(), slug.id, app.id).await? {
+        let of = control.app(app.by(), &slug.app.to_string(), Right::View).await;
+        of.map_err(|_| ReleaseError::NoSuchSlug)?;
+    }
     if slug.checksum.is_none() || slug.size_bytes == 0 {
         return Err(ReleaseError::EmptySlug);
     }

@@ -2,7 +2,7 @@
 
 use crate::lines::Lines;
 use crate::output::OutputWriter;
-use crate::{Control, formation, journal, life, outcome, release, sample, sandbox};
+use crate::{Control, formation, journal, life, outcome, promotion_target, release, sample, sandbox};
 use model::dyno::{Dyno, DynoName, DynoRole, DynoSize, DynoState, Exit};
 use model::procfile::{ProcessType, ProcessTypes};
 use model::release::{RELEASE_PHASE_LIMIT_S, Release};
@@ -149,6 +149,7 @@ async fn decide(control: &Control, release: &Release, succeeded: bool) -> Result
     }
     let Some(app) = store::app::by_id(tx.db(), release.app).await? else { return Ok(()) };
     release::tell_decided(control, &mut tx, &app, release).await?;
+    promotion_target::decided(control, &mut tx, release.id, succeeded).await?;
     let current = store::release::current(tx.db(), release.app).await?;
     if let (true, Some(slug)) = (current.is_some_and(|current| current.id == release.id), release.slug) {
         let slug = store::slug::by_id(tx.db(), slug).await?;
@@ -156,6 +157,7 @@ async fn decide(control: &Control, release: &Release, succeeded: bool) -> Result
         formation::reshape(control, &mut tx, &app, release.by, &process_types).await?;
     }
     tx.commit().await?;
+    control.promotions.changed();
     control.counters.release(status, control.now().since(release.created_at));
     let version = release.version;
     let said = if succeeded {

@@ -144,8 +144,10 @@ pub async fn create(control: &Control, app: &Authorized<App>, new: NewSlug) -> R
 /// # Errors
 /// [`SlugDoorError::NoSuchSlug`].
 pub async fn find(control: &Control, app: &Authorized<App>, id: SlugId) -> Result<Slug, SlugDoorError> {
-    let slug = store::slug::by_id(control.store.db(), id).await?;
-    slug.filter(|slug| slug.app == app.id).ok_or(SlugDoorError::NoSuchSlug)
+    let slug = store::slug::by_id(control.store.db(), id).await?.ok_or(SlugDoorError::NoSuchSlug)?;
+    // Also one that was promoted to it.
+    let theirs = slug.app == app.id || store::slug::released_by(control.store.db(), id, app.id).await?;
+    if theirs { Ok(slug) } else { Err(SlugDoorError::NoSuchSlug) }
 }
 
 /// Stores the archive of an announced slug, once it is known that dynos can be started from it.

@@ -6,7 +6,7 @@ use crate::output::Outputs;
 use crate::registry::Mark;
 use crate::{
     Control, Parts, Settings, attach, build_end, delivery, disk, dyno_event, journal, left_over, life, log_drain,
-    objects, push, quota, release_phase, sample, sandbox,
+    objects, promotion_target, promotion_watch, push, quota, release_phase, sample, sandbox,
 };
 use model::dyno::{Dyno, DynoRole, DynoState, STOP_GRACE_S};
 use model::id::ReleaseId;
@@ -121,6 +121,7 @@ impl Control {
             log_sessions: crate::log_session::LogSessions::default(),
             desk: Arc::default(),
             tickets: push::Tickets::default(),
+            promotions: promotion_watch::Promotions::default(),
             build_queue,
             counters: crate::metrics::Counters::default(),
             archives: RwLock::new(()),
@@ -352,7 +353,7 @@ async fn settle(control: &Control, resumed: &[ReleaseId]) -> Result<(), StoreErr
             release_phase::fail_unstarted(control, &release, "Flowline was stopped").await;
         }
     }
-    Ok(())
+    promotion_target::resume(control).await
 }
 
 /// Ends the control plane. `everything`: dynos and the router end too; else they go on without it.

@@ -37,6 +37,7 @@ pub mod permission;
 pub mod pipeline;
 pub mod pipeline_coupling;
 pub mod procfile;
+pub mod promotion;
 pub mod receipt;
 pub mod region;
 pub mod release;

@@ -99,6 +99,15 @@ pub enum ReleaseCause {
         /// The version that it repeats.
         to: i64,
     },
+    /// The code of another app of the pipeline (PIPE-42).
+    Promote {
+        /// The app that it comes from.
+        from: String,
+        /// Which release of it.
+        version: i64,
+        /// The commit; the first 8 characters are shown.
+        commit: Option<String>,
+    },
     /// A client's own words.
     Custom(String),
 }
@@ -108,14 +117,20 @@ impl std::fmt::Display for ReleaseCause {
         match self {
             Self::Initial => f.write_str("Initial release"),
             Self::EnableLogplex => f.write_str("Enable Logplex"),
-            Self::Deploy { commit: Some(commit) } => {
-                write!(f, "Deploy {}", commit.chars().take(8).collect::<String>())
+            Self::Deploy { commit: Some(commit) } => write!(f, "Deploy {}", short(commit)),
+            Self::Promote { from, version, commit: Some(commit) } => {
+                write!(f, "Promote {from} v{version} {}", short(commit))
             }
+            Self::Promote { from, version, commit: None } => write!(f, "Promote {from} v{version}"),
             Self::Deploy { commit: None } => f.write_str("Deploy"),
             Self::Config(words) | Self::Custom(words) => f.write_str(words),
             Self::Rollback { to } => write!(f, "Rollback to v{to}"),
         }
     }
+}
+
+fn short(commit: &str) -> String {
+    commit.chars().take(8).collect()
 }
 
 /// May the app go back to this release (RLS-7)? It must have code that is still there, and must not have failed.
@@ -132,6 +147,9 @@ mod tests {
     fn rls_4_descriptions() {
         let deploy = ReleaseCause::Deploy { commit: Some("0123456789abcdef".into()) };
         assert_eq!(deploy.to_string(), "Deploy 01234567");
+        let promote = |commit| ReleaseCause::Promote { from: "shop-staging".into(), version: 5, commit };
+        assert_eq!(promote(Some("0123456789".into())).to_string(), "Promote shop-staging v5 01234567", "pipe_42");
+        assert_eq!(promote(None).to_string(), "Promote shop-staging v5");
         assert_eq!(ReleaseCause::Rollback { to: 46 }.to_string(), "Rollback to v46");
         assert_eq!(ReleaseCause::EnableLogplex.to_string(), "Enable Logplex");
     }

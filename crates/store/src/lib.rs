@@ -23,6 +23,7 @@ pub mod oauth_client;
 pub mod pipeline;
 pub mod pipeline_config_var;
 pub mod pipeline_coupling;
+pub mod promotion;
 pub mod receipt;
 pub mod release;
 mod row;

@@ -27,10 +27,14 @@ const EXPIRE: &str = "UPDATE slug SET expired_at = $2 WHERE id = $1 AND expired_
 const BY_ID: &str = select!("WHERE id = $1");
 const PRESENT: &str = select!("WHERE expired_at IS NULL");
 const OF_APP: &str = "SELECT id FROM slug WHERE app_id = $1";
+const REHOME: &str = "UPDATE slug SET app_id = (SELECT release.app_id FROM release WHERE release.slug_id = slug.id \
+     AND release.app_id <> $1 ORDER BY release.created_at DESC LIMIT 1) \
+     WHERE app_id = $1 AND EXISTS (SELECT 1 FROM release WHERE release.slug_id = slug.id AND release.app_id <> $1)";
+const RELEASED_BY: &str = "SELECT EXISTS (SELECT 1 FROM release WHERE slug_id = $1 AND app_id = $2) AS released";
 const CHECKSUM_USES: &str = "SELECT COUNT(*) FROM slug WHERE checksum = $1 AND expired_at IS NULL";
 
 /// Every statement of this file, for the test that prepares them all.
-pub const ALL: &[&str] = &[INSERT, SET_BLOB, EXPIRE, BY_ID, PRESENT, OF_APP, CHECKSUM_USES];
+pub const ALL: &[&str] = &[INSERT, SET_BLOB, EXPIRE, BY_ID, PRESENT, OF_APP, REHOME, RELEASED_BY, CHECKSUM_USES];
 
 /// Adds a slug.
 ///
@@ -86,6 +90,24 @@ pub async fn present<'e>(db: impl SqliteExecutor<'e>) -> Result<Vec<Slug>, Store
 pub async fn of_app<'e>(db: impl SqliteExecutor<'e>, app: AppId) -> Result<Vec<SlugId>, StoreError> {
     let rows = sqlx::query(OF_APP).bind(app.to_string()).fetch_all(db).await?;
     rows.iter().map(|row| Cells { table: "slug", row }.parsed("id")).collect()
+}
+
+/// Gives the slugs of an app that other apps' releases name to those apps: the app is about to go, its code runs on.
+///
+/// # Errors
+/// When the database fails.
+pub async fn rehome(tx: &mut Tx, app: AppId) -> Result<(), StoreError> {
+    sqlx::query(REHOME).bind(app.to_string()).execute(tx.db()).await?;
+    Ok(())
+}
+
+/// Does a release of the app have this slug?
+///
+/// # Errors
+/// When the database fails.
+pub async fn released_by<'e>(db: impl SqliteExecutor<'e>, id: SlugId, app: AppId) -> Result<bool, StoreError> {
+    let row = sqlx::query(RELEASED_BY).bind(id.to_string()).bind(app.to_string()).fetch_one(db).await?;
+    Cells { table: "slug", row: &row }.flag("released")
 }
 
 /// How many slugs are these very bytes: the object may go only when none is.

@@ -104,6 +104,7 @@ async fn every_statement_prepares() {
         store::pipeline::ALL,
         store::pipeline_config_var::ALL,
         store::pipeline_coupling::ALL,
+        store::promotion::ALL,
         store::receipt::ALL,
         store::release::ALL,
         store::slug::ALL,

@@ -2,6 +2,7 @@
 
 use crate::address::path_of;
 use crate::app::App;
+use crate::flow::Flow;
 use crate::within;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -28,12 +29,22 @@ impl App<'_> {
     pub async fn tail(&self, wish: &Value, accept: &str) -> Tail {
         let session = self.call("POST", "/log-sessions", Some(wish)).await;
         assert_eq!(session.status, 201, "{}", session.text());
-        let (api, url) = (self.flow().api, session.json()["logplex_url"].take());
+        self.flow().follow(&session.json()["logplex_url"], accept).await
+    }
+}
+
+impl Flow {
+    /// Reads what grows at an address with a secret in it, in this form (`Accept`).
+    ///
+    /// # Panics
+    /// When it is refused.
+    pub async fn follow(&self, url: &Value, accept: &str) -> Tail {
+        let api = self.api;
         let opened = async {
             let stream = TcpStream::connect(api).await.unwrap();
             let (mut sender, connection) = handshake(TokioIo::new(stream)).await.unwrap();
             tokio::spawn(connection);
-            let request = Request::get(path_of(&url)).header("host", api.to_string()).header("accept", accept);
+            let request = Request::get(path_of(url)).header("host", api.to_string()).header("accept", accept);
             sender.send_request(request.body(Full::<Bytes>::default()).unwrap()).await.unwrap()
         };
         let (head, body) = within("the tail", opened).await.into_parts();

@@ -4,6 +4,7 @@ use super::ApiError;
 use control::pipeline::PipelineError;
 use control::pipeline_coupling::CouplingError;
 use control::pipeline_transfer::PipelineTransferError;
+use control::promotion::PromotionError;
 
 impl From<PipelineError> for ApiError {
     fn from(error: PipelineError) -> Self {
@@ -46,6 +47,25 @@ impl From<PipelineTransferError> for ApiError {
             PipelineTransferError::Gone => Self::not_found("pipeline"),
             PipelineTransferError::Gate(error) => error.into(),
             PipelineTransferError::Store(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<PromotionError> for ApiError {
+    fn from(error: PromotionError) -> Self {
+        match error {
+            PromotionError::NoSuchPromotion => Self::not_found("promotion"),
+            PromotionError::ToItself(_)
+            | PromotionError::NoTargets
+            | PromotionError::TooManyTargets
+            | PromotionError::Outside { .. }
+            | PromotionError::NoCode(_)
+            | PromotionError::NotPassed { .. }
+            | PromotionError::Expired { .. } => Self::invalid_params(error),
+            PromotionError::Busy { .. } => Self::conflict(error),
+            PromotionError::Release(error) => error.into(),
+            PromotionError::Gate(error) => error.into(),
+            PromotionError::Store(_) => Self::internal(&error),
         }
     }
 }

@@ -4,7 +4,8 @@ use super::{Access, Route, route};
 use crate::{
     account, address, app, audit, build, buildpack_installation, collaborator, config_var, disk, domain, dyno, feature,
     filter, formation, git_http, idle, log_drain, log_session, metrics, neighbour, oauth, pipeline, pipeline_coupling,
-    region, registry, release, rendezvous, schema, slug, sni_endpoint, source, ssh_key, team, team_app, webhook,
+    promotion, region, registry, release, rendezvous, schema, slug, sni_endpoint, source, ssh_key, team, team_app,
+    webhook,
 };
 use axum::http::Method;
 use axum::routing::{delete, get, patch, post, put};
@@ -113,6 +114,14 @@ pub const ROUTES: &[Route] = &[
     route(Method::GET, "/users/{user}/pipeline-couplings", Access::Account, || get(pipeline_coupling::of_user)),
     route(Method::GET, "/teams/{team}/pipeline-couplings", MEMBER, || get(pipeline_coupling::of_team)),
     route(Method::GET, "/apps/{app}/pipeline-couplings", VIEW, || get(pipeline_coupling::of_app)),
+    // Rights on the source and on every target: the verbs know.
+    route(Method::POST, "/pipeline-promotions", Access::Account, || post(promotion::create)),
+    route(Method::GET, "/pipeline-promotions/{promotion}", Access::Account, || get(promotion::show)),
+    route(Method::GET, "/pipeline-promotions/{promotion}/promotion-targets", Access::Account, || {
+        get(promotion::targets)
+    }),
+    route(Method::GET, "/pipeline-promotions/{promotion}/receipt", Access::Account, || get(promotion::receipt)),
+    route(Method::GET, "/pipelines/{pipeline}/promotions", SEE_PIPELINE, || get(promotion::list)),
     route(Method::POST, "/pipeline-transfers", Access::Account, || post(pipeline::transfer)),
     route(Method::GET, "/pipelines", Access::Account, || get(pipeline::list)),
     route(Method::POST, "/pipelines", Access::Account, || post(pipeline::create)),
@@ -226,6 +235,7 @@ pub const ROUTES: &[Route] = &[
     route(Method::GET, "/blobs/slugs/{slug}/{secret}", Access::Signed, || get(slug::get_blob)),
     route(Method::GET, "/streams/builds/{build}/{secret}", Access::Signed, || get(build::stream)),
     route(Method::GET, "/streams/releases/{release}/{secret}", Access::Signed, || get(release::stream)),
+    route(Method::GET, "/streams/promotions/{promotion}/{secret}", Access::Signed, || get(promotion::stream)),
     route(Method::GET, "/streams/logs/{session}/{secret}", Access::Signed, || get(log_session::stream)),
     // What clients look for, and this server has none of.
     route(Method::GET, "/addons", Access::Account, || get(neighbour::none)),

@@ -19,6 +19,7 @@ pub mod log_session;
 mod named;
 pub mod oauth;
 pub mod pipeline;
+pub mod promotion;
 pub mod rate_limit;
 pub mod receipt;
 pub mod region;

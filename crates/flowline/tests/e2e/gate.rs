@@ -22,6 +22,7 @@ struct Shop {
     endpoint: String,
     pipeline: String,
     coupling: String,
+    promotion: String,
     people: People,
     secrets: Vec<String>,
 }
@@ -50,6 +51,12 @@ impl Shop {
         let pipeline = text(&made.json()["id"]);
         let coupling = json!({ "app": "shop", "pipeline": pipeline, "stage": "staging" });
         let coupling = text(&flow.post("/pipeline-couplings", &coupling).await.json()["id"]);
+        flow.app("shop-2").await;
+        let next = json!({ "app": "shop-2", "pipeline": pipeline, "stage": "production" });
+        assert_eq!(flow.post("/pipeline-couplings", &next).await.status, 201);
+        let promotion = json!({ "pipeline": { "id": pipeline }, "source": { "app": { "id": "shop" } },
+            "targets": [{ "app": { "id": "shop-2" } }] });
+        let promotion = text(&flow.post("/pipeline-promotions", &promotion).await.json()["id"]);
         let secret = json!({ "SECRET": "wrong horse battery" });
         let kept = flow.patch(&format!("/pipelines/{pipeline}/stage/test/config-vars"), &secret).await;
         assert_eq!(kept.status, 200, "{}", kept.text());
@@ -77,6 +84,7 @@ impl Shop {
             delivery,
             pipeline,
             coupling,
+            promotion,
             people,
             secrets,
         }
@@ -107,6 +115,7 @@ impl Shop {
             ("{delivery}", &self.delivery),
             ("{pipeline}", &self.pipeline),
             ("{coupling}", &self.coupling),
+            ("{promotion}", &self.promotion),
             ("{stage}", "test"),
             ("{session}", session),
             ("{secret}", WRONG),
@@ -328,7 +337,7 @@ async fn a_stranger_has_a_world_of_their_own() {
     assert_eq!(theirs.as_array().unwrap().len(), 1, "the one that POST /apps made: {theirs}");
     let owner = flow.get("/apps").await.json();
     let names: Vec<&str> = owner.as_array().unwrap().iter().filter_map(|app| app["name"].as_str()).collect();
-    assert_eq!(names, ["gift", "shop"]);
+    assert_eq!(names, ["gift", "shop", "shop-2"]);
     // app_1: a name is taken for everybody, and that is all a stranger learns.
     let taken = flow.call_as(&token, "POST", "/apps", Some(&json!({ "name": "shop" }))).await;
     assert_eq!(taken.status, 422, "{}", taken.text());

@@ -29,6 +29,8 @@ mod one_off;
 mod owners;
 mod people;
 mod pipelines;
+mod promotions;
+mod promotions_survive;
 mod push;
 mod release;
 mod scale;

@@ -2,7 +2,7 @@
 
 use crate::flow;
 use serde_json::{Value, json};
-use testkit::{Flow, Source};
+use testkit::{Flow, Source, within};
 
 async fn made(flow: &Flow, token: &str, path: &str, body: Value) -> Value {
     let answer = flow.call_as(token, "POST", path, Some(&body)).await;
@@ -118,9 +118,15 @@ async fn pipe_14_what_the_apps_of_a_pipeline_did_last() {
     let list = async |what: &str| flow.get(&format!("/pipelines/{id}/{what}")).await.json();
     let builds = list("latest-builds").await;
     assert_eq!((builds.as_array().unwrap().len(), &builds[0]["status"]), (1, &json!("succeeded")));
-    let versions = |list: &Value| list.as_array().unwrap().iter().map(|one| one["version"].clone()).collect::<Vec<_>>();
-    assert_eq!(versions(&list("latest-releases").await), [json!(4), json!(2)], "any release");
-    assert_eq!(versions(&list("latest-deployments").await), [json!(3)], "the one that moved code");
+    // Lists are by id.
+    let versions = |list: &Value| {
+        let mut versions: Vec<_> =
+            list.as_array().unwrap().iter().map(|one| one["version"].as_i64().unwrap()).collect();
+        versions.sort_unstable();
+        versions
+    };
+    assert_eq!(versions(&list("latest-releases").await), [2, 4], "any release");
+    assert_eq!(versions(&list("latest-deployments").await), [3], "the one that moved code");
 }
 
 #[tokio::test]
@@ -219,4 +225,37 @@ async fn the_command_line_makes_shows_and_destroys_pipelines() {
     assert_eq!(cli(&words, "to acme... done").await, 0);
     assert_eq!(cli(&["pipelines:info", "nothing"], "Couldn't find that pipeline").await, 4);
     assert_eq!(cli(&["pipelines:destroy", "stall"], "its apps go on").await, 0);
+}
+
+#[tokio::test]
+async fn pipe_21_and_50_to_52_setup_and_diff_by_the_commits_of_the_folder() {
+    let flow = flow().await;
+    let code = flow.known_app("shop-staging");
+    code.commit(Source::answering("one")).await;
+    let cli = async |words: &[&str], code_wanted: i32, says: &[&str]| {
+        let mut command = flow.cli_command(words);
+        let output = within("the command", command.current_dir(code.working_copy()).output()).await.unwrap();
+        let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        for words in says {
+            assert!(said.contains(words), "`{words}` is not in: {said}");
+        }
+        assert_eq!(output.status.code(), Some(code_wanted), "{said}");
+    };
+    cli(&["pipelines:setup", "an-endless-name-for-a-shop"], 2, &["3 to 22"]).await;
+    cli(&["pipelines:setup", "Shop"], 0, &["shop-staging", "(production)", "git push staging main"]).await;
+    let remotes = String::from_utf8(code.git(&["remote"]).await.stdout).unwrap();
+    assert_eq!(remotes.split_whitespace().collect::<Vec<_>>(), ["production", "staging"]);
+    let stages = flow.get("/pipelines/shop/pipeline-couplings").await.json();
+    assert_eq!(stages.as_array().unwrap().len(), 2);
+    cli(&["pipelines:diff", "-a", "shop-staging"], 4, &["No release was found for shop-staging"]).await;
+    code.push_head("main").await.released("v3");
+    cli(&["pipelines:diff", "-a", "shop-staging"], 0, &["No release was found for shop: "]).await;
+    cli(&["pipelines:promote", "-a", "shop-staging"], 0, &["Promotion successful"]).await;
+    cli(&["pipelines:diff", "-a", "shop-staging"], 0, &["shop-staging is up to date with shop"]).await;
+    code.push(Source::answering("two")).await.released("v4");
+    let ahead = ["shop-staging is ahead of shop by 1 commit", "Tester", "A change"];
+    cli(&["pipelines:diff", "-a", "shop-staging"], 0, &ahead).await;
+    cli(&["pipelines:diff", "-a", "shop"], 2, &["Unable to diff shop"]).await;
+    flow.app("alone").await;
+    cli(&["pipelines:diff", "-a", "alone"], 4, &["does not seem to be a part of any pipeline"]).await;
 }

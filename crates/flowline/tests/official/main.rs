@@ -8,6 +8,7 @@ mod clients;
 mod command_line;
 mod doors;
 mod people;
+mod pipelines;
 mod table;
 
 use command_line::{CommandLine, Ran};
@@ -21,9 +22,14 @@ async fn flow() -> Flow {
 #[tokio::test]
 async fn the_official_command_line_and_its_table() {
     let ran = Ran::default();
-    let (one, two, three) = tokio::join!(flow(), flow(), flow());
+    let (one, two, three, four) = tokio::join!(flow(), flow(), flow(), flow());
     let lane = |flow| CommandLine::new(flow, ran.clone());
-    tokio::join!(app::lane(lane(&one)), people::lane(lane(&two)), doors::lane(lane(&three)));
+    tokio::join!(
+        app::lane(lane(&one)),
+        people::lane(lane(&two)),
+        doors::lane(lane(&three)),
+        pipelines::lane(lane(&four))
+    );
     ran.nothing_failed();
     table::compare(&ran);
 }

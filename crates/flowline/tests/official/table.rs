@@ -12,7 +12,7 @@ const WRITE: &str = "FLOWLINE_WRITE_COMPATIBILITY";
 /// Commands that were run and lack something, or that only a person at a terminal can run.
 const PARTLY: &[(&str, &str)] = &[
     ("addons", "always empty"),
-    ("pipelines", "always empty"),
+    ("pipelines:diff", "it compares through GitHub only, and says so: `flowline pipelines:diff` compares what is here"),
     ("apps:favorites", "always empty: favorites are not kept"),
     ("auth:logout", "ends nothing: `flowline logout` forgets the token"),
     ("dashboard", "without favorites and metrics it only says where to look"),
@@ -35,7 +35,8 @@ const NOT_OFFERED: &[(&str, &str)] = &[
     ("data:", "needs data services"),
     ("pg:", "needs data services"),
     ("redis:", "needs data services"),
-    ("pipelines", "needs pipelines"),
+    ("pipelines:connect", "needs a repository integration"),
+    ("pipelines:setup", "needs a repository integration: `flowline pipelines:setup`"),
     ("reviewapps", "needs review apps"),
     ("ps:autoscale", "there is no autoscaling"),
     ("ps:copy", "needs the platform's SSH service: `run:inside`"),
@@ -59,6 +60,7 @@ const NOT_RUN: &[(&str, &str)] = &[
     ("mcp:start", "the other commands, for a program that speaks MCP"),
     ("repl", "the other commands, at a prompt"),
     ("orgs:open", "opens the platform's own website"),
+    ("pipelines:open", "opens the platform's own website"),
 ];
 
 enum State {

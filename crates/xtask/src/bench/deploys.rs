@@ -17,9 +17,10 @@ const RATE: &str = "500";
 const APP: &str = "bench-deploys";
 /// From a push to its answer: far above what it takes.
 const DEPLOY_LIMIT: Duration = Duration::from_secs(60);
-const PROCFILE: &str = "web: exec node index.js\n";
+pub(super) const PROCFILE: &str = "web: exec node index.js\n";
 
-fn index_js(answer: usize) -> String {
+/// A web server of one file that answers this number.
+pub(super) fn index_js(answer: usize) -> String {
     format!(
         "require('http').createServer((request, response) => {{\n\
          response.setHeader('Content-Length', '{}');\n\
@@ -38,7 +39,7 @@ pub(super) fn run(checkout: &Checkout) -> Result<Vec<Figure>, BenchError> {
     git(&folder, &["push", "--quiet", "flowline", "main"])?;
     server.get(APP)?;
     let first = newest(&server)?;
-    let load = Load::start(&load, &server)?;
+    let load = Load::start(&load, &server, APP)?;
     let mut taken = Vec::new();
     for answer in 1..=DEPLOYS {
         taken.push(deploy(&server, &folder, answer)?);
@@ -105,18 +106,19 @@ pub(super) fn count(number: usize) -> f64 {
 }
 
 /// Visitors at the fixed rate (`steady_load` of the test kit).
-struct Load(Child);
+pub(super) struct Load(Child);
 
 impl Load {
-    fn start(program: &Path, server: &Server) -> Result<Self, BenchError> {
+    /// Visitors of this app, until it is stopped.
+    pub(super) fn start(program: &Path, server: &Server, app: &str) -> Result<Self, BenchError> {
         let mut command = Command::new(program);
-        command.args([address(&server.apps), &format!("{APP}.localhost"), RATE]);
+        command.args([address(&server.apps), &format!("{app}.localhost"), RATE]);
         let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
         child.map(Self).map_err(|error| BenchError::NotStarted("steady_load".to_owned(), error))
     }
 
     /// Ends it; what the visitors met.
-    fn stop(mut self) -> Result<Vec<Figure>, BenchError> {
+    pub(super) fn stop(mut self) -> Result<Vec<Figure>, BenchError> {
         drop(self.0.stdin.take());
         let mut text = String::new();
         if let Some(mut stdout) = self.0.stdout.take() {

@@ -11,8 +11,10 @@ mod dyno_start;
 mod figure;
 mod idle_memory;
 mod keeper_memory;
+mod ledger;
 mod memory;
 mod program;
+mod promotions;
 mod push_to_live;
 mod router_cost;
 mod server;
@@ -27,7 +29,7 @@ pub use figure::{Aim, Figure};
 struct Bench(&'static str, &'static str, fn(&Checkout) -> Result<Vec<Figure>, BenchError>);
 
 /// Every benchmark, in the order they run.
-const BENCHES: [Bench; 12] = [
+const BENCHES: [Bench; 14] = [
     Bench("dyno_start", "start of a dyno, to the end of `true` in it", dyno_start::run),
     Bench("keeper_memory", "memory of a dyno's keeper and init", keeper_memory::run),
     Bench("router_keep_alive", "router: small requests over kept connections", router_cost::keep_alive),
@@ -37,6 +39,8 @@ const BENCHES: [Bench; 12] = [
     Bench("router_websockets", "router: echoes over 500 WebSockets", router_cost::websockets),
     Bench("push_to_live", "git push of a small change until the new code answers", push_to_live::run),
     Bench("deploys", "100 deploys of one app at 500 requests a second", deploys::run),
+    Bench("promotions", "promotion to one app, to ten, and a hundred times at 500 requests a second", promotions::run),
+    Bench("ledger", "list and promote with 100 and with 100,000 releases in the ledger", ledger::run),
     Bench("wake", "an app that runs, is frozen, or was stopped, until it answers", wake::run),
     Bench("idle_memory", "memory of all Flowline processes while nothing happens", idle_memory::run),
     Bench("sleeping_apps", "1000 apps asleep on one machine", sleeping_apps::run),

@@ -86,6 +86,36 @@ impl Server {
         }
     }
 
+    /// One page of a list.
+    pub(super) fn page(&self, path: &str, range: &str) -> Result<String, BenchError> {
+        let head = format!(
+            "GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\nRange: {range}\r\n\
+             Accept: application/vnd.heroku+json; version=3",
+            self.token
+        );
+        match call(&self.api, &head, "")? {
+            (200..=299, answer) => Ok(answer),
+            (status, answer) => Err(BenchError::Unexpected(format!("GET {path}: {status} {answer}"))),
+        }
+    }
+
+    /// Its data folder.
+    pub(super) fn data(&self) -> PathBuf {
+        self.folder.0.join("data")
+    }
+
+    /// Does something while the control plane is stopped.
+    ///
+    /// # Errors
+    /// When that fails, or the server does not say that it is ready.
+    pub(super) fn paused(&mut self, work: impl FnOnce() -> Result<(), BenchError>) -> Result<(), BenchError> {
+        self.end("-TERM");
+        let worked = work();
+        let addresses = [&self.api, &self.apps].map(|url| super::call::address(url));
+        (self.process, _) = spawn(&self.exe, &self.folder.0, addresses)?;
+        worked
+    }
+
     /// A new repository with these files, committed, that pushes to the app.
     pub(super) fn repository(&self, app: &str, files: &[(&str, &str)]) -> Result<PathBuf, BenchError> {
         let folder = self.folder.0.join(app);

@@ -1,0 +1,300 @@
+//! Promotions: the same slug to other apps of the pipeline, each with its own config and release phase (PIPE-30 to PIPE-47).
+
+use crate::gate::{Authorized, GateError};
+use crate::release::{self, ReleaseError};
+use crate::{Control, promotion_target};
+use model::account::Account;
+use model::app::{App, AppName};
+use model::id::{AppId, PromotionId};
+use model::permission::Right;
+use model::pipeline::{Pipeline, PipelineName};
+use model::promotion::{Promotable, Promotion, PromotionTarget, TARGET_LIMIT, TargetState, promotable};
+use model::release::Release;
+use store::StoreError;
+
+/// Promotions of one pipeline that a list shows: the newest.
+const LISTED: i64 = 1000;
+
+/// Why nothing is promoted.
+#[derive(Debug, thiserror::Error)]
+pub enum PromotionError {
+    /// No such promotion, or one of apps that the caller may not see.
+    #[error("Couldn't find that promotion.")]
+    NoSuchPromotion,
+    /// PIPE-37.
+    #[error("Cannot promote from an app to itself: {0}. Specify a different target app.")]
+    ToItself(AppName),
+    /// Nothing to promote to.
+    #[error("`targets` is empty: name at least one app of the pipeline to promote to")]
+    NoTargets,
+    /// Too many.
+    #[error("A promotion goes to at most {TARGET_LIMIT} apps; make several")]
+    TooManyTargets,
+    /// PIPE-37.
+    #[error("{app} is not in the pipeline {pipeline}; `flowline pipelines:add {pipeline} -a {app}` puts it there")]
+    Outside {
+        /// The app.
+        app: AppName,
+        /// The pipeline.
+        pipeline: PipelineName,
+    },
+    /// PIPE-41.
+    #[error("{0} has nothing to promote: it runs no code yet. Push to it first")]
+    NoCode(AppName),
+    /// Each step has to be passed.
+    #[error("v{version} of {app} cannot be promoted: its release command failed or still runs")]
+    NotPassed {
+        /// The app.
+        app: AppName,
+        /// The release.
+        version: i64,
+    },
+    /// PIPE-32.
+    #[error(
+        "v{version} of {app} cannot be promoted: its code was removed to make room on the server's disk. Build it again"
+    )]
+    Expired {
+        /// The app.
+        app: AppName,
+        /// The release.
+        version: i64,
+    },
+    /// Two at once.
+    #[error("{app} is being promoted to already (`flowline promotions:info {promotion}`); try again when that is over")]
+    Busy {
+        /// The app.
+        app: String,
+        /// The promotion that is under way.
+        promotion: PromotionId,
+    },
+    /// No such release.
+    #[error(transparent)]
+    Release(#[from] ReleaseError),
+    /// Another right is needed.
+    #[error(transparent)]
+    Gate(#[from] GateError),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What a client asks for; apps by name or id.
+#[derive(Debug, Clone)]
+pub struct NewPromotion {
+    /// The pipeline, by id or name.
+    pub pipeline: String,
+    /// Whose code.
+    pub source: String,
+    /// Which release of it, by id or number; `None`: the one that runs.
+    pub release: Option<String>,
+    /// Where to.
+    pub targets: Vec<String>,
+}
+
+/// A promotion with where it goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PromotionDetail {
+    /// The promotion.
+    pub promotion: Promotion,
+    /// Its targets, in the order in which they were asked for.
+    pub targets: Vec<PromotionTarget>,
+}
+
+/// Begins a promotion; each target settles in the background.
+///
+/// # Errors
+/// What is wrong with the request as a whole. A target that the caller may not deploy to fails by itself (PIPE-40).
+pub async fn create(control: &Control, who: &Account, new: NewPromotion) -> Result<PromotionDetail, PromotionError> {
+    let pipeline = control.pipeline(who, &new.pipeline, Right::View).await?;
+    let source = control.app(who, &new.source, Right::Deploy).await?;
+    coupled(control, &source, &pipeline).await?;
+    let chosen = chosen(control, &source, new.release.as_deref()).await?;
+    let code = match promotable(&chosen) {
+        Promotable::Code(slug) => slug,
+        Promotable::NoCode => return Err(PromotionError::NoCode(source.name.clone())),
+        Promotable::NotPassed => {
+            return Err(PromotionError::NotPassed { app: source.name.clone(), version: chosen.version });
+        }
+        Promotable::Expired => {
+            return Err(PromotionError::Expired { app: source.name.clone(), version: chosen.version });
+        }
+    };
+    let now = control.now();
+    let commit = store::slug::by_id(control.store.db(), code).await?.and_then(|slug| slug.commit);
+    let mut promotion = Promotion {
+        id: control.world.new_id(),
+        pipeline: pipeline.id,
+        pipeline_name: pipeline.name.to_string(),
+        by: who.id,
+        by_email: who.email.clone(),
+        source: source.id,
+        source_name: source.name.to_string(),
+        release: chosen.id,
+        version: chosen.version,
+        slug: code,
+        commit,
+        gates: Vec::new(),
+        secret: control.world.secret::<32>(),
+        completed: false,
+        created_at: now,
+        updated_at: now,
+    };
+    let targets = targets(control, who, &pipeline, &source, &promotion, &new.targets).await?;
+    promotion.completed = targets.iter().all(|target| target.state.is_settled());
+    insert(control, &promotion, &targets).await?;
+    tracing::info!(promotion.id = %promotion.id, from = %source.name, version = chosen.version, targets = targets.len(),
+        "Promotion of {} v{} began", source.name, chosen.version);
+    let open = targets.iter().filter(|target| !target.state.is_settled());
+    let begun = open.map(|target| promotion_target::carry_out(control, target.id)).collect();
+    promotion_target::begun(begun).await;
+    let now = by_id(control, promotion.id).await?;
+    Ok(now.unwrap_or(PromotionDetail { promotion, targets }))
+}
+
+async fn insert(control: &Control, promotion: &Promotion, targets: &[PromotionTarget]) -> Result<(), PromotionError> {
+    let mut tx = control.store.begin().await?;
+    for target in targets {
+        if let Some(open) = store::promotion::open_to(tx.db(), target.app).await? {
+            return Err(PromotionError::Busy { app: open.app_name, promotion: open.promotion });
+        }
+    }
+    store::promotion::insert(&mut tx, promotion, targets).await?;
+    Ok(tx.commit().await?)
+}
+
+async fn coupled(control: &Control, app: &App, pipeline: &Pipeline) -> Result<(), PromotionError> {
+    let coupling = store::pipeline_coupling::of_app(control.store.db(), app.id).await?;
+    if coupling.is_some_and(|coupling| coupling.pipeline == pipeline.id) {
+        return Ok(());
+    }
+    Err(PromotionError::Outside { app: app.name.clone(), pipeline: pipeline.name.clone() })
+}
+
+/// The release that was asked for, else the one that runs (PIPE-32).
+async fn chosen(control: &Control, source: &Authorized<App>, which: Option<&str>) -> Result<Release, PromotionError> {
+    if let Some(which) = which {
+        return Ok(release::find(control, source, which).await?.release);
+    }
+    let current = store::release::current(control.store.db(), source.id).await?;
+    current.ok_or_else(|| PromotionError::NoCode(source.name.clone()))
+}
+
+/// Where to, each app once.
+async fn targets(
+    control: &Control,
+    who: &Account,
+    pipeline: &Pipeline,
+    source: &App,
+    promotion: &Promotion,
+    wanted: &[String],
+) -> Result<Vec<PromotionTarget>, PromotionError> {
+    if wanted.is_empty() {
+        return Err(PromotionError::NoTargets);
+    }
+    if wanted.len() > TARGET_LIMIT {
+        return Err(PromotionError::TooManyTargets);
+    }
+    let mut targets: Vec<PromotionTarget> = Vec::new();
+    for wanted in wanted {
+        let (app, state) = match control.app(who, wanted, Right::Deploy).await {
+            Ok(app) => (App::clone(&app), TargetState::Waiting),
+            Err(error) => (seen(control, who, pipeline, wanted, error).await?, denied()),
+        };
+        if app.id == source.id {
+            return Err(PromotionError::ToItself(app.name));
+        }
+        coupled(control, &app, pipeline).await?;
+        if targets.iter().any(|target| target.app == app.id) {
+            continue;
+        }
+        targets.push(PromotionTarget {
+            id: control.world.new_id(),
+            promotion: promotion.id,
+            app: app.id,
+            app_name: app.name.to_string(),
+            state,
+            passage: None,
+            updated_at: promotion.created_at,
+        });
+    }
+    Ok(targets)
+}
+
+/// PIPE-40.
+fn denied() -> TargetState {
+    TargetState::Failed { made: None, why: "User does not have access to that app".to_owned() }
+}
+
+/// An app that the caller may not deploy to, but knows of: one that they may see, or whose id the pipeline tells them (PERM-21).
+async fn seen(
+    control: &Control,
+    who: &Account,
+    pipeline: &Pipeline,
+    wanted: &str,
+    error: GateError,
+) -> Result<App, PromotionError> {
+    match error {
+        GateError::Forbidden { .. } => Ok(App::clone(&*control.app(who, wanted, Right::View).await?)),
+        GateError::NoSuchApp => {
+            let Ok(id) = wanted.parse::<AppId>() else { return Err(GateError::NoSuchApp.into()) };
+            let coupling = store::pipeline_coupling::of_app(control.store.db(), id).await?;
+            if coupling.is_none_or(|coupling| coupling.pipeline != pipeline.id) {
+                return Err(GateError::NoSuchApp.into());
+            }
+            Ok(store::app::by_id(control.store.db(), id).await?.ok_or(GateError::NoSuchApp)?)
+        }
+        error @ (GateError::NoSuchTeam
+        | GateError::NoSuchPipeline
+        | GateError::Ambiguous { .. }
+        | GateError::PipelineForbidden { .. }
+        | GateError::NotAdmin(_)
+        | GateError::NotOperator
+        | GateError::Store(_)) => Err(error.into()),
+    }
+}
+
+/// One promotion, for whoever asked for it, sees its pipeline or one of its apps, or runs the server.
+///
+/// # Errors
+/// [`PromotionError::NoSuchPromotion`].
+pub async fn find(control: &Control, who: &Account, which: &str) -> Result<PromotionDetail, PromotionError> {
+    let id: PromotionId = which.parse().map_err(|_| PromotionError::NoSuchPromotion)?;
+    let detail = by_id(control, id).await?.ok_or(PromotionError::NoSuchPromotion)?;
+    let promotion = &detail.promotion;
+    let mut seen = who.operator || promotion.by == who.id;
+    seen = seen || control.pipeline(who, &promotion.pipeline.to_string(), Right::View).await.is_ok();
+    for app in [promotion.source].into_iter().chain(detail.targets.iter().map(|target| target.app)) {
+        seen = seen || control.app(who, &app.to_string(), Right::View).await.is_ok();
+    }
+    if seen { Ok(detail) } else { Err(PromotionError::NoSuchPromotion) }
+}
+
+/// The names of a promotion's apps, as far as this account may know them (PERM-21).
+///
+/// # Errors
+/// When the database fails.
+pub async fn named(control: &Control, who: &Account, detail: &PromotionDetail) -> Result<Vec<AppId>, PromotionError> {
+    let promotion = &detail.promotion;
+    let all = who.operator || promotion.by == who.id;
+    let mut named = Vec::new();
+    for app in [promotion.source].into_iter().chain(detail.targets.iter().map(|target| target.app)) {
+        if all || control.app(who, &app.to_string(), Right::View).await.is_ok() {
+            named.push(app);
+        }
+    }
+    Ok(named)
+}
+
+/// The newest promotions of a pipeline, the newest first.
+///
+/// # Errors
+/// When the database fails.
+pub async fn list(control: &Control, pipeline: &Authorized<Pipeline>) -> Result<Vec<Promotion>, PromotionError> {
+    Ok(store::promotion::of_pipeline(control.store.db(), pipeline.id, LISTED).await?)
+}
+
+pub(crate) async fn by_id(control: &Control, id: PromotionId) -> Result<Option<PromotionDetail>, StoreError> {
+    let Some(promotion) = store::promotion::by_id(control.store.db(), id).await? else { return Ok(None) };
+    let targets = store::promotion::targets(control.store.db(), id).await?;
+    Ok(Some(PromotionDetail { promotion, targets }))
+}
