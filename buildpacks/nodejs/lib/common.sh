@@ -43,6 +43,7 @@ inspect() {
 prepare_env() {
   unset GIT_DIR
   export_env_dir "$ENV_DIR"
+  if [[ -n "$FLOWLINE_TEST" ]]; then NODE_ENV="${NODE_ENV:-test}"; fi
   export NODE_ENV="${NODE_ENV:-production}"
   export npm_config_cache="$CACHE_DIR/npm" npm_config_update_notifier=false npm_config_logs_max=0
   export PATH="$BUILD_DIR/node_modules/.bin:$PATH"

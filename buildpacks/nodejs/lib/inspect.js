@@ -89,7 +89,8 @@ const KINDS = ['dependencies', 'devDependencies', 'optionalDependencies', 'peerD
 const specs = KINDS.flatMap((kind) => Object.values(object(pkg[kind])).map(String));
 const [manager, lockfile] = lock();
 const vars = config();
-const nodeEnv = vars.NODE_ENV || process.env.NODE_ENV || 'production';
+// Set by the platform where tests follow.
+const nodeEnv = vars.NODE_ENV || process.env.NODE_ENV || (process.env.FLOWLINE_TEST ? 'test' : 'production');
 // npm runs these of the app itself around an installation; they see the app's files, not only the lock file.
 const LIFECYCLE = ['install', 'postinstall', 'prepublish', 'preprepare', 'prepare', 'postprepare'];
 const lifecycle = LIFECYCLE.filter((name) => scripts[name]);

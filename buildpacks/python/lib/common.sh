@@ -105,7 +105,7 @@ install_dependencies() {
   if [[ "$how" == uv ]]; then
     topic "Installing dependencies with uv, from uv.lock"
     (cd "$BUILD_DIR" && UV_PROJECT_ENVIRONMENT="$HOME_DIR" UV_PYTHON="$python" UV_PYTHON_DOWNLOADS=never \
-      uv sync --frozen --no-default-groups --no-install-project --no-progress) 2>&1 | indent
+      uv sync --frozen $groups --no-install-project --no-progress) 2>&1 | indent
     return "${PIPESTATUS[0]}"
   fi
   need_venv

@@ -8,6 +8,8 @@ import shlex
 import sys
 
 build_dir, env_dir = sys.argv[1:3]
+# For tests: with what only they need. The platform says it in every step, others in bin/test-compile.
+for_tests = bool(os.environ.get("FLOWLINE_TEST") or os.environ.get("INSTALL_TEST"))
 
 
 def fail(*lines):
@@ -69,7 +71,8 @@ def pipfile_lock():
     if not has("Pipfile.lock"):
         fail("The app has a Pipfile but no Pipfile.lock.", "Run `pipenv lock` and commit Pipfile.lock.")
     try:
-        packages = json.loads(read("Pipfile.lock"))["default"]
+        locked = json.loads(read("Pipfile.lock"))
+        packages = {**(locked.get("develop", {}) if for_tests else {}), **locked["default"]}
     except (ValueError, KeyError, TypeError) as error:
         fail(f"Pipfile.lock cannot be read: {error}. Run `pipenv lock` and commit the result.")
     lines = []
@@ -146,11 +149,12 @@ if requirements == "requirements.txt" and not read("requirements.txt").strip():
     requirements = ""
 found = {
     "how": how,
+    "groups": "" if for_tests else "--no-default-groups",
     "source_file": source_file,
     "requirements": requirements,
     "itself": itself,
     "reusable": "no" if text is None else "yes",
-    "key": "" if text is None else key(how, text),
+    "key": "" if text is None else key(how, text, for_tests),
 }
 for name, value in found.items():
     print(f"{name}={shlex.quote(value)}")

@@ -3,6 +3,7 @@
 mod access;
 mod artifact;
 mod pipeline;
+mod test_run;
 
 use crate::range::RangeError;
 use axum::Json;

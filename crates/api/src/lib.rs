@@ -60,6 +60,8 @@ mod source;
 mod ssh_key;
 mod team;
 mod team_app;
+mod test_gate;
+mod test_run;
 pub mod tls;
 pub mod views;
 mod webhook;

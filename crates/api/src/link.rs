@@ -4,7 +4,7 @@ use axum::http::HeaderMap;
 use axum::http::header::HOST;
 use axum::http::uri::Authority;
 use model::app::AppName;
-use model::id::{BuildId, LogSessionId, PromotionId, ReleaseId, SlugId, SourceId};
+use model::id::{BuildId, LogSessionId, PromotionId, ReleaseId, SlugId, SourceId, TestNodeId};
 use std::net::SocketAddr;
 
 const PLATFORM: &str = "heroku.com";
@@ -99,6 +99,18 @@ impl Links {
     #[must_use]
     pub fn release_output(&self, release: ReleaseId, secret: &str) -> String {
         format!("{}/streams/releases/{release}/{secret}", self.api)
+    }
+
+    /// What a test node prints before its tests.
+    #[must_use]
+    pub fn test_setup(&self, node: TestNodeId, secret: &str) -> String {
+        format!("{}/streams/test-setup/{node}/{secret}", self.api)
+    }
+
+    /// What the tests of a node print.
+    #[must_use]
+    pub fn test_output(&self, node: TestNodeId, secret: &str) -> String {
+        format!("{}/streams/test-output/{node}/{secret}", self.api)
     }
 
     /// A log session's lines.

@@ -81,6 +81,8 @@ const OPEN: &[&str] = &[
     "/pipeline-couplings",
     "/pipeline-couplings/{coupling}",
     "/pipeline-promotions",
+    "/test-runs",
+    "/test-runs/{test_run}",
 ];
 
 /// What is about credentials and people, even to read.

@@ -3,7 +3,7 @@
 use crate::cache::Cache;
 use crate::detect;
 use crate::failure::BuildFailure;
-use crate::job::{Built, Job};
+use crate::job::{Built, Job, Purpose};
 use crate::layers::{self, Layer};
 use crate::output::Output;
 use crate::process_types;
@@ -33,15 +33,7 @@ async fn build(job: &Job<'_>, runner: &dyn Runner, output: &Output) -> Result<Bu
     let mut place =
         Workplace::make(job, runner, output).map_err(BuildFailure::io("Could not make the build's folders"))?;
     ignore_files(&place, output).await?;
-    let packs = detect::choose(&mut place, output).await?;
-    let mut cache = Cache::open(&job.cache_dir, &cache_key(job, &packs), &job.build.to_string(), job.owner)
-        .map_err(BuildFailure::io("Could not open the build cache"))?;
-    place.overlays.push(cache.mount(Workplace::cache_dir()));
-    let mut layers = Vec::new();
-    for (index, pack) in packs.iter().enumerate() {
-        output.topic(&format!("{} app detected", pack.name)).await;
-        run_pack(&mut place, &mut cache, &mut layers, pack, &packs[..index]).await?;
-    }
+    let Compiled { packs, cache, layers } = run_packs(&mut place, output).await?;
     let defaults = match packs.last() {
         Some(last) => process_types::defaults(&place, last).await?,
         None => Default::default(),
@@ -51,11 +43,40 @@ async fn build(job: &Job<'_>, runner: &dyn Runner, output: &Output) -> Result<Bu
     let frames = blocking(move || layers::settle(&dir, &layers, owner)).await;
     let frames = frames.map_err(BuildFailure::io("Could not put the dependencies into the app"))?;
     let process_types = process_types::discover(&app_dir, defaults, output).await?;
-    let commit = blocking(move || cache.commit()).await;
-    commit.map_err(BuildFailure::io("Could not keep the build cache"))?;
+    keep(cache).await?;
     let buildpack = packs.last().map(|pack| pack.name.clone()).unwrap_or_default();
     let buildpacks = packs.into_iter().map(|pack| pack.reference).collect();
     Ok(Built { app_dir, process_types, buildpack, buildpacks, frames })
+}
+
+/// What all packs left.
+pub(crate) struct Compiled {
+    /// Those that took part, in order.
+    pub(crate) packs: Vec<Chosen>,
+    /// Not yet kept.
+    pub(crate) cache: Cache,
+    /// Dependency folders that lie over the app.
+    pub(crate) layers: Vec<Layer>,
+}
+
+/// Chooses the packs and runs them one after the other.
+pub(crate) async fn run_packs(place: &mut Workplace<'_>, output: &Output) -> Result<Compiled, BuildFailure> {
+    let job = place.job;
+    let packs = detect::choose(place, output).await?;
+    let mut cache = Cache::open(&job.cache_dir, &cache_key(job, &packs), &job.build.to_string(), job.owner)
+        .map_err(BuildFailure::io("Could not open the build cache"))?;
+    place.cache = Some(cache.mount(Workplace::cache_dir()));
+    let mut layers = Vec::new();
+    for (index, pack) in packs.iter().enumerate() {
+        output.topic(&format!("{} app detected", pack.name)).await;
+        run_pack(place, &mut cache, &mut layers, pack, &packs[..index]).await?;
+    }
+    Ok(Compiled { packs, cache, layers })
+}
+
+/// What the packs left in the cache is the next build's.
+pub(crate) async fn keep(cache: Cache) -> Result<(), BuildFailure> {
+    blocking(move || cache.commit()).await.map_err(BuildFailure::io("Could not keep the build cache"))
 }
 
 async fn run_pack(
@@ -69,7 +90,11 @@ async fn run_pack(
     layers::check(place, layers).map_err(moved())?;
     layers::prepare(place, cache, layers, pack, before).await?;
     layers::check(place, layers).map_err(moved())?;
-    let exit = place.run(pack, "bin/compile", place.three_folders(), before).await?;
+    let program = match place.job.purpose {
+        Purpose::Tests if place.has(pack, "bin/test-compile") => "bin/test-compile",
+        Purpose::Tests | Purpose::Slug => "bin/compile",
+    };
+    let exit = place.run(pack, program, place.three_folders(), before).await?;
     layers::check(place, layers).map_err(moved())?;
     if exit.is_success() { Ok(()) } else { Err(BuildFailure::Compile { pack: pack.name.clone(), exit }) }
 }

@@ -103,7 +103,31 @@ impl BuildFailure {
 
     /// What the user sees, in the conventional layout; ends with `Push failed`.
     pub(crate) fn lines(&self) -> Vec<String> {
-        let mut lines = match self {
+        let mut lines = self.reasons();
+        lines.extend([String::new(), " !     Push failed".to_owned()]);
+        lines
+    }
+
+    /// The same where it was no push that failed: whoever runs the tests tells what becomes of them.
+    pub(crate) fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Compile { .. } => Vec::new(),
+            Self::NothingDetected { .. }
+            | Self::NotCompatible(_)
+            | Self::SlugTooLarge { .. }
+            | Self::NoSuchPack { .. }
+            | Self::Pack { .. }
+            | Self::Procfile(_)
+            | Self::ProcfileUnreadable(_)
+            | Self::Slugignore(_)
+            | Self::Slug(_)
+            | Self::Run(_)
+            | Self::Io { .. } => self.reasons(),
+        }
+    }
+
+    fn reasons(&self) -> Vec<String> {
+        match self {
             Self::NothingDetected { empty } => nothing_detected(*empty),
             Self::NotCompatible(pack) => vec![
                 format!("-----> App not compatible with buildpack: {pack}"),
@@ -131,9 +155,26 @@ impl BuildFailure {
             | Self::Slug(_)
             | Self::Run(_)
             | Self::Io { .. } => vec![format!(" !     {self}.")],
-        };
-        lines.extend([String::new(), " !     Push failed".to_owned()]);
-        lines
+        }
+    }
+
+    /// The status of the program that failed, if one did.
+    #[must_use]
+    pub fn exit_code(&self) -> Option<i32> {
+        match self {
+            Self::Compile { exit, .. } => Some(exit.status()),
+            Self::NothingDetected { .. }
+            | Self::NotCompatible(_)
+            | Self::SlugTooLarge { .. }
+            | Self::NoSuchPack { .. }
+            | Self::Pack { .. }
+            | Self::Procfile(_)
+            | Self::ProcfileUnreadable(_)
+            | Self::Slugignore(_)
+            | Self::Slug(_)
+            | Self::Run(_)
+            | Self::Io { .. } => None,
+        }
     }
 }
 

@@ -11,9 +11,20 @@ use model::stack::Stack;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+/// What is compiled for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// A slug.
+    Slug,
+    /// Tests, which run right after it in the same place: the app lies at `/app` from the beginning.
+    Tests,
+}
+
 /// One compile.
 #[derive(Debug)]
 pub struct Job<'a> {
+    /// What for.
+    pub purpose: Purpose,
     /// Its id; names what must differ from build to build (`/tmp/build_<hex>`) and is the packs' `REQUEST_ID`.
     pub build: BuildId,
     /// The build's own folder on this machine. The source lies in `app` below it, owned by `owner`; all else is made

@@ -1,6 +1,6 @@
 //! One build's folders, and what its steps see of them.
 
-use crate::job::Job;
+use crate::job::{Job, Purpose};
 use crate::output::Output;
 use crate::packs::Pack;
 use crate::step::{RunError, Runner, Step};
@@ -14,6 +14,9 @@ use std::path::{Path, PathBuf};
 
 /// Where programs are looked up, unless the operator's environment says otherwise.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Where the app lies when it runs.
+pub(crate) const HOME: &str = "/app";
 
 /// What a captured program may say: more than any list of process types.
 const CAPTURE_LIMIT_BYTES: u64 = 256 * 1024;
@@ -42,7 +45,9 @@ pub(crate) struct Workplace<'a> {
     output: &'a Output,
     /// Packs that were copied so far; detection tries several for one place.
     copied: usize,
-    /// Overlays that come with the cache and the dependency folders.
+    /// The build cache, once it is known whose it is.
+    pub(crate) cache: Option<Mount>,
+    /// Overlays that come with the dependency folders.
     pub(crate) overlays: Vec<Mount>,
     /// `FLOWLINE_LAYERS`: which dependency folders are in place.
     pub(crate) layers: Vec<String>,
@@ -60,7 +65,7 @@ impl<'a> Workplace<'a> {
             fs::write(&file, value)?;
             tree::give(&file, job.owner)?;
         }
-        Ok(Self { job, runner, output, copied: 0, overlays: Vec::new(), layers: Vec::new() })
+        Ok(Self { job, runner, output, copied: 0, cache: None, overlays: Vec::new(), layers: Vec::new() })
     }
 
     /// The app's files on this machine.
@@ -68,10 +73,13 @@ impl<'a> Workplace<'a> {
         self.job.dir.join("app")
     }
 
-    /// `BUILD_DIR`.
+    /// `BUILD_DIR`: another one in each build, but where tests follow.
     pub(crate) fn build_dir(&self) -> PathBuf {
         let id = self.job.build.0.simple().to_string();
-        PathBuf::from(format!("/tmp/build_{}", &id[..8]))
+        match self.job.purpose {
+            Purpose::Slug => PathBuf::from(format!("/tmp/build_{}", &id[..8])),
+            Purpose::Tests => PathBuf::from(HOME),
+        }
     }
 
     /// `CACHE_DIR`.
@@ -157,16 +165,26 @@ impl<'a> Workplace<'a> {
         file.is_file().then(|| format!("/tmp/buildpacks/{}/export", pack.number))
     }
 
-    fn step(&self, pack: &Chosen, argv: Vec<String>) -> Step {
-        let (job, mut mounts) = (self.job, vec![self.bind("app", &self.build_dir(), true)]);
-        mounts.push(self.bind("home", Path::new("/app"), true));
+    /// The app, the packs, the config vars and the dependency folders.
+    pub(crate) fn mounts(&self) -> Vec<Mount> {
+        let mut mounts = vec![self.bind("app", &self.build_dir(), true)];
         mounts.push(self.bind("environment", Path::new("/tmp/environment"), false));
-        mounts.push(self.bind("captured", Path::new("/tmp/captured"), true));
         for number in 0..self.copied {
             let to = format!("/tmp/buildpacks/{number}");
             mounts.push(self.bind(&format!("packs/{number}"), Path::new(&to), true));
         }
         mounts.extend(self.overlays.iter().cloned());
+        mounts
+    }
+
+    fn step(&self, pack: &Chosen, argv: Vec<String>) -> Step {
+        let (job, mut mounts) = (self.job, self.mounts());
+        match job.purpose {
+            Purpose::Slug => mounts.push(self.bind("home", Path::new(HOME), true)),
+            Purpose::Tests => {}
+        }
+        mounts.push(self.bind("captured", Path::new("/tmp/captured"), true));
+        mounts.extend(self.cache.clone());
         let cwd = PathBuf::from(format!("/tmp/buildpacks/{}", pack.number));
         Step { argv, cwd, env: self.environment(), mounts, limits: job.limits, name: "build.1".to_owned() }
     }
@@ -177,19 +195,28 @@ impl<'a> Workplace<'a> {
 
     /// What every step sees. Config vars are not in it (BLD-11), nor anything of this process' own environment.
     fn environment(&self) -> BTreeMap<String, String> {
-        let job = self.job;
-        let mut env = BTreeMap::from([("PATH".to_owned(), PATH.to_owned()), ("LANG".to_owned(), "C.UTF-8".to_owned())]);
-        env.extend(job.site_env.clone());
+        let (job, mut env) = (self.job, site(self.job));
         // What the packs' own downloads honour: seconds to connect, and for the whole of one.
-        let set = [("CURL_CONNECT_TIMEOUT", "30"), ("CURL_TIMEOUT", "180"), ("HOME", "/app"), ("DYNO", "build.1")];
+        let set = [("CURL_CONNECT_TIMEOUT", "30"), ("CURL_TIMEOUT", "180"), ("HOME", HOME), ("DYNO", "build.1")];
         env.extend(set.map(|(name, value)| (name.to_owned(), value.to_owned())));
         env.insert("STACK".to_owned(), job.stack.to_string());
         env.insert("REQUEST_ID".to_owned(), job.build.to_string());
         env.insert("FLOWLINE_LAYERS".to_owned(), self.layers.join(" "));
+        if job.purpose == Purpose::Tests {
+            // Packs install before they compile: `bin/test-compile` alone would tell them too late.
+            env.insert("FLOWLINE_TEST".to_owned(), "1".to_owned());
+        }
         if let Some(version) = &job.source_version {
             env.insert("SOURCE_VERSION".to_owned(), version.clone());
         }
         env.retain(|name, _| !name.starts_with("GIT_DIR"));
         env
     }
+}
+
+/// What programs find in every environment of this server: the operator's own settings for builds are among it.
+pub(crate) fn site(job: &Job<'_>) -> BTreeMap<String, String> {
+    let mut env = BTreeMap::from([("PATH".to_owned(), PATH.to_owned()), ("LANG".to_owned(), "C.UTF-8".to_owned())]);
+    env.extend(job.site_env.clone());
+    env
 }

@@ -166,6 +166,14 @@ impl Client {
         }
     }
 
+    /// Puts bytes where the API said. The address is the secret: no token goes there.
+    pub(crate) async fn upload(&self, url: &str, bytes: Bytes) -> Result<(), CliError> {
+        let request = Request::put(url).header(USER_AGENT, AGENT).body(Full::new(bytes));
+        let request = request.map_err(|_| self.odd(format!("`{url}` is not an address to upload to")))?;
+        let answer = Transport::patient().send(request).await?;
+        if answer.status().is_success() { Ok(()) } else { Err(self.refusal(answer).await) }
+    }
+
     /// Who asks: a token, or e-mail and password as HTTP's Basic has them.
     fn authorization(&self, ask: &Ask<'_>) -> Result<String, CliError> {
         if let Some((email, password)) = ask.login {

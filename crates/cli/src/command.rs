@@ -12,7 +12,7 @@ use crate::region::RegionCommand;
 use crate::session::Session;
 use crate::webhook::WebhookCommand;
 use crate::{
-    account, app, authorization, build, collaborator, completion, config_var, disk, dyno, feature, formation,
+    account, app, authorization, build, ci, collaborator, completion, config_var, disk, dyno, feature, formation,
     git_credential, heroku, idle, log, login, man, member, oauth_client, one_off, password, pipeline, release, ssh_key,
     team, team_app, transfer, two_factor,
 };
@@ -218,6 +218,9 @@ pub enum Command {
     /// Log drains.
     #[command(flatten)]
     Drain(DrainCommand),
+    /// Test runs.
+    #[command(flatten)]
+    Ci(ci::Verb),
     /// Webhooks.
     #[command(flatten)]
     Webhook(WebhookCommand),
@@ -246,8 +249,7 @@ pub async fn run_on(command: Command, env: &Env, console: &mut Console) -> u8 {
 }
 
 async fn dispatch(command: Command, env: &Env, console: &mut Console) -> Result<u8, CliError> {
-    let mut session = Session::open(env, console, command.print())?;
-    let session = &mut session;
+    let session = &mut Session::open(env, console, command.print())?;
     let done = match command {
         Command::Login(verb) => verb.run(session).await,
         Command::TwoFactor(verb) => verb.run(session).await,
@@ -306,6 +308,7 @@ async fn dispatch(command: Command, env: &Env, console: &mut Console) -> Result<
         Command::Cert(command) => command.run(session).await,
         Command::Domain(command) => command.run(session).await,
         Command::Drain(command) => command.run(session).await,
+        Command::Ci(verb) => verb.run(session).await,
         Command::Webhook(command) => command.run(session).await,
         Command::Region(command) => command.run(session).await,
         Command::PsExec(args) => return one_off::exec(session, args).await,
@@ -372,6 +375,7 @@ impl Command {
             Self::Cert(command) => command.print(),
             Self::Domain(command) => command.print(),
             Self::Drain(command) => command.print(),
+            Self::Ci(verb) => verb.print(),
             Self::Webhook(command) => command.print(),
             Self::Region(command) => command.print(),
         }

@@ -154,7 +154,7 @@ async fn change(
     Ok(after)
 }
 
-fn show(session: &mut Session<'_>, vars: &Map<String, Value>) -> Result<(), CliError> {
+pub(crate) fn show(session: &mut Session<'_>, vars: &Map<String, Value>) -> Result<(), CliError> {
     let row =
         |(name, value): (&String, &Value)| vec![Cell(format!("{name}:"), Some(Paint::Name)), Cell(text(value), None)];
     let rows: Vec<Vec<Cell>> = vars.iter().map(row).collect();
@@ -162,7 +162,7 @@ fn show(session: &mut Session<'_>, vars: &Map<String, Value>) -> Result<(), CliE
 }
 
 /// `A=b=c` sets `A` to `b=c`; `A=` sets it to nothing (CONF-8).
-fn parse_pair(pair: &str) -> Result<(String, Value), CliError> {
+pub(crate) fn parse_pair(pair: &str) -> Result<(String, Value), CliError> {
     match pair.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), Value::from(value))),
         Some(_) | None => Err(CliError::usage(

@@ -152,7 +152,7 @@ fn run(cwd: &Path, args: &[&str]) -> Result<(), CliError> {
     ))
 }
 
-fn git(cwd: &Path, args: &[&str]) -> std::io::Result<Output> {
+pub(crate) fn git(cwd: &Path, args: &[&str]) -> std::io::Result<Output> {
     Command::new("git").args(args).current_dir(cwd).stdin(Stdio::null()).output()
 }
 

@@ -1,12 +1,13 @@
 //! Builds: from source to slug to release. One at a time per app (BLD-5).
 
-use crate::build_queue::QueueError;
+use crate::build_queue::{Listener, QueueError};
 use crate::event::{self, Change, Resource};
 use crate::gate::Authorized;
 use crate::output::{OutputReader, OutputWriter};
 use crate::release;
-use crate::{Control, build_end, disk, fetch, journal, steps};
-use builder::{BuildFailure, Job, Rules};
+use crate::{Control, app_json, build_end, disk, fetch, journal, steps};
+use async_trait::async_trait;
+use builder::{BuildFailure, Job, Purpose, Rules};
 use model::account::Account;
 use model::app::App;
 use model::build::{Build, BuildSource, BuildState};
@@ -69,8 +70,8 @@ pub(crate) enum Broken {
     Archive(#[from] builder::ArchiveError),
     #[error("the source could not be fetched: {0}")]
     Fetch(#[from] fetch::FetchError),
-    #[error("app.json cannot be used: {0}")]
-    AppJson(#[from] model::app_json::AppJsonError),
+    #[error(transparent)]
+    AppJson(#[from] app_json::UnusableAppJson),
     #[error("the build's folder failed: {0}")]
     Folder(#[from] std::io::Error),
     #[error(transparent)]
@@ -93,8 +94,9 @@ pub(crate) struct Report {
     watcher: Option<mpsc::Sender<String>>,
 }
 
-impl Report {
-    pub(crate) async fn line(&mut self, text: &str) {
+#[async_trait]
+impl Listener for Report {
+    async fn line(&mut self, text: &str) {
         self.writer.line(text);
         // A watcher that left is not missed: the build goes on.
         if let Some(watcher) = &self.watcher
@@ -218,9 +220,10 @@ async fn make<'c>(
             builder::extract_stream(body, &source, Rules::source(control.owner)).await?;
         }
     }
-    check_app_json(&source).await?;
+    app_json::read(&source).await?;
     let config = store::config_var::all(&control.store, app.id).await?;
     let job = Job {
+        purpose: Purpose::Slug,
         build: build.id,
         dir: folder.to_owned(),
         cache_dir: control.settings.dir.join("cache").join(app.id.to_string()),
@@ -273,19 +276,6 @@ async fn note_packs(control: &Control, build: BuildId, packs: &[String]) -> Resu
     let mut tx = control.store.begin().await?;
     store::build::set_buildpacks(&mut tx, build, packs).await?;
     tx.commit().await
-}
-
-async fn check_app_json(source: &std::path::Path) -> Result<(), Broken> {
-    match tokio::fs::symlink_metadata(source.join("app.json")).await {
-        Ok(meta) if meta.is_file() && meta.len() > model::app_json::APP_JSON_LIMIT_BYTES as u64 => {
-            Err(model::app_json::AppJsonError::TooLarge.into())
-        }
-        Ok(meta) if meta.is_file() => {
-            model::app_json::parse(&tokio::fs::read(source.join("app.json")).await?)?;
-            Ok(())
-        }
-        Ok(_) | Err(_) => Ok(()),
-    }
 }
 
 async fn remove(folder: PathBuf) {

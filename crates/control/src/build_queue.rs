@@ -1,6 +1,6 @@
 //! Builds take turns: never more than a set number at once, and none while the machine is short of memory.
 
-use crate::build::Report;
+use async_trait::async_trait;
 use model::build_queue::{Admission, MachineMemory, WAIT_LIMIT, WAITING_LIMIT, admit};
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -18,6 +18,13 @@ pub(crate) enum QueueError {
     Full,
     #[error("the build could not begin within {limit:?} ({last}); push again, or give the machine more memory")]
     TooLong { last: Admission, limit: Duration },
+}
+
+/// Who is told for what a build or a test run waits.
+#[async_trait]
+pub(crate) trait Listener: Send {
+    /// One line.
+    async fn line(&mut self, text: &str);
 }
 
 /// Who builds and who waits.
@@ -52,7 +59,7 @@ impl BuildQueue {
     }
 
     /// Waits for a turn, and says for what.
-    pub(crate) async fn turn(&self, report: &mut Report) -> Result<Turn<'_>, QueueError> {
+    pub(crate) async fn turn(&self, report: &mut dyn Listener) -> Result<Turn<'_>, QueueError> {
         let mut turn = self.enter()?;
         let mut last = Admission::Begin;
         let begun = async {

@@ -21,6 +21,7 @@ pub(crate) fn clear(dir: &Path) {
             builder::sweep_cache(&cache);
         }
     }
+    crate::test_cache::clear(dir);
     if removed > 0 {
         tracing::info!(removed, "Removed what the last server left half done");
     }

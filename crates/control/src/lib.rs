@@ -3,6 +3,7 @@
 pub mod account;
 pub mod acm;
 pub mod app;
+mod app_json;
 mod attach;
 pub mod audit;
 pub mod authorization;
@@ -45,6 +46,7 @@ pub mod promotion;
 mod promotion_target;
 pub mod promotion_watch;
 pub mod push;
+mod push_test;
 mod quota;
 pub mod receipt;
 mod registry;
@@ -67,6 +69,12 @@ mod steps;
 mod supervisor;
 mod sweep;
 pub mod team;
+mod test_cache;
+mod test_end;
+pub mod test_gate;
+mod test_report;
+pub mod test_run;
+mod testing;
 pub mod transfer;
 mod tries;
 pub mod two_factor;
@@ -156,6 +164,7 @@ pub struct Parts {
     pub(crate) desk: Arc<rendezvous::Desk>,
     pub(crate) tickets: push::Tickets,
     pub(crate) build_queue: build_queue::BuildQueue,
+    pub(crate) test_runs: test_run::Running,
     pub(crate) counters: metrics::Counters,
     /// Read by whoever makes an archive, until its slug is in the ledger; written by whoever removes archives: the same bytes
     /// may be made again while they go.

@@ -23,6 +23,7 @@ pub(crate) enum OrphanError {
 pub(crate) async fn sweep(control: &Control) -> Result<(), OrphanError> {
     of_apps(control).await?;
     of_slugs(control).await?;
+    crate::test_cache::sweep(control).await?;
     uploads(control).await
 }
 

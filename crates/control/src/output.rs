@@ -105,6 +105,11 @@ impl Outputs {
 }
 
 impl OutputWriter {
+    /// Is nothing more kept of it?
+    pub(crate) fn is_full(&self) -> bool {
+        self.size_bytes > OUTPUT_LIMIT_BYTES
+    }
+
     /// Adds one line. A disk that is full costs the output, never the build that it tells of.
     pub(crate) fn line(&mut self, text: &str) {
         if self.size_bytes > OUTPUT_LIMIT_BYTES {
@@ -118,7 +123,16 @@ impl OutputWriter {
                 format!("[The output is longer than {OUTPUT_LIMIT_BYTES} bytes; the rest is not kept]\n").into_bytes();
             self.size_bytes = OUTPUT_LIMIT_BYTES;
         }
-        if let Err(error) = self.file.write_all(&line) {
+        self.append(&line);
+    }
+
+    /// Adds one line of the platform's own at the end, also to an output that is full.
+    pub(crate) fn last_line(&mut self, text: &str) {
+        self.append(format!("{text}\n").as_bytes());
+    }
+
+    fn append(&mut self, line: &[u8]) {
+        if let Err(error) = self.file.write_all(line) {
             tracing::warn!(output = self.key, %error, "A line of output was not kept");
         }
         self.size_bytes += line.len() as u64;

@@ -3,7 +3,7 @@
 use crate::build::{self, Archive, BuildError};
 use crate::gate::Authorized;
 use crate::supervisor::{Live, live};
-use crate::{Control, build_end, disk, release, upkeep};
+use crate::{Control, build_end, disk, push_test, release, upkeep};
 pub use git::Service;
 
 use git::RefUpdate;
@@ -149,7 +149,7 @@ async fn refuse(mut session: PushSession, why: &str) {
 }
 
 /// The one who pushes may be gone; the build goes on.
-async fn say(session: &mut PushSession, line: &str) {
+pub(crate) async fn say(session: &mut PushSession, line: &str) {
     if let Err(error) = session.say(line).await {
         tracing::debug!(%error, "Nobody hears this push any more");
     }
@@ -162,6 +162,9 @@ fn is_main(update: &RefUpdate) -> bool {
 /// Builds and releases a commit; may the ref move?
 async fn deploy(control: &Control, app: &Authorized<App>, session: &mut PushSession, update: &RefUpdate) -> bool {
     let Some(commit) = update.new.clone() else { return false };
+    if !push_test::passes(control, app, session, update, &commit).await {
+        return false;
+    }
     let (watcher, mut lines) = mpsc::channel(LINES_WAITING);
     let source = BuildSource { version: Some(commit.as_str().to_owned()), ..BuildSource::default() };
     let (build, report) = match build::begin(control, app, source, Some(watcher)).await {

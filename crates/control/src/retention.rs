@@ -1,9 +1,9 @@
 //! Makes room: code that nothing goes back to any more, and what was printed long ago (RLS-7, RLS-11).
 
-use crate::{Control, disk, journal, sweep};
+use crate::{Control, disk, journal, sweep, test_run};
 use model::budget::{Spare, over_budget};
 use model::disk::amount;
-use model::id::{AppId, BuildId, ReleaseId, SlugId};
+use model::id::{AppId, BuildId, ReleaseId, SlugId, TestNodeId};
 use model::release::ReleaseStatus;
 use model::retention::{self, Code, OutputOf, name_versions, output_stays};
 use model::slug::Slug;
@@ -107,7 +107,11 @@ pub(crate) async fn outputs(control: &Control, at_start: bool) -> Result<(), Sto
     let mut tx = control.store.begin().await?;
     let builds: BTreeMap<BuildId, Option<ReleaseId>> = store::build::releases(tx.db()).await?.into_iter().collect();
     let codes = store::release::codes(tx.db()).await?;
-    drop(tx);
+    let nodes: BTreeSet<TestNodeId> = store::test_node::ids(tx.db()).await?.into_iter().collect();
+    // What tests told of goes with what they printed.
+    let told = control.now().0 - i64::try_from(retention::OUTPUT_LIFE.as_micros()).unwrap_or(i64::MAX);
+    store::test_case::forget_older(&mut tx, Timestamp(told)).await?;
+    tx.commit().await?;
     let slugs = retention::kept(&codes, &BTreeSet::new(), control.settings.budgets.kept_slugs);
     let releases: BTreeMap<ReleaseId, bool> =
         codes.iter().map(|code| (code.release, slugs.contains(&code.slug))).collect();
@@ -119,6 +123,8 @@ pub(crate) async fn outputs(control: &Control, at_start: bool) -> Result<(), Sto
             builds.get(&id).map(|release| release.as_ref().and_then(of_release).unwrap_or(OutputOf::Other))
         } else if let Some(id) = key.strip_prefix("release-").and_then(|id| id.parse().ok()) {
             of_release(&id)
+        } else if let Some(id) = test_run::node_of(key) {
+            nodes.contains(&id).then_some(OutputOf::Other)
         } else {
             // Not ours.
             continue;

@@ -1,6 +1,6 @@
 //! Makes room on the disk from what can be made again: build caches, and unpacked slugs that nothing runs.
 
-use crate::{Control, disk, journal};
+use crate::{Control, disk, journal, test_cache};
 use model::budget::{Spare, over_budget};
 use model::disk::amount;
 use model::id::{AppId, SlugId};
@@ -29,6 +29,7 @@ pub(crate) async fn keep_budgets(control: &Control) -> Result<(), StoreError> {
         let why = format!("all caches together may take {}", amount(budgets.caches_bytes));
         remove_cache(control, old, &why).await?;
     }
+    test_cache::keep_budgets(control, None).await;
     unpacked(control, budgets.unpacked_bytes).await?;
     Ok(())
 }
@@ -36,9 +37,11 @@ pub(crate) async fn keep_budgets(control: &Control) -> Result<(), StoreError> {
 /// The disk is short of so many bytes: caches go first, then unpacked slugs, what was used longest ago before the rest.
 pub(crate) async fn make(control: &Control, missing_bytes: u64) {
     let made = async {
+        // Those of tests before those of builds, which somebody waits for with an app in hand.
+        let of_tests = test_cache::taken_bytes(control).await.saturating_sub(missing_bytes);
+        let mut left_bytes = missing_bytes.saturating_sub(test_cache::keep_budgets(control, Some(of_tests)).await);
         let caches = spares(control, "cache").await;
-        let keep_bytes = total(&caches).saturating_sub(missing_bytes);
-        let mut left_bytes = missing_bytes;
+        let keep_bytes = total(&caches).saturating_sub(left_bytes);
         for old in over_budget(caches, keep_bytes) {
             left_bytes =
                 left_bytes.saturating_sub(remove_cache(control, old, "the server's disk is nearly full").await?);

@@ -123,6 +123,7 @@ impl Control {
             tickets: push::Tickets::default(),
             promotions: promotion_watch::Promotions::default(),
             build_queue,
+            test_runs: crate::test_run::Running::default(),
             counters: crate::metrics::Counters::default(),
             archives: RwLock::new(()),
             unpacked: RwLock::new(()),
@@ -231,6 +232,7 @@ fn make_folders(dir: &Path) -> Result<(), StartError> {
         "objects",
         "slugs",
         "cache",
+        crate::test_cache::FOLDER,
         "builds",
         "scratch",
         "logs",
@@ -348,6 +350,7 @@ async fn settle(control: &Control, resumed: &[ReleaseId]) -> Result<(), StoreErr
     for build in store::build::pending(control.store.db()).await? {
         build_end::break_off(control, &build, "Flowline was stopped during the build; push again").await;
     }
+    crate::test_end::break_off(control).await?;
     for release in store::release::pending(control.store.db()).await? {
         if !resumed.contains(&release.id) {
             release_phase::fail_unstarted(control, &release, "Flowline was stopped").await;

@@ -208,7 +208,12 @@ fn of_kind(dir: &Path, kind: Kind, owners: &Owners) -> Parts {
             all
         }
         Kind::Slugs => each(&dir.join("slugs"), |name| owners.slugs.get(&name.parse().ok()?).copied()),
-        Kind::Caches => each(&dir.join("cache"), |name| name.parse().ok()),
+        Kind::Caches => {
+            let mut all = each(&dir.join("cache"), |name| name.parse().ok());
+            // Those of tests are of pipelines.
+            all.push((None, disk::taken_bytes(&dir.join(crate::test_cache::FOLDER))));
+            all
+        }
         Kind::Builds => each(&dir.join("builds"), |name| owners.builds.get(&name.parse().ok()?).copied()),
         Kind::Dynos => {
             let mut all = each(&dir.join("scratch"), of_dyno);

@@ -160,6 +160,10 @@ async fn the_tree_is_what_a_checkout_would_be() {
     let mut session = server.session().await;
     let commit = session.updates[0].new.clone().unwrap();
 
+    let message = session.message(&commit).await.unwrap();
+    assert_eq!(message.trim(), client.git(&["log", "-1", "--format=%B"]).trim());
+    assert!(!message.trim().is_empty());
+
     // A tree that is dropped halfway does not spoil the next.
     drop(session.tree(&commit).await.unwrap());
     let mut tar = Vec::new();
@@ -171,6 +175,7 @@ async fn the_tree_is_what_a_checkout_would_be() {
     let unknown = "1111111111111111111111111111111111111111".parse().unwrap();
     let error = session.tree(&unknown).await.unwrap().read_to_end(&mut tar).await.unwrap_err();
     assert!(error.to_string().contains("1111111"), "{error}");
+    assert_eq!(session.message(&unknown).await.unwrap(), "");
     session.finish(true).await.unwrap();
     assert!(push.await.unwrap().ok);
 }

@@ -94,6 +94,12 @@ ids! {
     TeamInvitationId,
     /// One account in a team.
     TeamMemberId,
+    /// One case that tests told of.
+    TestCaseId,
+    /// One of the places that a test run's tests are spread over.
+    TestNodeId,
+    /// One try of a commit before it is built.
+    TestRunId,
     /// A subscription to an app's events.
     WebhookId,
 }

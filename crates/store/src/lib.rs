@@ -32,6 +32,10 @@ pub mod sni_endpoint;
 pub mod source;
 pub mod ssh_key;
 pub mod team;
+pub mod test_case;
+pub mod test_gate;
+pub mod test_node;
+pub mod test_run;
 pub mod transfer;
 mod vault;
 pub mod webhook;
@@ -214,6 +218,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (7, "write_only", include_str!("../migrations/0007_write_only.sql")),
     (8, "idempotency", include_str!("../migrations/0008_idempotency.sql")),
     (9, "pipelines", include_str!("../migrations/0009_pipelines.sql")),
+    (10, "test_runs", include_str!("../migrations/0010_test_runs.sql")),
 ];
 
 async fn migrate(writer: &SqlitePool) -> Result<(), StoreError> {

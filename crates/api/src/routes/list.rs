@@ -5,7 +5,7 @@ use crate::{
     account, address, app, audit, build, buildpack_installation, collaborator, config_var, disk, domain, dyno, feature,
     filter, formation, git_http, idle, log_drain, log_session, metrics, neighbour, oauth, pipeline, pipeline_coupling,
     promotion, region, registry, release, rendezvous, schema, slug, sni_endpoint, source, ssh_key, team, team_app,
-    webhook,
+    test_gate, test_run, webhook,
 };
 use axum::http::Method;
 use axum::routing::{delete, get, patch, post, put};
@@ -135,6 +135,16 @@ pub const ROUTES: &[Route] = &[
     route(Method::GET, "/pipelines/{pipeline}/latest-builds", SEE_PIPELINE, || get(pipeline::latest_builds)),
     route(Method::GET, "/pipelines/{pipeline}/latest-releases", SEE_PIPELINE, || get(pipeline::latest_releases)),
     route(Method::GET, "/pipelines/{pipeline}/latest-deployments", SEE_PIPELINE, || get(pipeline::latest_deployments)),
+    route(Method::GET, "/pipelines/{pipeline}/test-gate", SEE_PIPELINE, || get(test_gate::show)),
+    route(Method::PATCH, "/pipelines/{pipeline}/test-gate", RUN_PIPELINE, || patch(test_gate::update)),
+    route(Method::GET, "/pipelines/{pipeline}/test-runs", SEE_PIPELINE, || get(test_run::list)),
+    route(Method::GET, "/pipelines/{pipeline}/test-runs/{number}", SEE_PIPELINE, || get(test_run::by_number)),
+    // Whose pipeline it is stands in the body or in the run: the verbs know.
+    route(Method::POST, "/test-runs", Access::Account, || post(test_run::create)),
+    route(Method::GET, "/test-runs/{test_run}", Access::Account, || get(test_run::show)),
+    route(Method::PATCH, "/test-runs/{test_run}", Access::Account, || patch(test_run::update)),
+    route(Method::GET, "/test-runs/{test_run}/test-nodes", Access::Account, || get(test_run::nodes)),
+    route(Method::GET, "/test-runs/{test_run}/test-cases", Access::Account, || get(test_run::cases)),
     // They hold secrets: seeing the pipeline is not enough.
     route(Method::GET, "/pipelines/{pipeline}/stage/{stage}/config-vars", RUN_PIPELINE, || get(pipeline::config_vars)),
     route(Method::PATCH, "/pipelines/{pipeline}/stage/{stage}/config-vars", RUN_PIPELINE, || {
@@ -236,6 +246,8 @@ pub const ROUTES: &[Route] = &[
     route(Method::GET, "/streams/builds/{build}/{secret}", Access::Signed, || get(build::stream)),
     route(Method::GET, "/streams/releases/{release}/{secret}", Access::Signed, || get(release::stream)),
     route(Method::GET, "/streams/promotions/{promotion}/{secret}", Access::Signed, || get(promotion::stream)),
+    route(Method::GET, "/streams/test-setup/{test_node}/{secret}", Access::Signed, || get(test_run::setup_stream)),
+    route(Method::GET, "/streams/test-output/{test_node}/{secret}", Access::Signed, || get(test_run::output_stream)),
     route(Method::GET, "/streams/logs/{session}/{secret}", Access::Signed, || get(log_session::stream)),
     // What clients look for, and this server has none of.
     route(Method::GET, "/addons", Access::Account, || get(neighbour::none)),

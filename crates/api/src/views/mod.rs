@@ -29,6 +29,7 @@ pub mod sni_endpoint;
 pub mod source;
 pub mod ssh_key;
 pub mod team;
+pub mod test_run;
 pub mod transfer;
 pub mod webhook;
 

@@ -13,3 +13,4 @@ mod node;
 mod python;
 mod sandbox;
 mod slugs;
+mod test_compile;

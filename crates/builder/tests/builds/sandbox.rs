@@ -1,7 +1,7 @@
 //! A real sandbox for the builder's tests, out of the machine's own tools: unshare, mount, chroot.
 
 use async_trait::async_trait;
-use builder::{BuildFailure, Built, Job, Packs, RunError, Runner, Step, compile};
+use builder::{BuildFailure, Built, Job, Packs, Purpose, RunError, Runner, Step, TestPlace, compile, test_compile};
 use model::dyno::{DynoSize, Exit};
 use model::id::BuildId;
 use model::mount::Mount;
@@ -151,14 +151,46 @@ impl Workshop {
     }
 
     pub(crate) async fn build(&mut self, buildpacks: &[&str], files: &[(&str, &str)]) -> Outcome {
+        let job = self.job(Purpose::Slug, buildpacks, files);
+        let dir = job.dir.clone();
+        let (lines, said) = listen();
+        let built = compile(job, &Tools, lines).await;
+        Outcome { built, lines: said.await.unwrap(), dir }
+    }
+
+    /// Compiles for tests, then runs each of the programs that `steps` makes of the place.
+    pub(crate) async fn test(
+        &mut self,
+        buildpacks: &[&str],
+        files: &[(&str, &str)],
+        steps: impl FnOnce(&TestPlace) -> Vec<Step>,
+    ) -> (Result<Vec<Exit>, BuildFailure>, String) {
+        let job = self.job(Purpose::Tests, buildpacks, files);
+        let (lines, said) = listen();
+        let exits = match test_compile(&job, &Tools, lines.clone()).await {
+            Ok(place) => {
+                let mut exits = Vec::new();
+                for step in steps(&place) {
+                    exits.push(Tools.run(step, lines.clone()).await.unwrap());
+                }
+                Ok(exits)
+            }
+            Err(failure) => Err(failure),
+        };
+        drop(lines);
+        (exits, said.await.unwrap().join("\n"))
+    }
+
+    fn job(&mut self, purpose: Purpose, buildpacks: &[&str], files: &[(&str, &str)]) -> Job<'_> {
         self.count += 1;
         let build = BuildId(uuid::Uuid::from_u128((0xabcd_0000_u128 + self.count) << 96));
         let dir = self.dir.path().join("builds").join(build.to_string());
         write(&dir.join("app"), files);
         give(&dir.join("app"));
-        let job = Job {
+        Job {
+            purpose,
             build,
-            dir: dir.clone(),
+            dir,
             cache_dir: self.cache_dir(),
             packs: &self.packs,
             buildpacks: buildpacks.iter().map(ToString::to_string).collect(),
@@ -168,18 +200,21 @@ impl Workshop {
             site_env: &self.site,
             owner: Some(OWNER),
             limits: DynoSize::Standard2X.limits(),
-        };
-        let (lines, mut seen) = channel(64);
-        let watch = tokio::spawn(async move {
-            let mut lines = Vec::new();
-            while let Some(line) = seen.recv().await {
-                lines.push(line);
-            }
-            lines
-        });
-        let built = compile(job, &Tools, lines).await;
-        Outcome { built, lines: watch.await.unwrap(), dir }
+        }
     }
+}
+
+/// Collects lines until nobody sends any more.
+fn listen() -> (Sender<String>, tokio::task::JoinHandle<Vec<String>>) {
+    let (lines, mut seen) = channel(64);
+    let watch = tokio::spawn(async move {
+        let mut lines = Vec::new();
+        while let Some(line) = seen.recv().await {
+            lines.push(line);
+        }
+        lines
+    });
+    (lines, watch)
 }
 
 impl Outcome {

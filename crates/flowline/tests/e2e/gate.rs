@@ -23,6 +23,8 @@ struct Shop {
     pipeline: String,
     coupling: String,
     promotion: String,
+    test_run: String,
+    test_node: String,
     people: People,
     secrets: Vec<String>,
 }
@@ -60,7 +62,12 @@ impl Shop {
         let secret = json!({ "SECRET": "wrong horse battery" });
         let kept = flow.patch(&format!("/pipelines/{pipeline}/stage/test/config-vars"), &secret).await;
         assert_eq!(kept.status, 200, "{}", kept.text());
+        let run = json!({ "pipeline": pipeline, "commit_branch": "secret-branch", "commit_message": "m", "commit_sha": "c0ffee",
+            "source_blob_url": source.as_str().unwrap() });
+        let test_run = text(&flow.post("/test-runs", &run).await.json()["id"]);
+        let test_node = text(&flow.get(&format!("/test-runs/{test_run}/test-nodes")).await.json()[0]["id"]);
         let plain = [
+            "secret-branch",
             "correct horse battery",
             "wrong horse battery",
             "drain-pass",
@@ -85,6 +92,8 @@ impl Shop {
             pipeline,
             coupling,
             promotion,
+            test_run,
+            test_node,
             people,
             secrets,
         }
@@ -116,6 +125,9 @@ impl Shop {
             ("{pipeline}", &self.pipeline),
             ("{coupling}", &self.coupling),
             ("{promotion}", &self.promotion),
+            ("{test_run}", &self.test_run),
+            ("{test_node}", &self.test_node),
+            ("{number}", "1"),
             ("{stage}", "test"),
             ("{session}", session),
             ("{secret}", WRONG),

@@ -38,6 +38,7 @@ mod schema;
 mod slugs;
 mod stand_in;
 mod survive;
+mod test_runs;
 mod tls;
 mod webhooks;
 

@@ -29,9 +29,13 @@ pub(super) enum Kind {
     Accept,
     /// From serve: they may not.
     Decline,
+    /// From serve: what does the author of this commit say?
+    Message,
+    /// From the hook: that.
+    MessageIs,
 }
 
-const KINDS: [Kind; 9] = [
+const KINDS: [Kind; 11] = [
     Kind::Token,
     Kind::Update,
     Kind::Ready,
@@ -41,6 +45,8 @@ const KINDS: [Kind; 9] = [
     Kind::Tree,
     Kind::Accept,
     Kind::Decline,
+    Kind::Message,
+    Kind::MessageIs,
 ];
 
 /// A kind and its content, in one piece so that one write sends it.
@@ -102,6 +108,6 @@ mod tests {
             assert_eq!(read(&mut frame.as_slice()).unwrap(), (kind, b"text".to_vec()));
         }
         assert!(encode(Kind::Line, &vec![0; FRAME_LIMIT_BYTES + 1]).is_err());
-        assert!(decode([9, 0, 0, 0, 0]).is_err() && decode([0, 1, 0, 0, 0]).is_err());
+        assert!(decode([11, 0, 0, 0, 0]).is_err() && decode([0, 1, 0, 0, 0]).is_err());
     }
 }

@@ -75,9 +75,15 @@ fn listen(serve: UnixStream) -> io::Result<bool> {
                     let _gone = frame::write(&mut to_serve, Kind::TarEnd, end.unwrap_or_default().as_bytes());
                 });
             }
+            Kind::Message => {
+                let commit = String::from_utf8_lossy(&content).into_owned();
+                // Without one it goes on as well.
+                let message = message(&commit).unwrap_or_default();
+                frame::write(&mut to_serve.try_clone()?, Kind::MessageIs, &message)?;
+            }
             Kind::Accept => return Ok(true),
             Kind::Decline => return Ok(false),
-            Kind::Token | Kind::Update | Kind::Ready | Kind::Tar | Kind::TarEnd => {
+            Kind::Token | Kind::Update | Kind::Ready | Kind::Tar | Kind::TarEnd | Kind::MessageIs => {
                 return Err(io::Error::new(io::ErrorKind::InvalidData, "not for the hook"));
             }
         }
@@ -107,6 +113,19 @@ fn send_tree(commit: &str, serve: &mut UnixStream) -> io::Result<()> {
         stderr.take(FRAME_LIMIT_BYTES as u64 / 2).read_to_string(&mut complaint)?;
     }
     if archive.wait()?.success() { Ok(()) } else { Err(io::Error::other(complaint.trim().to_owned())) }
+}
+
+/// What the author says about a commit that is not accepted yet, as far as a frame holds it.
+fn message(commit: &str) -> io::Result<Vec<u8>> {
+    let mut command = Command::new("git");
+    command.args(["log", "-1", "--format=%B", "--end-of-options", commit]);
+    let mut log = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+    let mut message = Vec::new();
+    if let Some(stdout) = log.stdout.take() {
+        stdout.take(FRAME_LIMIT_BYTES as u64 / 2).read_to_end(&mut message)?;
+    }
+    log.wait()?;
+    Ok(message)
 }
 
 /// One line for the client, at once.

@@ -161,6 +161,22 @@ impl PushSession {
         Ok(Tree(reader))
     }
 
+    /// What the author says about a commit of this push; cut when it is very long, empty when git cannot tell.
+    ///
+    /// # Errors
+    /// When the git process is gone.
+    pub async fn message(&mut self, commit: &ObjectId) -> Result<String, PushError> {
+        let mut from_hook = self.from_hook.lock().await;
+        frame::send(&mut self.to_hook, Kind::Message, commit.as_str().as_bytes()).await.map_err(PushError::Gone)?;
+        match frame::receive(&mut *from_hook).await.map_err(PushError::Gone)? {
+            (Kind::MessageIs, message) => Ok(String::from_utf8_lossy(&message).into_owned()),
+            (kind, _) => {
+                let error = io::Error::new(io::ErrorKind::InvalidData, format!("the hook sent {kind:?} for a message"));
+                Err(PushError::Gone(error))
+            }
+        }
+    }
+
     /// Ends the push: the refs move, or they do not.
     ///
     /// # Errors
@@ -183,7 +199,15 @@ async fn read_greeting(from: &mut BufReader<OwnedReadHalf>) -> Result<(String, V
                 None => return Err(PushError::BadUpdate(text)),
             },
             Kind::Ready => return Ok((token.ok_or(PushError::NoToken)?, updates)),
-            Kind::Update | Kind::Tar | Kind::TarEnd | Kind::Line | Kind::Tree | Kind::Accept | Kind::Decline => {
+            Kind::Update
+            | Kind::Tar
+            | Kind::TarEnd
+            | Kind::Line
+            | Kind::Tree
+            | Kind::Accept
+            | Kind::Decline
+            | Kind::Message
+            | Kind::MessageIs => {
                 let error = io::Error::new(io::ErrorKind::InvalidData, "the hook did not keep to the protocol");
                 return Err(PushError::Gone(error));
             }

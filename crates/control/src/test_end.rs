@@ -1,0 +1,114 @@
+//! How test runs go on and end: noted with what their nodes come to, told in their output and in the app's log.
+
+use crate::test_run::{setup_key, tests_key};
+use crate::{Control, journal, outcome};
+use model::tap::TestCase;
+use model::test_run::{TestEvent, TestNode, TestRun, TestState, TestStep, whole};
+use store::StoreError;
+use store::test_case::KeptCase;
+
+/// Notes what happened to a node, and what its run comes to by it. `false`: it is over, or gone.
+pub(crate) async fn change(
+    control: &Control,
+    run: &TestRun,
+    node: &TestNode,
+    event: TestEvent,
+) -> Result<bool, StoreError> {
+    let mut tx = control.store.begin().await?;
+    let Some(known) = store::test_node::by_id(tx.db(), node.id).await? else { return Ok(false) };
+    let Ok(next) = known.state.clone().on(event) else { return Ok(false) };
+    let now = control.now();
+    store::test_node::change(&mut tx, node.id, &known.state, &next, now).await?;
+    let nodes = store::test_node::of_run(tx.db(), run.id).await?;
+    let states: Vec<TestState> = nodes.into_iter().map(|node| node.state).collect();
+    store::test_run::set(&mut tx, run.id, &whole(&states), now).await?;
+    tx.commit().await?;
+    Ok(true)
+}
+
+/// Notes how a node ended, also when the disk is full just then; what the run came to, which another end may have decided.
+pub(crate) async fn settle(control: &Control, run: &TestRun, node: &TestNode, event: TestEvent) -> TestState {
+    let noted = (control.clone(), run.clone(), node.clone(), event.clone());
+    outcome::note(format!("The end of test run {}", run.id), move || {
+        let (control, run, node, event) = noted.clone();
+        async move { change(&control, &run, &node, event).await.map(drop) }
+    })
+    .await;
+    match store::test_run::by_id(control.store.db(), run.id).await {
+        Ok(Some(known)) if known.state.is_over() => known.state,
+        // Its pipeline is gone, or the disk is full: it is as it was found.
+        Ok(_) | Err(_) => TestState::At(TestStep::Running).on(event).unwrap_or(TestState::At(TestStep::Running)),
+    }
+}
+
+/// Notes what the app asks for and does not get.
+pub(crate) async fn warn(control: &Control, run: &TestRun, warning: &str) -> Result<(), StoreError> {
+    let mut tx = control.store.begin().await?;
+    store::test_run::warn(&mut tx, run.id, warning).await?;
+    tx.commit().await
+}
+
+/// Keeps the cases that a node's tests told of.
+pub(crate) async fn keep_cases(control: &Control, node: &TestNode, cases: Vec<TestCase>) -> Result<(), StoreError> {
+    if cases.is_empty() {
+        return Ok(());
+    }
+    let mut tx = control.store.begin().await?;
+    for case in cases {
+        let kept = KeptCase { id: control.world.new_id(), node: node.id, case, created_at: control.now() };
+        store::test_case::insert(&mut tx, &kept).await?;
+    }
+    tx.commit().await
+}
+
+/// Nobody needs to be told any more that it is cancelled.
+pub(crate) async fn over(control: &Control, run: &TestRun, state: &TestState) {
+    control.test_runs.forget(run.id);
+    let why = state.why().map(|why| format!(": {why}")).unwrap_or_default();
+    tracing::info!(test_run.id = %run.id, pipeline.id = %run.pipeline, "Test run #{} {}{why}", run.number, state.word());
+    tell(control, run, format!("Test run #{} {}{why}", run.number, state.word())).await;
+}
+
+/// Says it in the log of the app that was pushed to.
+pub(crate) async fn tell(control: &Control, run: &TestRun, text: String) {
+    if let Some(app) = run.app {
+        journal::api(control, app, control.now(), text).await;
+    }
+}
+
+/// How the output of a run ends.
+pub(crate) fn verdict_lines(run: &TestRun, state: &TestState) -> Vec<String> {
+    let number = run.number;
+    let said = match state {
+        TestState::Succeeded => return vec![format!("-----> Test run #{number} succeeded")],
+        TestState::Failed { exit_code } => {
+            format!("Test run #{number} failed: the tests ended with status {exit_code}.")
+        }
+        TestState::Errored { why, .. } => {
+            format!("Test run #{number} errored before its tests came to an end: {why}.")
+        }
+        TestState::Cancelled { why } => format!("Test run #{number} was cancelled: {why}."),
+        TestState::At(_) => format!("Test run #{number} is still under way."),
+    };
+    vec![String::new(), format!(" !     {said}")]
+}
+
+/// Runs that did not outlive the last server end here, with the reason.
+pub(crate) async fn break_off(control: &Control) -> Result<(), StoreError> {
+    let why = "Flowline was stopped during it; push again, or run it again (`flowline ci:rerun`)";
+    for run in store::test_run::open(control.store.db()).await? {
+        for node in store::test_node::of_run(control.store.db(), run.id).await? {
+            let event = TestEvent::Broke { why: why.to_owned(), exit_code: None };
+            let state = settle(control, &run, &node, event).await;
+            let key = if node.state.step() < Some(TestStep::Running) { setup_key(node.id) } else { tests_key(node.id) };
+            match control.outputs.resume(&key) {
+                Ok(mut output) => verdict_lines(&run, &state).iter().for_each(|line| output.last_line(line)),
+                Err(error) => {
+                    tracing::warn!(test_run.id = %run.id, %error, "The output of a test run cannot be written")
+                }
+            }
+            over(control, &run, &state).await;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,71 @@
+//! How a pipeline tests: whether what is pushed to its apps is tested first, and for how long.
+
+use crate::Control;
+use crate::gate::Authorized;
+use model::id::{AppId, PipelineId};
+use model::pipeline::Pipeline;
+use model::stack::Stack;
+use model::test_run::{BadTimeLimit, TestGate};
+use store::StoreError;
+
+/// Why the setting is not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum TestGateError {
+    /// Too short or too long.
+    #[error(transparent)]
+    TimeLimit(#[from] BadTimeLimit),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// How it tests.
+///
+/// # Errors
+/// When the database fails.
+pub async fn show(control: &Control, pipeline: &Authorized<Pipeline>) -> Result<TestGate, TestGateError> {
+    Ok(store::test_gate::find(control.store.db(), pipeline.id).await?)
+}
+
+/// How it tests from the next push on; what is not said stays.
+///
+/// # Errors
+/// [`TestGateError::TimeLimit`].
+pub async fn update(
+    control: &Control,
+    pipeline: &Authorized<Pipeline>,
+    enabled: Option<bool>,
+    time_limit_s: Option<u64>,
+) -> Result<TestGate, TestGateError> {
+    let mut tx = control.store.begin().await?;
+    let gate = store::test_gate::find(tx.db(), pipeline.id).await?.with(enabled, time_limit_s)?;
+    store::test_gate::set(&mut tx, pipeline.id, gate).await?;
+    tx.commit().await?;
+    Ok(gate)
+}
+
+/// The pipeline of an app whose pushes are tested, and how; `None` where they are not.
+pub(crate) async fn of_app(control: &Control, app: AppId) -> Result<Option<(Pipeline, TestGate)>, StoreError> {
+    let db = control.store.db();
+    let Some(coupling) = store::pipeline_coupling::of_app(db, app).await? else { return Ok(None) };
+    let gate = store::test_gate::find(db, coupling.pipeline).await?;
+    if !gate.enabled {
+        return Ok(None);
+    }
+    Ok(store::pipeline::by_id(db, coupling.pipeline).await?.map(|pipeline| (pipeline, gate)))
+}
+
+/// What a run stands on that no push began: stack and packs of the app that its code would come to first.
+pub(crate) async fn ground(control: &Control, pipeline: PipelineId) -> Result<(Stack, Vec<String>), StoreError> {
+    let db = control.store.db();
+    let first = store::pipeline_coupling::of_pipeline(db, pipeline).await?.into_iter().min_by_key(|one| one.stage);
+    let Some(first) = first else { return Ok((Stack::default(), Vec::new())) };
+    let stack = store::app::by_id(db, first.app).await?.map(|app| app.stack).unwrap_or_default();
+    Ok((stack, buildpacks(control, first.app).await?))
+}
+
+/// The packs that somebody chose for an app.
+pub(crate) async fn buildpacks(control: &Control, app: AppId) -> Result<Vec<String>, StoreError> {
+    let installed = store::buildpack_installation::list(control.store.db(), app).await?;
+    Ok(installed.iter().map(ToString::to_string).collect())
+}
