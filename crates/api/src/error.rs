@@ -1,6 +1,7 @@
 //! The one mapping from what could not be done to HTTP: `{id, message}` with the statuses of API-3.
 
 mod access;
+mod alarm;
 mod artifact;
 mod pipeline;
 mod test_run;

@@ -77,6 +77,12 @@ impl Client {
         Ok(self.call(Ask { path, ..Ask::default() }).await?.0)
     }
 
+    /// What is no JSON, CSV for example; with nothing in it that moves a terminal.
+    pub(crate) async fn text(&self, path: &str) -> Result<String, CliError> {
+        let (body, _) = self.bytes(Ask { path, ..Ask::default() }).await?;
+        Ok(String::from_utf8_lossy(&body).lines().map(printable).collect::<Vec<_>>().join("\n"))
+    }
+
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Result<Value, CliError> {
         self.change(Method::POST, path, body, None).await
     }
@@ -185,6 +191,17 @@ impl Client {
     }
 
     async fn call(&self, ask: Ask<'_>) -> Result<(Value, HeaderMap), CliError> {
+        let (body, headers) = self.bytes(ask).await?;
+        if body.is_empty() {
+            return Ok((Value::Null, headers));
+        }
+        let body =
+            serde_json::from_slice(&body).map_err(|error| self.odd(format!("its answer is no JSON ({error})")))?;
+        Ok((body, headers))
+    }
+
+    /// The answer as it comes.
+    async fn bytes(&self, ask: Ask<'_>) -> Result<(Bytes, HeaderMap), CliError> {
         let mut request = Request::builder()
             .uri(format!("{}{}", self.server.url, ask.path))
             .header(ACCEPT, ACCEPT_V3)
@@ -211,13 +228,7 @@ impl Client {
             return Err(self.refusal(answer).await);
         }
         let headers = answer.headers().clone();
-        let body = self.body(answer).await?;
-        if body.is_empty() {
-            return Ok((Value::Null, headers));
-        }
-        let body =
-            serde_json::from_slice(&body).map_err(|error| self.odd(format!("its answer is no JSON ({error})")))?;
-        Ok((body, headers))
+        Ok((self.body(answer).await?, headers))
     }
 
     async fn body(&self, answer: Response<Incoming>) -> Result<Bytes, CliError> {

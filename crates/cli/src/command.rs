@@ -8,6 +8,7 @@ use crate::domain::DomainCommand;
 use crate::drain::DrainCommand;
 use crate::env::Env;
 use crate::error::CliError;
+use crate::notification::NotificationCommand;
 use crate::region::RegionCommand;
 use crate::session::Session;
 use crate::webhook::WebhookCommand;
@@ -224,6 +225,9 @@ pub enum Command {
     /// Webhooks.
     #[command(flatten)]
     Webhook(WebhookCommand),
+    /// What is broken, and who is told.
+    #[command(flatten)]
+    Notification(NotificationCommand),
     /// Where and on what apps run.
     #[command(flatten)]
     Region(RegionCommand),
@@ -310,6 +314,7 @@ async fn dispatch(command: Command, env: &Env, console: &mut Console) -> Result<
         Command::Drain(command) => command.run(session).await,
         Command::Ci(verb) => verb.run(session).await,
         Command::Webhook(command) => command.run(session).await,
+        Command::Notification(command) => command.run(session).await,
         Command::Region(command) => command.run(session).await,
         Command::PsExec(args) => return one_off::exec(session, args).await,
         Command::Run(args) => return one_off::run(session, args).await,
@@ -377,6 +382,7 @@ impl Command {
             Self::Drain(command) => command.print(),
             Self::Ci(verb) => verb.print(),
             Self::Webhook(command) => command.print(),
+            Self::Notification(command) => command.print(),
             Self::Region(command) => command.print(),
         }
     }

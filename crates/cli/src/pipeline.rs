@@ -4,6 +4,7 @@ use crate::args::{Bare, OnApp, Print};
 use crate::client::segment;
 use crate::confirm::Loss;
 use crate::console::{Cell, Paint};
+use crate::deployment::{self, Metrics};
 use crate::error::CliError;
 use crate::pipeline_setup::{self, Setup};
 use crate::promotion::{self, Promote};
@@ -55,6 +56,9 @@ pub enum Verb {
     /// Show the receipt of a promotion
     #[command(name = "promotions:info")]
     PromotionsInfo(OnePromotion),
+    /// Print lead time, deployment frequency, change failure rate and time to restore
+    #[command(name = "pipelines:metrics")]
+    Metrics(Metrics),
     /// Destroy a pipeline; its apps go on
     #[command(name = "pipelines:destroy")]
     Destroy(One),
@@ -195,6 +199,7 @@ impl Verb {
             Self::Promote(args) => args.on.print,
             Self::Promotions(args) => args.print,
             Self::PromotionsInfo(args) => args.print,
+            Self::Metrics(args) => args.print(),
         }
     }
 
@@ -213,6 +218,7 @@ impl Verb {
             Self::Promote(args) => promotion::promote(session, &args).await,
             Self::Promotions(args) => promotion_receipt::list(session, &args).await,
             Self::PromotionsInfo(args) => promotion_receipt::show(session, &args).await,
+            Self::Metrics(args) => deployment::metrics(session, &args).await,
             Self::Destroy(args) => destroy(session, &args.pipeline).await,
         }
     }

@@ -5,7 +5,7 @@ use crate::event::{self, Change, Resource};
 use crate::gate::Authorized;
 use crate::output::{OutputReader, OutputWriter};
 use crate::release;
-use crate::{Control, app_json, build_end, disk, fetch, journal, steps};
+use crate::{Control, app_json, build_end, disk, fetch, journal, progress, steps};
 use async_trait::async_trait;
 use builder::{BuildFailure, Job, Purpose, Rules};
 use model::account::Account;
@@ -210,6 +210,7 @@ async fn make<'c>(
     report: &mut Report,
 ) -> Result<(Slug, RwLockReadGuard<'c, ()>), Broken> {
     let _turn = control.build_queue.turn(report).await?;
+    progress::build_begun(control, build.id).await;
     let source = folder.join("app");
     tokio::fs::create_dir_all(folder).await?;
     runtime::prepare_dir(&source)?;

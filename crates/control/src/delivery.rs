@@ -59,10 +59,10 @@ struct Courier {
 }
 
 /// Begins to deliver, also what the last server left.
-pub(crate) fn begin(control: &Control) {
+pub(crate) fn begin(control: &Control, notifier: Notifier) {
     let courier = Arc::new(Courier {
         control: control.clone(),
-        notifier: Notifier::new(),
+        notifier,
         room: Arc::new(Semaphore::new(AT_ONCE)),
         busy: Mutex::default(),
     });

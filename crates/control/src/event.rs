@@ -16,12 +16,13 @@ use crate::collaborator::Access;
 use crate::domain::DomainDetail;
 use crate::formation::FormationDetail;
 use crate::release::ReleaseDetail;
-use crate::{Control, Settings};
+use crate::{Control, Settings, alarm};
 use model::app::App;
 use model::delivery::{Delivery, DeliveryState};
 use model::dyno::Dyno;
 use model::event::{Action, Actor, Entity, Event, KEPT_FOR};
 use model::id::{AccountId, AppId, AttemptId};
+use model::notice::Notice;
 use model::time::Timestamp;
 use model::webhook::Webhook;
 use std::time::Duration;
@@ -134,6 +135,8 @@ pub struct Wire {
     pub content: fn(&Settings, &Change<'_>) -> Content,
     /// A notification's body (HOOK-4).
     pub body: fn(&Notification<'_>) -> String,
+    /// The body of notices of alarms that go together.
+    pub notices: fn(&[Notice]) -> String,
 }
 
 /// Numbers of deliveries that an event has: more than there are webhooks of one app.
@@ -164,7 +167,7 @@ pub(crate) async fn note(control: &Control, tx: &mut Tx, by: AccountId, change: 
             store::delivery::insert(tx, &delivery(control, webhook, &event, place)).await?;
         }
     }
-    Ok(())
+    alarm::noted(control, tx, by, change).await
 }
 
 fn delivery(control: &Control, webhook: &Webhook, event: &Event, place: i64) -> Delivery {
@@ -189,6 +192,7 @@ pub(crate) async fn sweep(control: &Control) -> Result<(), StoreError> {
     let mut tx = control.store.begin().await?;
     let old = store::event::delete_older(&mut tx, Timestamp(control.now().0.saturating_sub(kept_us))).await?;
     let orphans = store::webhook::delete_orphans(&mut tx).await?;
+    let old_notices = store::notice::delete_older(&mut tx, Timestamp(control.now().0.saturating_sub(kept_us))).await?;
     tx.commit().await?;
     let mut surplus = 0;
     for app in store::event::crowded(control.store.db()).await? {
@@ -196,8 +200,14 @@ pub(crate) async fn sweep(control: &Control) -> Result<(), StoreError> {
         surplus += store::event::delete_surplus(&mut tx, app).await?;
         tx.commit().await?;
     }
-    if old + surplus + orphans > 0 {
-        tracing::info!(old, surplus, webhooks = orphans, "Removed events, and webhooks of apps that are gone");
+    if old + surplus + orphans + old_notices > 0 {
+        tracing::info!(
+            old,
+            surplus,
+            webhooks = orphans,
+            notices = old_notices,
+            "Removed events, notices, and webhooks of apps that are gone"
+        );
     }
     Ok(())
 }

@@ -2,10 +2,12 @@
 
 pub mod account;
 pub mod acm;
+pub mod alarm;
 pub mod app;
 mod app_json;
 mod attach;
 pub mod audit;
+pub mod author;
 pub mod authorization;
 pub mod build;
 mod build_end;
@@ -14,6 +16,7 @@ pub mod buildpack_installation;
 pub mod collaborator;
 pub mod config_var;
 pub mod delivery;
+pub mod deployment;
 mod disk;
 pub mod domain;
 pub mod dyno;
@@ -32,6 +35,8 @@ mod lines;
 pub mod log_drain;
 pub mod log_session;
 pub mod metrics;
+mod notice;
+pub mod notification_route;
 mod notify;
 pub mod oauth_client;
 pub mod objects;
@@ -42,6 +47,7 @@ mod password;
 pub mod pipeline;
 pub mod pipeline_coupling;
 pub mod pipeline_transfer;
+mod progress;
 pub mod promotion;
 mod promotion_target;
 pub mod promotion_watch;
@@ -82,6 +88,7 @@ mod upkeep;
 pub mod usage;
 pub mod webhook;
 
+pub use mail::MailSettings;
 pub use session::{Client, Greeting};
 pub use start::{StartError, stop};
 
@@ -133,6 +140,10 @@ pub struct Settings {
     pub builds_at_once: usize,
     /// A client that asked for an attached program must come within this time (R13).
     pub attach_limit: Duration,
+    /// Where e-mail is handed in; without it there is none.
+    pub mail: Option<MailSettings>,
+    /// What crashed counts as mended when it has run for so long.
+    pub calm_after: Duration,
     /// The operator's environment for every build: registries, proxies, certificates.
     pub site_env: BTreeMap<String, String>,
 }

@@ -17,7 +17,8 @@ use store::webhook::Keys;
 /// The head of an answer that is read, at most.
 const HEAD_LIMIT_BYTES: usize = 16 * 1024;
 
-/// Sends notifications.
+/// Sends notifications. Cheap to clone.
+#[derive(Clone)]
 pub(crate) struct Notifier(Client<HttpsConnector<HttpConnector>, Full<Bytes>>);
 
 impl Notifier {

@@ -1,9 +1,10 @@
 //! What builds and release commands print: kept in a file, and followed live by any number of readers.
 
 use bytes::Bytes;
+use model::failing_line::first_failing;
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
@@ -11,6 +12,9 @@ use tokio::sync::watch;
 
 /// What is kept of one build or release command; the rest is dropped with a line that says so (CI-9 allows 300 MB).
 const OUTPUT_LIMIT_BYTES: u64 = 16 * 1024 * 1024;
+
+/// So much of an output's end is looked through for what failed.
+const LOOKED_THROUGH_BYTES: u64 = 2 * 1024 * 1024;
 
 /// Bytes handed on at once.
 const CHUNK_BYTES: usize = 32 * 1024;
@@ -80,6 +84,20 @@ impl Outputs {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// The first line that says why it failed, of what was printed last.
+    pub(crate) async fn first_failing(&self, key: &str) -> Option<String> {
+        let path = self.dir.join(key);
+        let read = tokio::task::spawn_blocking(move || {
+            let mut file = File::open(path).ok()?;
+            let from = file.metadata().ok()?.len().saturating_sub(LOOKED_THROUGH_BYTES);
+            file.seek(SeekFrom::Start(from)).ok()?;
+            let mut text = Vec::new();
+            file.take(LOOKED_THROUGH_BYTES).read_to_end(&mut text).ok()?;
+            first_failing(String::from_utf8_lossy(&text).lines())
+        });
+        read.await.ok().flatten()
     }
 
     /// The outputs that there are, when each was last written, and its bytes.

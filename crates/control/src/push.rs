@@ -166,7 +166,11 @@ async fn deploy(control: &Control, app: &Authorized<App>, session: &mut PushSess
         return false;
     }
     let (watcher, mut lines) = mpsc::channel(LINES_WAITING);
-    let source = BuildSource { version: Some(commit.as_str().to_owned()), ..BuildSource::default() };
+    let about = session.commit(&commit).await.unwrap_or_else(|error| {
+        tracing::warn!(app.id = %app.id, %error, "What a commit says of itself could not be read");
+        None
+    });
+    let source = BuildSource { version: Some(commit.as_str().to_owned()), commit: about, ..BuildSource::default() };
     let (build, report) = match build::begin(control, app, source, Some(watcher)).await {
         Ok(begun) => begun,
         Err(error) => {

@@ -98,6 +98,7 @@ pub(crate) async fn insert(
         updated_at: now,
     };
     store::release::insert(tx, &release, config).await?;
+    store::release_step::made(tx, release.id, cause.word()).await?;
     if let Some(app) = store::app::by_id(tx.db(), app).await? {
         let made = detail_in(tx, release.clone()).await?;
         event::note(control, tx, by, &Change::create(Resource::Release(&app, &made))).await?;

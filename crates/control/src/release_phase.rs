@@ -2,7 +2,7 @@
 
 use crate::lines::Lines;
 use crate::output::OutputWriter;
-use crate::{Control, formation, journal, life, outcome, promotion_target, release, sample, sandbox};
+use crate::{Control, formation, journal, life, outcome, progress, promotion_target, release, sample, sandbox};
 use model::dyno::{Dyno, DynoName, DynoRole, DynoSize, DynoState, Exit};
 use model::procfile::{ProcessType, ProcessTypes};
 use model::release::{RELEASE_PHASE_LIMIT_S, Release};
@@ -29,6 +29,7 @@ pub(crate) fn spawn(control: &Control, release: Release, process_types: &Process
             Ok(running) => {
                 control.registry.insert(dyno.clone(), Some(running.control()));
                 journal::dyno(&control, release.app, &dyno.name, "State changed from starting to up").await;
+                progress::begun(&control, release.id).await;
                 follow(&control, &dyno, running, &mut writer).await
             }
             Err(error) => {

@@ -2,11 +2,12 @@
 
 use crate::build_queue::BuildQueue;
 use crate::event::Wire;
+use crate::notify::Notifier;
 use crate::output::Outputs;
 use crate::registry::Mark;
 use crate::{
     Control, Parts, Settings, attach, build_end, delivery, disk, dyno_event, journal, left_over, life, log_drain,
-    objects, promotion_target, promotion_watch, push, quota, release_phase, sample, sandbox,
+    notice, objects, promotion_target, promotion_watch, push, quota, release_phase, sample, sandbox,
 };
 use model::dyno::{Dyno, DynoRole, DynoState, STOP_GRACE_S};
 use model::id::ReleaseId;
@@ -179,7 +180,9 @@ async fn look_after(control: &Control) -> Result<(), StartError> {
         control.supervisor.adopt(control, app.id);
     }
     crate::slumber::watch(control);
-    delivery::begin(control);
+    let notifier = Notifier::new();
+    delivery::begin(control, notifier.clone());
+    notice::begin(control, notifier);
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! One loop per app brings what runs to what should run. It takes no hint of what changed: it reads, decides, does.
 
 use crate::routing::SyncError;
-use crate::{Control, journal, life, receipt, routing, slumber};
+use crate::{Control, journal, life, progress, receipt, routing, slumber};
 use model::cycle;
 use model::dyno::{Dyno, DynoRole, DynoState};
 use model::formation::{Step, Wanted, converge};
@@ -87,11 +87,20 @@ impl Supervisor {
     }
 }
 
+/// What the last look at an app saw.
+#[derive(Default)]
+struct Seen {
+    /// The release that was to run.
+    release: Option<ReleaseId>,
+    /// It is noted as live.
+    live: bool,
+}
+
 async fn look_after(control: &Control, app: AppId, beat: &Beat) {
-    let mut release = None;
+    let mut seen = Seen::default();
     while !control.supervisor.ending.is_cancelled() {
         let asked = beat.asked.load(Ordering::SeqCst);
-        let pause = match look(control, app, &mut release).await {
+        let pause = match look(control, app, &mut seen).await {
             Ok(Some(pause)) => {
                 beat.done.send_replace(asked);
                 pause
@@ -113,16 +122,16 @@ async fn look_after(control: &Control, app: AppId, beat: &Beat) {
 }
 
 /// One look; how long until the next, or `None` when the app is gone.
-async fn look(control: &Control, id: AppId, seen: &mut Option<ReleaseId>) -> Result<Option<Duration>, SyncError> {
+async fn look(control: &Control, id: AppId, seen: &mut Seen) -> Result<Option<Duration>, SyncError> {
     let Some(app) = crate::app::by_id(control, id).await? else {
         end(control, id).await?;
         return Ok(None);
     };
     let wanted = wanted(control, id).await?;
     let release = wanted.as_ref().map(|wanted| wanted.release);
-    if *seen != release {
-        release_came(control, id, seen.is_some(), release).await?;
-        *seen = release;
+    if seen.release != release {
+        release_came(control, id, seen.release.is_some(), release).await?;
+        *seen = Seen { release, live: false };
     }
     let now = control.now();
     let asleep = control.registry.asleep(id).map(|asleep| asleep.depth);
@@ -170,6 +179,9 @@ async fn look(control: &Control, id: AppId, seen: &mut Option<ReleaseId>) -> Res
     }
     // With what is being started already: requests wait for it instead of hearing that the app crashed.
     routing::publish(control, &app, wanted.as_ref()).await?;
+    if let Some(wanted) = wanted.as_ref().filter(|_| !seen.live) {
+        seen.live = progress::live(control, id, wanted).await;
+    }
     for dyno in &stops {
         life::stop(control, dyno);
     }

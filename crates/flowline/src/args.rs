@@ -2,7 +2,11 @@
 
 use crate::logging::Format;
 use clap::{Args, Parser, Subcommand};
+use control::MailSettings;
+use model::account::Email;
+use model::alarm::CALM_AFTER;
 use model::budget::{self, Budgets};
+use model::smtp::{self, BadSmtp, SmtpServer};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -64,6 +68,8 @@ pub(crate) struct Serve {
     /// Certificate authorities that log drains' servers may come with, beside the system's
     #[arg(long, value_name = "PEM")]
     pub(crate) drain_ca: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) mail: MailArgs,
     /// Let dynos run for more than a day; else each is replaced once in 24 to 28 hours
     #[arg(long)]
     pub(crate) no_cycling: bool,
@@ -82,9 +88,37 @@ pub(crate) struct Serve {
     /// Builds at the same time; more wait. Without it half as many as CPUs, and at least two
     #[arg(long, value_name = "COUNT", env = "FLOWLINE_BUILDS_AT_ONCE", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) builds_at_once: Option<u16>,
+    /// What crashed counts as mended when it has run for so long
+    #[arg(long, value_name = "SECONDS", default_value_t = CALM_AFTER.as_secs(), hide = true)]
+    pub(crate) calm_after_s: u64,
     /// How the log on stderr looks
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) log_format: Format,
+}
+
+/// Where alarms are handed in as e-mail.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "E-mail (without --smtp-url there is none)")]
+pub(crate) struct MailArgs {
+    /// The mail server: smtps://USER:PASSWORD@HOST (TLS) or smtp://USER:PASSWORD@HOST (STARTTLS). The environment hides it from
+    /// other users of this machine
+    #[arg(long, value_name = "URL", env = "FLOWLINE_SMTP_URL", hide_env_values = true, value_parser = SmtpServer::parse)]
+    smtp_url: Option<SmtpServer>,
+    /// In whose name mails go; else flowline@DOMAIN
+    #[arg(long, value_name = "ADDRESS", env = "FLOWLINE_SMTP_FROM", value_parser = smtp::sender)]
+    smtp_from: Option<Email>,
+    /// Certificate authorities that the mail server may come with, beside the system's
+    #[arg(long, value_name = "PEM")]
+    smtp_ca: Option<PathBuf>,
+}
+
+impl MailArgs {
+    /// `None`: nobody is sent any mail.
+    pub(crate) fn settings(&self, domain: &str) -> Result<Option<MailSettings>, BadSmtp> {
+        let Some(server) = self.smtp_url.clone() else { return Ok(None) };
+        let from = self.smtp_from.clone().map_or_else(|| smtp::sender(&smtp::default_sender(domain)), Ok)?;
+        Ok(Some(MailSettings { server, from, authorities: self.smtp_ca.clone() }))
+    }
 }
 
 #[derive(Debug, Args)]

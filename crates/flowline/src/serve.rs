@@ -65,6 +65,8 @@ enum ServeError {
         "{0} is in use or not an address of this machine ({1}). Stop what listens there, or choose another with --tls"
     )]
     Tls(SocketAddr, std::io::Error),
+    #[error(transparent)]
+    Mail(#[from] model::smtp::BadSmtp),
     #[error("The server failed: {0}")]
     Io(#[from] std::io::Error),
 }
@@ -116,6 +118,8 @@ async fn serve(args: Serve) -> Result<(), ServeError> {
         dns_target: args.dns_target.unwrap_or_else(|| format!("dns.{}", args.domain)),
         git_url: args.git_url,
         drain_ca: args.drain_ca,
+        mail: args.mail.settings(&args.domain)?,
+        calm_after: Duration::from_secs(args.calm_after_s),
         domain: args.domain,
         cycling: !args.no_cycling,
         stop_frozen_after: Duration::from_secs(u64::from(args.stop_frozen_after) * 60),

@@ -4,6 +4,7 @@
 //! decides whether the refs move. Nothing here knows which branches are built.
 
 mod command;
+mod commit;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;

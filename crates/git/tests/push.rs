@@ -24,6 +24,9 @@ async fn push_of_main_builds_inside_the_push() {
 
     let mut tar = Vec::new();
     let pushed = session.updates[0].new.clone().unwrap();
+    let said = session.commit(&pushed).await.unwrap().expect("it is readable before it is accepted");
+    assert_eq!(said, client.commit_of(&commit));
+    assert_eq!(session.commit(&"1".repeat(40).parse().unwrap()).await.unwrap(), None);
     session.tree(&pushed).await.unwrap().read_to_end(&mut tar).await.unwrap();
     assert_eq!(support::file_in(&tar, "index.js").as_deref(), Some("hello"));
     // The ref has not moved while the build runs.

@@ -1,5 +1,6 @@
 //! A build: one run from source to slug.
 
+use crate::commit::Commit;
 use crate::id::{AccountId, AppId, BuildId, ReleaseId, SlugId};
 use crate::stack::Stack;
 use crate::time::Timestamp;
@@ -28,7 +29,7 @@ pub struct Build {
     pub state: BuildState,
     /// The release it became, once there is one.
     pub release: Option<ReleaseId>,
-    /// When it began.
+    /// When it was asked for: a push was accepted, or an archive named.
     pub created_at: Timestamp,
     /// When it last changed.
     pub updated_at: Timestamp,
@@ -45,6 +46,8 @@ pub struct BuildSource {
     pub description: Option<String>,
     /// `SHA256:<hex>` that the archive must have.
     pub checksum: Option<String>,
+    /// What the commit says of itself; only a git push tells.
+    pub commit: Option<Commit>,
 }
 
 /// Pending until it is over; an over build never changes again.

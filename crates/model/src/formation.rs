@@ -146,6 +146,12 @@ impl Wanted {
             && self.slots().any(|(name, size, _)| name == dyno.name && size == dyno.size)
     }
 
+    /// Should any web dyno run?
+    #[must_use]
+    pub fn has_web(&self) -> bool {
+        self.slots().any(|(name, _, _)| name.process_type.is_web())
+    }
+
     /// Does the web type of this release serve with all the dynos it should have?
     #[must_use]
     pub fn web_is_up(&self, dynos: &[Dyno]) -> bool {

@@ -74,6 +74,10 @@ ids! {
     PromotionId,
     /// One app that code is promoted to.
     PromotionTargetId,
+    /// Something that was told to somebody, or will be.
+    NoticeId,
+    /// Who is told of which alarms.
+    NotificationRouteId,
     /// A numbered release.
     ReleaseId,
     /// A notification on its way to a webhook's address.

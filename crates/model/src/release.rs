@@ -80,6 +80,16 @@ impl ReleaseStatus {
     }
 }
 
+/// Is a release with this word of a [`ReleaseCause`] about its code, so that whoever wrote that answers for it? Else it is
+/// whoever made the release.
+#[must_use]
+pub fn is_about_code(cause: &str) -> bool {
+    !matches!(cause, "initial" | "config" | ROLLBACK)
+}
+
+/// The word of a [`ReleaseCause::Rollback`].
+pub const ROLLBACK: &str = "rollback";
+
 /// What made a release; its `Display` is the description that clients parse (RLS-4).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReleaseCause {
@@ -110,6 +120,21 @@ pub enum ReleaseCause {
     },
     /// A client's own words.
     Custom(String),
+}
+
+impl ReleaseCause {
+    /// What it is, in one word, for whoever counts (metrics.md); the description is for people.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Initial | Self::EnableLogplex => "initial",
+            Self::Deploy { .. } => "deploy",
+            Self::Promote { .. } => "promotion",
+            Self::Config(_) => "config",
+            Self::Rollback { .. } => ROLLBACK,
+            Self::Custom(_) => "custom",
+        }
+    }
 }
 
 impl std::fmt::Display for ReleaseCause {

@@ -3,7 +3,8 @@
 use crate::row::Cells;
 use crate::{StoreError, Tx};
 use model::build::{Build, BuildSource, BuildState};
-use model::id::{AppId, BuildId, ReleaseId};
+use model::commit::Commit;
+use model::id::{AppId, BuildId, ReleaseId, SlugId};
 use model::stack::Stack;
 use model::time::Timestamp;
 use sqlx::SqliteExecutor;
@@ -13,27 +14,31 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             "SELECT id, app_id, by_id, source_url, source_version, source_description, source_checksum, stack, secret, state, ",
-            "slug_id, why, release_id, buildpacks, created_at, updated_at FROM build ",
+            "slug_id, why, release_id, buildpacks, committed_at, commit_author, commit_email, commit_subject, created_at, ",
+            "updated_at FROM build ",
             $rest
         )
     };
 }
 
 const INSERT: &str = "INSERT INTO build (id, app_id, by_id, source_url, source_version, source_description, source_checksum, \
-     stack, secret, state, buildpacks, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'pending', $10, \
-     $11, $11)";
+     stack, secret, state, buildpacks, committed_at, commit_author, commit_email, commit_subject, created_at, updated_at) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'pending', $10, $11, $12, $13, $14, $15, $15)";
 const FINISH: &str =
     "UPDATE build SET state = $2, slug_id = $3, why = $4, updated_at = $5 WHERE id = $1 AND state = 'pending'";
 const SET_RELEASE: &str = "UPDATE build SET release_id = $2 WHERE id = $1";
 const SET_BUILDPACKS: &str = "UPDATE build SET buildpacks = $2 WHERE id = $1";
+const BEGIN: &str = "UPDATE build SET begun_at = $2 WHERE id = $1";
 const BY_ID: &str = select!("WHERE id = $1");
+const OF_SLUG: &str = select!("WHERE slug_id = $1");
 const LIST: &str = select!("WHERE app_id = $1 ORDER BY created_at");
 const LATEST: &str = select!("WHERE app_id = $1 ORDER BY created_at DESC LIMIT 1");
 const PENDING: &str = select!("WHERE state = 'pending'");
 const RELEASES: &str = "SELECT id, release_id FROM build";
 
 /// Every statement of this file, for the test that prepares them all.
-pub const ALL: &[&str] = &[INSERT, FINISH, SET_RELEASE, SET_BUILDPACKS, BY_ID, LIST, LATEST, PENDING, RELEASES];
+pub const ALL: &[&str] =
+    &[INSERT, FINISH, SET_RELEASE, SET_BUILDPACKS, BEGIN, BY_ID, OF_SLUG, LIST, LATEST, PENDING, RELEASES];
 
 /// Adds a pending build.
 ///
@@ -43,7 +48,11 @@ pub async fn insert(tx: &mut Tx, build: &Build) -> Result<(), StoreError> {
     let query = sqlx::query(INSERT).bind(build.id.to_string()).bind(build.app.to_string()).bind(build.by.to_string());
     let query = query.bind(&build.source.url).bind(&build.source.version).bind(&build.source.description);
     let query = query.bind(&build.source.checksum).bind(build.stack.as_str()).bind(&build.secret);
-    query.bind(lines(&build.buildpacks)).bind(build.created_at.0).execute(tx.db()).await?;
+    let commit = build.source.commit.as_ref();
+    let query = query.bind(lines(&build.buildpacks)).bind(commit.map(|commit| commit.at.0));
+    let query = query.bind(commit.map(|commit| &commit.author)).bind(commit.map(|commit| &commit.email));
+    let query = query.bind(commit.map(|commit| &commit.subject)).bind(build.created_at.0);
+    query.execute(tx.db()).await?;
     Ok(())
 }
 
@@ -78,6 +87,15 @@ pub async fn set_buildpacks(tx: &mut Tx, id: BuildId, buildpacks: &[String]) -> 
     Ok(())
 }
 
+/// Notes that a build had its turn: until then it waited.
+///
+/// # Errors
+/// When the database fails.
+pub async fn begin(tx: &mut Tx, id: BuildId, at: Timestamp) -> Result<(), StoreError> {
+    sqlx::query(BEGIN).bind(id.to_string()).bind(at.0).execute(tx.db()).await?;
+    Ok(())
+}
+
 /// One a line: no name of a pack has a line break.
 fn lines(buildpacks: &[String]) -> Option<String> {
     (!buildpacks.is_empty()).then(|| buildpacks.join("\n"))
@@ -89,6 +107,14 @@ fn lines(buildpacks: &[String]) -> Option<String> {
 /// When the database fails.
 pub async fn by_id<'e>(db: impl SqliteExecutor<'e>, id: BuildId) -> Result<Option<Build>, StoreError> {
     sqlx::query(BY_ID).bind(id.to_string()).fetch_optional(db).await?.as_ref().map(read).transpose()
+}
+
+/// The build that made a slug; `None` for one that was uploaded.
+///
+/// # Errors
+/// When the database fails.
+pub async fn of_slug<'e>(db: impl SqliteExecutor<'e>, slug: SlugId) -> Result<Option<Build>, StoreError> {
+    sqlx::query(OF_SLUG).bind(slug.to_string()).fetch_optional(db).await?.as_ref().map(read).transpose()
 }
 
 /// The builds of an app, oldest first.
@@ -144,6 +170,7 @@ fn read(row: &SqliteRow) -> Result<Build, StoreError> {
             version: cells.maybe_text("source_version")?,
             description: cells.maybe_text("source_description")?,
             checksum: cells.maybe_text("source_checksum")?,
+            commit: commit(&cells)?,
         },
         stack: Stack::named(&cells.text("stack")?).map_err(|error| cells.bad(error))?,
         buildpacks: cells.maybe_text("buildpacks")?.iter().flat_map(|all| all.lines()).map(str::to_owned).collect(),
@@ -153,4 +180,16 @@ fn read(row: &SqliteRow) -> Result<Build, StoreError> {
         created_at: cells.time("created_at")?,
         updated_at: cells.time("updated_at")?,
     })
+}
+
+/// The four columns are set together.
+fn commit(cells: &Cells<'_>) -> Result<Option<Commit>, StoreError> {
+    let Some(at) = cells.maybe_time("committed_at")? else { return Ok(None) };
+    let text = |column| cells.text(column);
+    Ok(Some(Commit {
+        at,
+        author: text("commit_author")?,
+        email: text("commit_email")?,
+        subject: text("commit_subject")?,
+    }))
 }

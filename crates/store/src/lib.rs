@@ -4,6 +4,7 @@
 
 pub mod account;
 pub mod acm;
+pub mod alarm;
 pub mod app;
 pub mod audit;
 pub mod authorization;
@@ -12,6 +13,7 @@ pub mod buildpack_installation;
 pub mod collaborator;
 pub mod config_var;
 pub mod delivery;
+pub mod deployment;
 pub mod domain;
 pub mod event;
 pub mod feature;
@@ -19,6 +21,8 @@ pub mod formation;
 pub mod idempotency;
 pub mod idle;
 pub mod log_drain;
+pub mod notice;
+pub mod notification_route;
 pub mod oauth_client;
 pub mod pipeline;
 pub mod pipeline_config_var;
@@ -26,6 +30,7 @@ pub mod pipeline_coupling;
 pub mod promotion;
 pub mod receipt;
 pub mod release;
+pub mod release_step;
 mod row;
 pub mod slug;
 pub mod sni_endpoint;
@@ -105,6 +110,7 @@ pub struct Store {
     writer: SqlitePool,
     vault: Arc<Vault>,
     outbox: Arc<Notify>,
+    notices: Arc<Notify>,
 }
 
 impl Store {
@@ -131,7 +137,7 @@ impl Store {
             .await?;
         migrate(&writer).await?;
         let readers = SqlitePoolOptions::new().max_connections(READERS).connect_with(options.read_only(true)).await?;
-        Ok(Self { readers, writer, vault: Arc::new(vault), outbox: Arc::default() })
+        Ok(Self { readers, writer, vault: Arc::new(vault), outbox: Arc::default(), notices: Arc::default() })
     }
 
     /// For reads outside a transaction.
@@ -155,13 +161,20 @@ impl Store {
     pub async fn begin(&self) -> Result<Tx, StoreError> {
         // IMMEDIATE: a transaction that reads first and writes later must not lose its turn in between.
         let inner = self.writer.begin_with("BEGIN IMMEDIATE").await?;
-        Ok(Tx { inner, vault: Arc::clone(&self.vault), outbox: Arc::clone(&self.outbox), filled: false })
+        let (outbox, notices) = (Arc::clone(&self.outbox), Arc::clone(&self.notices));
+        Ok(Tx { inner, vault: Arc::clone(&self.vault), outbox, notices, filled: false, noticed: false })
     }
 
     /// Tells whenever something to be delivered was committed.
     #[must_use]
     pub fn outbox(&self) -> &Notify {
         &self.outbox
+    }
+
+    /// Tells whenever a notice of an alarm was committed.
+    #[must_use]
+    pub fn notices(&self) -> &Notify {
+        &self.notices
     }
 
     /// Closes all connections; what was committed is on disk.
@@ -180,7 +193,9 @@ pub struct Tx {
     inner: Transaction<'static, Sqlite>,
     vault: Arc<Vault>,
     outbox: Arc<Notify>,
+    notices: Arc<Notify>,
     filled: bool,
+    noticed: bool,
 }
 
 impl Tx {
@@ -198,7 +213,15 @@ impl Tx {
         if self.filled {
             self.outbox.notify_one();
         }
+        if self.noticed {
+            self.notices.notify_one();
+        }
         Ok(())
+    }
+
+    /// It holds notices of alarms: its commit tells so.
+    pub(crate) fn fill_notices(&mut self) {
+        self.noticed = true;
     }
 
     /// It holds something to be delivered: its commit tells so.
@@ -219,6 +242,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (8, "idempotency", include_str!("../migrations/0008_idempotency.sql")),
     (9, "pipelines", include_str!("../migrations/0009_pipelines.sql")),
     (10, "test_runs", include_str!("../migrations/0010_test_runs.sql")),
+    (12, "notifications", include_str!("../migrations/0012_notifications.sql")),
 ];
 
 async fn migrate(writer: &SqlitePool) -> Result<(), StoreError> {

@@ -31,7 +31,8 @@ macro_rules! select {
 
 const INSERT: &str = "INSERT INTO release (id, app_id, version, status, description, slug_id, by_id, output_secret, \
      config_sealed, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10)";
-const FINISH: &str = "UPDATE release SET status = $2, updated_at = $3 WHERE id = $1 AND status = 'pending'";
+const FINISH: &str =
+    "UPDATE release SET status = $2, updated_at = $3, decided_at = $3 WHERE id = $1 AND status = 'pending'";
 const NEXT_VERSION: &str = "SELECT COALESCE(MAX(version), 0) + 1 FROM release WHERE app_id = $1";
 const BY_ID: &str = select!("WHERE app_id = $1 AND id = $2");
 const BY_VERSION: &str = select!("WHERE app_id = $1 AND version = $2");

@@ -90,6 +90,12 @@ impl Identity {
     }
 }
 
+impl Identity {
+    pub(crate) fn acceptor(&self) -> TlsAcceptor {
+        TlsAcceptor::from(Arc::clone(&self.config))
+    }
+}
+
 /// What is shared by a receiver's connections.
 struct Shared {
     frames: mpsc::Sender<Frame>,

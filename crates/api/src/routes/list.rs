@@ -2,10 +2,10 @@
 
 use super::{Access, Route, route};
 use crate::{
-    account, address, app, audit, build, buildpack_installation, collaborator, config_var, disk, domain, dyno, feature,
-    filter, formation, git_http, idle, log_drain, log_session, metrics, neighbour, oauth, pipeline, pipeline_coupling,
-    promotion, region, registry, release, rendezvous, schema, slug, sni_endpoint, source, ssh_key, team, team_app,
-    test_gate, test_run, webhook,
+    account, address, app, audit, build, buildpack_installation, collaborator, config_var, deployment, disk, domain,
+    dyno, feature, filter, formation, git_http, idle, log_drain, log_session, metrics, neighbour, notification, oauth,
+    pipeline, pipeline_coupling, promotion, region, registry, release, rendezvous, schema, slug, sni_endpoint, source,
+    ssh_key, team, team_app, test_gate, test_run, webhook,
 };
 use axum::http::Method;
 use axum::routing::{delete, get, patch, post, put};
@@ -131,6 +131,19 @@ pub const ROUTES: &[Route] = &[
     route(Method::GET, "/pipelines/{pipeline}/pipeline-couplings", SEE_PIPELINE, || {
         get(pipeline_coupling::of_pipeline)
     }),
+    route(Method::GET, "/pipelines/{pipeline}/deployments", SEE_PIPELINE, || get(deployment::list_of_pipeline)),
+    route(Method::GET, "/pipelines/{pipeline}/deployments/metrics", SEE_PIPELINE, || {
+        get(deployment::metrics_of_pipeline)
+    }),
+    route(Method::GET, "/pipelines/{pipeline}/notification-routes", RUN_PIPELINE, || {
+        get(notification::list_of_pipeline)
+    }),
+    route(Method::POST, "/pipelines/{pipeline}/notification-routes", RUN_PIPELINE, || {
+        post(notification::create_for_pipeline)
+    }),
+    route(Method::DELETE, "/pipelines/{pipeline}/notification-routes/{route}", RUN_PIPELINE, || {
+        delete(notification::destroy_of_pipeline)
+    }),
     route(Method::GET, "/pipelines/{pipeline}/pipeline-stack", SEE_PIPELINE, || get(pipeline::stack)),
     route(Method::GET, "/pipelines/{pipeline}/latest-builds", SEE_PIPELINE, || get(pipeline::latest_builds)),
     route(Method::GET, "/pipelines/{pipeline}/latest-releases", SEE_PIPELINE, || get(pipeline::latest_releases)),
@@ -186,6 +199,8 @@ pub const ROUTES: &[Route] = &[
     route(Method::GET, "/apps/{app}/releases/{release}", VIEW, || get(release::show)),
     route(Method::GET, "/apps/{app}/releases/{release}/receipt", VIEW, || get(release::receipt)),
     route(Method::GET, "/apps/{app}/releases/{release}/config-vars", RUN, || get(config_var::of_release)),
+    route(Method::GET, "/apps/{app}/deployments", VIEW, || get(deployment::list)),
+    route(Method::GET, "/apps/{app}/deployments/metrics", VIEW, || get(deployment::metrics)),
     route(Method::GET, "/apps/{app}/formation", VIEW, || get(formation::list)),
     route(Method::PATCH, "/apps/{app}/formation", RUN, || patch(formation::batch)),
     route(Method::GET, "/apps/{app}/formation/{type}", VIEW, || get(formation::show)),
@@ -238,6 +253,17 @@ pub const ROUTES: &[Route] = &[
     route(Method::GET, "/apps/{app}/webhook-deliveries", VIEW, || get(webhook::deliveries)),
     route(Method::GET, "/apps/{app}/webhook-deliveries/{delivery}", VIEW, || get(webhook::delivery)),
     route(Method::DELETE, "/apps/{app}/webhooks/{webhook}", OPERATE, || delete(webhook::destroy)),
+    // Like a webhook's, and people's e-mail addresses.
+    route(Method::GET, "/apps/{app}/notification-routes", OPERATE, || get(notification::list)),
+    route(Method::POST, "/apps/{app}/notification-routes", OPERATE, || post(notification::create)),
+    route(Method::GET, "/apps/{app}/notification-routes/{route}", OPERATE, || get(notification::show)),
+    route(Method::POST, "/apps/{app}/notification-routes/{route}/actions/test", OPERATE, || post(notification::test)),
+    route(Method::DELETE, "/apps/{app}/notification-routes/{route}", OPERATE, || delete(notification::destroy)),
+    route(Method::GET, "/apps/{app}/notices", OPERATE, || get(notification::notices)),
+    route(Method::GET, "/apps/{app}/alarms", VIEW, || get(notification::alarms)),
+    route(Method::GET, "/notification-routes", Access::Operator, || get(notification::list_of_server)),
+    route(Method::POST, "/notification-routes", Access::Operator, || post(notification::create_for_server)),
+    route(Method::DELETE, "/notification-routes/{route}", Access::Operator, || delete(notification::destroy_of_server)),
     route(Method::POST, "/apps/{app}/log-sessions", RUN, || post(log_session::create)),
     route(Method::PUT, "/sources/{source}/{secret}", Access::Signed, || put(source::put_blob)),
     route(Method::GET, "/sources/{source}/{secret}", Access::Signed, || get(source::get_blob)),

@@ -83,6 +83,7 @@ impl From<BuildSource> for SourceBlob {
 
 impl From<SourceBlob> for BuildSource {
     fn from(blob: SourceBlob) -> Self {
-        Self { url: blob.url, version: blob.version, description: blob.version_description, checksum: blob.checksum }
+        let SourceBlob { url, version, version_description, checksum } = blob;
+        Self { url, version, description: version_description, checksum, commit: None }
     }
 }

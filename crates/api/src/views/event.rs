@@ -7,6 +7,7 @@ use crate::views::collaborator::CollaboratorView;
 use crate::views::domain::DomainView;
 use crate::views::dyno::DynoView;
 use crate::views::formation::FormationView;
+use crate::views::notification::notices;
 use crate::views::release::ReleaseView;
 use control::Settings;
 use control::event::{Change, Content, Notification, Resource, Wire};
@@ -23,7 +24,7 @@ const VERSION: &str = "application/vnd.heroku+json; version=3";
 const CONTENT_LIMIT_BYTES: usize = 64 * 1024;
 
 /// How events look outside.
-pub const WIRE: Wire = Wire { content, body };
+pub const WIRE: Wire = Wire { content, body, notices };
 
 /// `{id, email}` of who caused an event.
 #[derive(Debug, Clone, Serialize)]

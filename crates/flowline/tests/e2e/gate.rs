@@ -25,6 +25,8 @@ struct Shop {
     promotion: String,
     test_run: String,
     test_node: String,
+    /// Of the app, of the pipeline, of the server.
+    routes: [String; 3],
     people: People,
     secrets: Vec<String>,
 }
@@ -66,6 +68,11 @@ impl Shop {
             "source_blob_url": source.as_str().unwrap() });
         let test_run = text(&flow.post("/test-runs", &run).await.json()["id"]);
         let test_node = text(&flow.get(&format!("/test-runs/{test_run}/test-nodes")).await.json()[0]["id"]);
+        let to_log = json!({ "to": ["log"] });
+        let of_app = app.call("POST", "/notification-routes", Some(&to_log)).await.json()["id"].take();
+        let of_pipeline = flow.post(&format!("/pipelines/{pipeline}/notification-routes"), &to_log).await;
+        let of_server = flow.post("/notification-routes", &to_log).await.json()["id"].take();
+        let routes = [of_app, of_pipeline.json()["id"].take(), of_server].map(|id| text(&id));
         let plain = [
             "secret-branch",
             "correct horse battery",
@@ -94,6 +101,7 @@ impl Shop {
             promotion,
             test_run,
             test_node,
+            routes,
             people,
             secrets,
         }
@@ -129,11 +137,21 @@ impl Shop {
             ("{test_node}", &self.test_node),
             ("{number}", "1"),
             ("{stage}", "test"),
+            ("{route}", self.route(route)),
             ("{session}", session),
             ("{secret}", WRONG),
         ]
         .iter()
         .fold(self.people.path(route.path), |path, (name, value)| path.replace(name, value))
+    }
+
+    fn route(&self, route: &Route) -> &str {
+        let of = match route.access {
+            Access::Operator => 2,
+            Access::Pipeline(_) => 1,
+            _ => 0,
+        };
+        &self.routes[of]
     }
 
     /// Nothing of the owner's stands in an answer.

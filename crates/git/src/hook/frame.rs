@@ -33,9 +33,13 @@ pub(super) enum Kind {
     Message,
     /// From the hook: that.
     MessageIs,
+    /// From serve: what does this commit say of itself?
+    Ask,
+    /// From the hook: that; empty when it cannot be read.
+    Told,
 }
 
-const KINDS: [Kind; 11] = [
+const KINDS: [Kind; 13] = [
     Kind::Token,
     Kind::Update,
     Kind::Ready,
@@ -47,6 +51,8 @@ const KINDS: [Kind; 11] = [
     Kind::Decline,
     Kind::Message,
     Kind::MessageIs,
+    Kind::Ask,
+    Kind::Told,
 ];
 
 /// A kind and its content, in one piece so that one write sends it.
@@ -108,6 +114,6 @@ mod tests {
             assert_eq!(read(&mut frame.as_slice()).unwrap(), (kind, b"text".to_vec()));
         }
         assert!(encode(Kind::Line, &vec![0; FRAME_LIMIT_BYTES + 1]).is_err());
-        assert!(decode([11, 0, 0, 0, 0]).is_err() && decode([0, 1, 0, 0, 0]).is_err());
+        assert!(decode([13, 0, 0, 0, 0]).is_err() && decode([0, 1, 0, 0, 0]).is_err());
     }
 }

@@ -81,9 +81,13 @@ fn listen(serve: UnixStream) -> io::Result<bool> {
                 let message = message(&commit).unwrap_or_default();
                 frame::write(&mut to_serve.try_clone()?, Kind::MessageIs, &message)?;
             }
+            Kind::Ask => {
+                let told = tell_of(&String::from_utf8_lossy(&content)).unwrap_or_default();
+                frame::write(&mut &to_serve, Kind::Told, &told)?;
+            }
             Kind::Accept => return Ok(true),
             Kind::Decline => return Ok(false),
-            Kind::Token | Kind::Update | Kind::Ready | Kind::Tar | Kind::TarEnd | Kind::MessageIs => {
+            Kind::Token | Kind::Update | Kind::Ready | Kind::Tar | Kind::TarEnd | Kind::MessageIs | Kind::Told => {
                 return Err(io::Error::new(io::ErrorKind::InvalidData, "not for the hook"));
             }
         }
@@ -126,6 +130,18 @@ fn message(commit: &str) -> io::Result<Vec<u8>> {
     }
     log.wait()?;
     Ok(message)
+}
+
+/// What a commit says of itself, as [`crate::commit::FORMAT`] has it; as much as one frame holds.
+fn tell_of(commit: &str) -> io::Result<Vec<u8>> {
+    let mut command = Command::new("git");
+    command.args(["log", "-1", "--no-show-signature", crate::commit::FORMAT, "--end-of-options", commit]);
+    let mut log = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+    let mut told = Vec::new();
+    if let Some(stdout) = log.stdout.take() {
+        stdout.take(FRAME_LIMIT_BYTES as u64).read_to_end(&mut told)?;
+    }
+    if log.wait()?.success() { Ok(told) } else { Err(io::ErrorKind::NotFound.into()) }
 }
 
 /// One line for the client, at once.

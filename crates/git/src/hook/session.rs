@@ -6,6 +6,7 @@ use super::socket::with_short_path;
 use crate::output::{self, Output};
 use crate::{ObjectId, RefUpdate};
 use bytes::Bytes;
+use model::commit::Commit;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -136,6 +137,22 @@ impl PushSession {
         Ok(())
     }
 
+    /// What a commit of this push says of itself; `None` when git cannot read it. Waits while a tree is being read.
+    ///
+    /// # Errors
+    /// When the git process is gone.
+    pub async fn commit(&mut self, commit: &ObjectId) -> Result<Option<Commit>, PushError> {
+        let mut from_hook = self.from_hook.clone().lock_owned().await;
+        frame::send(&mut self.to_hook, Kind::Ask, commit.as_str().as_bytes()).await.map_err(PushError::Gone)?;
+        match frame::receive(&mut *from_hook).await.map_err(PushError::Gone)? {
+            (Kind::Told, told) => Ok(crate::commit::read(&told)),
+            (kind, _) => {
+                let error = format!("the hook sent {kind:?} for a commit");
+                Err(PushError::Gone(io::Error::new(io::ErrorKind::InvalidData, error)))
+            }
+        }
+    }
+
     /// The files of a commit of this push as a tar stream. One at a time: a second waits for the end of the first.
     ///
     /// # Errors
@@ -207,7 +224,9 @@ async fn read_greeting(from: &mut BufReader<OwnedReadHalf>) -> Result<(String, V
             | Kind::Accept
             | Kind::Decline
             | Kind::Message
-            | Kind::MessageIs => {
+            | Kind::MessageIs
+            | Kind::Ask
+            | Kind::Told => {
                 let error = io::Error::new(io::ErrorKind::InvalidData, "the hook did not keep to the protocol");
                 return Err(PushError::Gone(error));
             }

@@ -1,6 +1,8 @@
 //! The git command with a checkout of its own.
 
 use super::{LIMIT, Server};
+use model::commit::Commit;
+use model::time::Timestamp;
 use std::process::{Command, Stdio};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
@@ -65,6 +67,13 @@ impl Client {
         let subject = format!("{name}: {}", content.chars().take(60).collect::<String>());
         self.git(&["commit", "--quiet", "-m", &subject]);
         self.git(&["rev-parse", "HEAD"]).trim().to_owned()
+    }
+
+    /// What git says of a commit here.
+    pub(crate) fn commit_of(&self, commit: &str) -> Commit {
+        let show = |format: &str| self.git(&["show", "-s", &format!("--format={format}"), commit]).trim().to_owned();
+        let at = Timestamp(show("%ct").parse::<i64>().unwrap() * 1_000_000);
+        Commit { at, author: show("%an"), email: show("%ae"), subject: show("%s") }
     }
 
     pub(crate) fn amend(&self, subject: &str) {
