@@ -175,6 +175,7 @@ impl From<ReleaseError> for ApiError {
             | ReleaseError::Expired(_)
             | ReleaseError::ExpiredSlug
             | ReleaseError::NothingBefore => Self::invalid_params(error),
+            ReleaseError::NotAdmitted(error) => error.into(),
             ReleaseError::Output(_) | ReleaseError::Store(_) => Self::internal(&error),
         }
     }

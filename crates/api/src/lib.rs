@@ -60,6 +60,7 @@ mod slug;
 mod sni_endpoint;
 mod source;
 mod ssh_key;
+mod stage_gate;
 mod team;
 mod team_app;
 mod test_gate;

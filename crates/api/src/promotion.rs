@@ -39,6 +39,7 @@ pub(crate) async fn create(
         source: body.source.app.into_text(),
         release: body.source.release.map(ReleaseIdentity::into_text),
         targets: body.targets.into_iter().map(|target| NameOrObject::into_text(target.app)).collect(),
+        reason: body.reason,
     };
     let made = promotion::create(&control, &who, new).await?;
     Ok(Created(PromotionView::new(&made.promotion, &links)))

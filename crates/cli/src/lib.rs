@@ -58,6 +58,7 @@ mod secret;
 mod server;
 mod session;
 mod ssh_key;
+mod stage_gate;
 mod stream;
 mod team;
 mod team_app;

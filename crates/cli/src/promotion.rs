@@ -30,6 +30,9 @@ pub struct Promote {
     /// An earlier release of the app, v12 or 12; without it, the one that runs
     #[arg(long, value_name = "RELEASE")]
     release: Option<String>,
+    /// Pass gates that are shut, for this reason; for who manages the target, and kept in the receipt
+    #[arg(long = "override", value_name = "REASON")]
+    reason: Option<String>,
     #[command(flatten)]
     pub(crate) on: OnApp,
 }
@@ -80,6 +83,9 @@ pub(crate) async fn promote(session: &mut Session<'_>, args: &Promote) -> Result
     });
     if let Some(release) = &args.release {
         body["source"]["release"] = json!({ "id": release });
+    }
+    if let Some(reason) = &args.reason {
+        body["override"] = json!(reason);
     }
     let promotion = session.client.post("/pipeline-promotions", &body).await?;
     let promotion: Promotion = session.client.read(&promotion)?;

@@ -8,6 +8,8 @@ use crate::release;
 use crate::{Control, app_json, build_end, disk, fetch, journal, progress, steps};
 use async_trait::async_trait;
 use builder::{BuildFailure, Job, Purpose, Rules};
+use crate::{Control, build_end, build_gate, disk, fetch, journal, progress, steps};
+use builder::{BuildFailure, Job, Rules};
 use model::account::Account;
 use model::app::App;
 use model::build::{Build, BuildSource, BuildState};
@@ -72,6 +74,10 @@ pub(crate) enum Broken {
     Fetch(#[from] fetch::FetchError),
     #[error(transparent)]
     AppJson(#[from] app_json::UnusableAppJson),
+    #[error("app.json cannot be used: {0}")]
+    AppJson(#[from] model::app_json::AppJsonError),
+    #[error(transparent)]
+    NotAdmitted(#[from] build_gate::NotAdmitted),
     #[error("the build's folder failed: {0}")]
     Folder(#[from] std::io::Error),
     #[error(transparent)]
@@ -175,7 +181,9 @@ pub(crate) async fn run(
     let folder = control.settings.dir.join("builds").join(build.id.to_string());
     let made = make(control, app, &build, archive, &folder, &mut report).await;
     let done = match made {
-        Ok((slug, _making)) => build_end::succeed(control, app, &build, slug).await.map_err(Broken::from),
+        Ok(Made { slug, policy_file, making: _making }) => {
+            build_end::succeed(control, app, &build, slug, policy_file.as_deref()).await.map_err(Broken::from)
+        }
         Err(broken) => Err(broken),
     };
     // Nobody waits for a folder to be emptied.
@@ -200,7 +208,16 @@ pub(crate) async fn run(
     }
 }
 
-/// Compiles the source into a slug. The guard keeps its archive from being taken for one that nobody has, until it is noted.
+/// What a build made.
+struct Made<'c> {
+    slug: Slug,
+    /// The `flowline.yml` of its source.
+    policy_file: Option<String>,
+    /// Keeps the slug's archive from being taken for one that nobody has, until it is noted.
+    making: RwLockReadGuard<'c, ()>,
+}
+
+/// Compiles the source into a slug.
 async fn make<'c>(
     control: &'c Control,
     app: &Authorized<App>,
@@ -208,7 +225,7 @@ async fn make<'c>(
     archive: Archive,
     folder: &std::path::Path,
     report: &mut Report,
-) -> Result<(Slug, RwLockReadGuard<'c, ()>), Broken> {
+) -> Result<Made<'c>, Broken> {
     let _turn = control.build_queue.turn(report).await?;
     progress::build_begun(control, build.id).await;
     let source = folder.join("app");
@@ -222,6 +239,8 @@ async fn make<'c>(
         }
     }
     app_json::read(&source).await?;
+    check_app_json(&source).await?;
+    let policy_file = build_gate::admit_source(control, app, build.source.version.as_deref(), &source).await?;
     let config = store::config_var::all(&control.store, app.id).await?;
     let job = Job {
         purpose: Purpose::Slug,
@@ -270,7 +289,7 @@ async fn make<'c>(
         expired_at: None,
     };
     control.slugs.adopt(&built.app_dir, slug.id)?;
-    Ok((slug, making))
+    Ok(Made { slug, policy_file, making })
 }
 
 async fn note_packs(control: &Control, build: BuildId, packs: &[String]) -> Result<(), StoreError> {

@@ -17,9 +17,13 @@ pub(crate) async fn succeed(
     app: &Authorized<App>,
     build: &Build,
     slug: Slug,
+    policy_file: Option<&str>,
 ) -> Result<Created, StoreError> {
     let mut tx = control.store.begin().await?;
     store::slug::insert(&mut tx, &slug).await?;
+    if let Some(file) = policy_file {
+        store::stage_policy::set_file(&mut tx, slug.id, file).await?;
+    }
     let state = BuildState::Succeeded { slug: slug.id };
     store::build::finish(&mut tx, build.id, &state, control.now()).await?;
     let before = app::detail_in(control, &mut tx, App::clone(app)).await?;

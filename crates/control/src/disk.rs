@@ -1,6 +1,6 @@
 //! The disk: may a build begin, and who makes room.
 
-use crate::{Control, event, orphan, retention, room, sweep, upkeep};
+use crate::{Control, commit_check, event, orphan, retention, room, sweep, upkeep};
 use model::disk::{Short, Space};
 use std::io;
 use std::path::Path;
@@ -48,6 +48,9 @@ pub(crate) fn look_after(control: &Control) {
             }
             if let Err(error) = event::sweep(&control).await {
                 tracing::warn!(%error, "Old events were not removed");
+            }
+            if let Err(error) = commit_check::sweep(&control).await {
+                tracing::warn!(%error, "Old words of checks were not removed");
             }
             if let Err(error) = orphan::sweep(&control).await {
                 tracing::warn!(%error, "What belongs to no app was not removed");

@@ -11,9 +11,11 @@ pub mod author;
 pub mod authorization;
 pub mod build;
 mod build_end;
+pub mod build_gate;
 mod build_queue;
 pub mod buildpack_installation;
 pub mod collaborator;
+pub mod commit_check;
 pub mod config_var;
 pub mod delivery;
 pub mod deployment;
@@ -48,7 +50,9 @@ pub mod pipeline;
 pub mod pipeline_coupling;
 pub mod pipeline_transfer;
 mod progress;
+mod promoter;
 pub mod promotion;
+mod promotion_gate;
 mod promotion_target;
 pub mod promotion_watch;
 pub mod push;
@@ -70,6 +74,7 @@ mod slumber;
 pub mod sni_endpoint;
 pub mod source;
 pub mod ssh_key;
+pub mod stage_gate;
 mod start;
 mod steps;
 mod supervisor;
@@ -183,6 +188,7 @@ pub struct Parts {
     /// Read by whoever starts a dyno on an unpacked slug; written by whoever removes those that nothing runs.
     pub(crate) unpacked: RwLock<()>,
     pub(crate) promotions: promotion_watch::Promotions,
+    pub(crate) promoter: promoter::Promoter,
     pub(crate) steps: quota::Steps,
     pub(crate) tries: tries::Tries,
     /// Logins that are checked at the same time.

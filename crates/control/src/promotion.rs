@@ -1,7 +1,9 @@
 //! Promotions: the same slug to other apps of the pipeline, each with its own config and release phase (PIPE-30 to PIPE-47).
 
 use crate::gate::{Authorized, GateError};
+use crate::promotion_gate::{Asked, Override, pass_gates, passed};
 use crate::release::{self, ReleaseError};
+use crate::stage_gate::CandidateGates;
 use crate::{Control, promotion_target};
 use model::account::Account;
 use model::app::{App, AppName};
@@ -10,10 +12,14 @@ use model::permission::Right;
 use model::pipeline::{Pipeline, PipelineName};
 use model::promotion::{Promotable, Promotion, PromotionTarget, TARGET_LIMIT, TargetState, promotable};
 use model::release::Release;
+use model::stage_gate::Refused;
 use store::StoreError;
 
 /// Promotions of one pipeline that a list shows: the newest.
 const LISTED: i64 = 1000;
+
+/// Characters of the reason for an override.
+const OVERRIDE_LIMIT: usize = 200;
 
 /// Why nothing is promoted.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +73,12 @@ pub enum PromotionError {
         /// The promotion that is under way.
         promotion: PromotionId,
     },
+    /// The gates of every target's stage are shut.
+    #[error(transparent)]
+    Shut(#[from] Refused),
+    /// An override must say why.
+    #[error("`override` is the reason for it, of 1 to {OVERRIDE_LIMIT} characters")]
+    Override,
     /// No such release.
     #[error(transparent)]
     Release(#[from] ReleaseError),
@@ -89,6 +101,8 @@ pub struct NewPromotion {
     pub release: Option<String>,
     /// Where to.
     pub targets: Vec<String>,
+    /// Why gates that are shut are passed all the same; for who manages the target.
+    pub reason: Option<String>,
 }
 
 /// A promotion with where it goes.
@@ -109,7 +123,43 @@ pub async fn create(control: &Control, who: &Account, new: NewPromotion) -> Resu
     let source = control.app(who, &new.source, Right::Deploy).await?;
     coupled(control, &source, &pipeline).await?;
     let chosen = chosen(control, &source, new.release.as_deref()).await?;
-    let code = match promotable(&chosen) {
+    let reason = new.reason.as_deref().map(good_reason).transpose()?;
+    let mut promotion = promotion_of(control, who, &pipeline, &source, &chosen).await?;
+    let mut targets = targets(control, who, &pipeline, &source, &promotion, &new.targets).await?;
+    let asked = Asked { pipeline: &pipeline, source: &source, release: &chosen };
+    promotion.gates = pass_gates(control, &asked, &mut targets, Override { who, reason }).await?;
+    start(control, promotion, targets).await
+}
+
+/// The same without anybody asking: the stage says that it is promoted to as soon as its gates are open, and they are. In the name of who
+/// made the release; whether they may deploy to the targets was decided by whoever set that up.
+///
+/// # Errors
+/// As [`create`].
+pub(crate) async fn create_automatic(
+    control: &Control,
+    by: &Account,
+    pipeline: &Pipeline,
+    candidate: &CandidateGates,
+    apps: Vec<App>,
+) -> Result<PromotionDetail, PromotionError> {
+    let mut promotion = promotion_of(control, by, pipeline, &candidate.app, &candidate.release).await?;
+    promotion.gates = passed(&candidate.findings);
+    promotion.gates.push("promote: auto".to_owned());
+    let target = |app: App| target(control, &promotion, &app, TargetState::Waiting);
+    let targets = apps.into_iter().map(target).collect();
+    start(control, promotion, targets).await
+}
+
+/// What is promoted, if it can be.
+async fn promotion_of(
+    control: &Control,
+    who: &Account,
+    pipeline: &Pipeline,
+    source: &App,
+    chosen: &Release,
+) -> Result<Promotion, PromotionError> {
+    let code = match promotable(chosen) {
         Promotable::Code(slug) => slug,
         Promotable::NoCode => return Err(PromotionError::NoCode(source.name.clone())),
         Promotable::NotPassed => {
@@ -121,7 +171,7 @@ pub async fn create(control: &Control, who: &Account, new: NewPromotion) -> Resu
     };
     let now = control.now();
     let commit = store::slug::by_id(control.store.db(), code).await?.and_then(|slug| slug.commit);
-    let mut promotion = Promotion {
+    Ok(Promotion {
         id: control.world.new_id(),
         pipeline: pipeline.id,
         pipeline_name: pipeline.name.to_string(),
@@ -138,12 +188,25 @@ pub async fn create(control: &Control, who: &Account, new: NewPromotion) -> Resu
         completed: false,
         created_at: now,
         updated_at: now,
-    };
-    let targets = targets(control, who, &pipeline, &source, &promotion, &new.targets).await?;
+    })
+}
+
+fn good_reason(reason: &str) -> Result<&str, PromotionError> {
+    let reason = reason.trim();
+    let good = !reason.is_empty() && reason.chars().count() <= OVERRIDE_LIMIT && !reason.chars().any(char::is_control);
+    good.then_some(reason).ok_or(PromotionError::Override)
+}
+
+/// Notes it, and begins with every target.
+async fn start(
+    control: &Control,
+    mut promotion: Promotion,
+    targets: Vec<PromotionTarget>,
+) -> Result<PromotionDetail, PromotionError> {
     promotion.completed = targets.iter().all(|target| target.state.is_settled());
     insert(control, &promotion, &targets).await?;
-    tracing::info!(promotion.id = %promotion.id, from = %source.name, version = chosen.version, targets = targets.len(),
-        "Promotion of {} v{} began", source.name, chosen.version);
+    tracing::info!(promotion.id = %promotion.id, targets = targets.len(), "Promotion of {} v{} began",
+        promotion.source_name, promotion.version);
     let open = targets.iter().filter(|target| !target.state.is_settled());
     let begun = open.map(|target| promotion_target::carry_out(control, target.id)).collect();
     promotion_target::begun(begun).await;
@@ -207,17 +270,21 @@ async fn targets(
         if targets.iter().any(|target| target.app == app.id) {
             continue;
         }
-        targets.push(PromotionTarget {
-            id: control.world.new_id(),
-            promotion: promotion.id,
-            app: app.id,
-            app_name: app.name.to_string(),
-            state,
-            passage: None,
-            updated_at: promotion.created_at,
-        });
+        targets.push(target(control, promotion, &app, state));
     }
     Ok(targets)
+}
+
+fn target(control: &Control, promotion: &Promotion, app: &App, state: TargetState) -> PromotionTarget {
+    PromotionTarget {
+        id: control.world.new_id(),
+        promotion: promotion.id,
+        app: app.id,
+        app_name: app.name.to_string(),
+        state,
+        passage: None,
+        updated_at: promotion.created_at,
+    }
 }
 
 /// PIPE-40.

@@ -1,5 +1,6 @@
 //! Releases: everything that changes what runs is one, and all are made here.
 
+use crate::build_gate::{self, NotAdmitted};
 use crate::event::{self, Change, Resource};
 use crate::gate::Authorized;
 use crate::output::OutputReader;
@@ -44,6 +45,9 @@ pub enum ReleaseError {
     /// The output's file cannot be read.
     #[error("The release's output cannot be read: {0}")]
     Output(#[source] std::io::Error),
+    /// New code at a stage whose gates are shut.
+    #[error(transparent)]
+    NotAdmitted(#[from] NotAdmitted),
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -215,6 +219,7 @@ pub async fn create_from_slug(
     if !store::slug::released_by(control.store.db(), slug.id, app.id).await? {
         let of = control.app(app.by(), &slug.app.to_string(), Right::View).await;
         of.map_err(|_| ReleaseError::NoSuchSlug)?;
+        build_gate::admit_slug(control, app, &slug).await?;
     }
     if slug.checksum.is_none() || slug.size_bytes == 0 {
         return Err(ReleaseError::EmptySlug);

@@ -123,6 +123,7 @@ impl Control {
             desk: Arc::default(),
             tickets: push::Tickets::default(),
             promotions: promotion_watch::Promotions::default(),
+            promoter: crate::promoter::Promoter::default(),
             build_queue,
             test_runs: crate::test_run::Running::default(),
             counters: crate::metrics::Counters::default(),
@@ -183,6 +184,7 @@ async fn look_after(control: &Control) -> Result<(), StartError> {
     let notifier = Notifier::new();
     delivery::begin(control, notifier.clone());
     notice::begin(control, notifier);
+    crate::promoter::begin(control);
     Ok(())
 }
 

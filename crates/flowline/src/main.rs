@@ -5,7 +5,6 @@ mod demo;
 mod doctor;
 mod home;
 mod logging;
-mod sample;
 mod serve;
 mod static_server;
 mod system_world;

@@ -29,9 +29,11 @@ pub mod event;
 pub mod failing_line;
 pub mod feature;
 pub mod formation;
+pub mod freeze;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
+
 pub mod id;
 pub mod idle;
 pub mod letter;
@@ -45,6 +47,7 @@ pub mod oauth_client;
 pub mod permission;
 pub mod pipeline;
 pub mod pipeline_coupling;
+pub mod policy_file;
 pub mod procfile;
 pub mod promotion;
 pub mod receipt;
@@ -61,6 +64,8 @@ pub mod source;
 pub mod ssh_key;
 pub mod stack;
 pub mod tap;
+pub mod stage_gate;
+pub mod stage_policy;
 pub mod team;
 pub mod test_environment;
 pub mod test_run;
@@ -68,3 +73,4 @@ pub mod time;
 pub mod webhook;
 pub mod world;
 pub mod written;
+pub mod yaml;

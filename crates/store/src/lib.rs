@@ -6,11 +6,13 @@ pub mod account;
 pub mod acm;
 pub mod alarm;
 pub mod app;
+pub mod approval;
 pub mod audit;
 pub mod authorization;
 pub mod build;
 pub mod buildpack_installation;
 pub mod collaborator;
+pub mod commit_check;
 pub mod config_var;
 pub mod delivery;
 pub mod deployment;
@@ -36,6 +38,8 @@ pub mod slug;
 pub mod sni_endpoint;
 pub mod source;
 pub mod ssh_key;
+pub mod stage_lock;
+pub mod stage_policy;
 pub mod team;
 pub mod test_case;
 pub mod test_gate;
@@ -243,6 +247,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (9, "pipelines", include_str!("../migrations/0009_pipelines.sql")),
     (10, "test_runs", include_str!("../migrations/0010_test_runs.sql")),
     (12, "notifications", include_str!("../migrations/0012_notifications.sql")),
+    (14, "gates", include_str!("../migrations/0014_gates.sql")),
 ];
 
 async fn migrate(writer: &SqlitePool) -> Result<(), StoreError> {

@@ -2,7 +2,7 @@
 
 use crate::row::Cells;
 use crate::{StoreError, Tx};
-use model::id::{AppId, PipelineId, PromotionId, PromotionTargetId, ReleaseId};
+use model::id::{AppId, PipelineId, PromotionId, PromotionTargetId, ReleaseId, SlugId};
 use model::promotion::{Made, Passage, Promotion, PromotionTarget, TargetState};
 use model::time::Timestamp;
 use sqlx::SqliteExecutor;
@@ -43,6 +43,9 @@ const BY_ID: &str = promotion!("WHERE id = $1");
 const OF_PIPELINE: &str = promotion!("WHERE pipeline_id = $1 ORDER BY created_at DESC, id LIMIT $2");
 const TARGETS: &str = target!("WHERE promotion_id = $1 ORDER BY place");
 const TARGET: &str = target!("WHERE id = $1");
+const WAS_TRIED: &str = "SELECT EXISTS (SELECT 1 FROM release WHERE app_id = $1 AND slug_id = $2) OR EXISTS ( \
+     SELECT 1 FROM promotion_target JOIN promotion ON promotion.id = promotion_target.promotion_id \
+     WHERE promotion_target.app_id = $1 AND promotion.slug_id = $2) AS tried";
 const OPEN: &str = target!("WHERE state IN ('waiting', 'releasing')");
 const OPEN_TO: &str = target!("WHERE app_id = $1 AND state IN ('waiting', 'releasing')");
 const OPEN_BY_RELEASE: &str = target!("WHERE release_id = $1 AND state = 'releasing'");
@@ -61,6 +64,7 @@ pub const ALL: &[&str] = &[
     OPEN,
     OPEN_TO,
     OPEN_BY_RELEASE,
+    WAS_TRIED,
 ];
 
 /// Adds a promotion with its targets, in their order.
@@ -194,6 +198,15 @@ fn column(state: &TargetState) -> &'static str {
 
 fn bad(what: &str) -> StoreError {
     StoreError::BadRow { table: "promotion", what: what.to_owned() }
+}
+
+/// Was this code ever released to the app, or promoted to it in vain?
+///
+/// # Errors
+/// When the database fails.
+pub async fn was_tried<'e>(db: impl SqliteExecutor<'e>, app: AppId, slug: SlugId) -> Result<bool, StoreError> {
+    let row = sqlx::query(WAS_TRIED).bind(app.to_string()).bind(slug.to_string()).fetch_one(db).await?;
+    Cells { table: "promotion", row: &row }.flag("tried")
 }
 
 fn read(row: &SqliteRow) -> Result<Promotion, StoreError> {

@@ -1,5 +1,6 @@
 //! When each step of a release was done; its row holds them beside the release itself.
 
+use crate::row::Cells;
 use crate::{StoreError, Tx};
 use model::id::ReleaseId;
 use model::time::Timestamp;
@@ -10,11 +11,12 @@ const MADE: &str = "UPDATE release SET cause = $2, decided_at = CASE status WHEN
      WHERE id = $1";
 const BEGUN: &str = "UPDATE release SET begun_at = $2 WHERE id = $1 AND begun_at IS NULL";
 const LIVE: &str = "UPDATE release SET live_at = $2 WHERE id = $1 AND live_at IS NULL";
+const LIVE_AT: &str = "SELECT live_at FROM release WHERE id = $1";
 const IS_LIVE: &str = "SELECT live_at IS NOT NULL FROM release WHERE id = $1";
 const CAUSE: &str = "SELECT cause FROM release WHERE id = $1";
 
 /// Every statement of this file, for the test that prepares them all.
-pub const ALL: &[&str] = &[MADE, BEGUN, LIVE, IS_LIVE, CAUSE];
+pub const ALL: &[&str] = &[MADE, BEGUN, LIVE, LIVE_AT, IS_LIVE, CAUSE];
 
 /// It is in the ledger, for this reason ([`model::release::ReleaseCause::word`]).
 ///
@@ -58,4 +60,13 @@ pub async fn is_live<'e>(db: impl SqliteExecutor<'e>, id: ReleaseId) -> Result<b
 pub async fn cause<'e>(db: impl SqliteExecutor<'e>, id: ReleaseId) -> Result<Option<String>, StoreError> {
     let cause: Option<Option<String>> = sqlx::query_scalar(CAUSE).bind(id.to_string()).fetch_optional(db).await?;
     Ok(cause.flatten())
+}
+
+/// When requests first reached a release; `None`: they never did.
+///
+/// # Errors
+/// When the database fails.
+pub async fn live_at<'e>(db: impl SqliteExecutor<'e>, id: ReleaseId) -> Result<Option<Timestamp>, StoreError> {
+    let row = sqlx::query(LIVE_AT).bind(id.to_string()).fetch_optional(db).await?;
+    row.as_ref().map_or(Ok(None), |row| Cells { table: "release", row }.maybe_time("live_at"))
 }

@@ -1,10 +1,13 @@
 //! What could not be done with pipelines, as HTTP.
 
 use super::ApiError;
+use axum::http::StatusCode;
+use control::build_gate::NotAdmitted;
 use control::pipeline::PipelineError;
 use control::pipeline_coupling::CouplingError;
 use control::pipeline_transfer::PipelineTransferError;
 use control::promotion::PromotionError;
+use control::stage_gate::StageGateError;
 
 impl From<PipelineError> for ApiError {
     fn from(error: PipelineError) -> Self {
@@ -57,15 +60,51 @@ impl From<PromotionError> for ApiError {
             PromotionError::NoSuchPromotion => Self::not_found("promotion"),
             PromotionError::ToItself(_)
             | PromotionError::NoTargets
+            | PromotionError::Override
             | PromotionError::TooManyTargets
             | PromotionError::Outside { .. }
             | PromotionError::NoCode(_)
             | PromotionError::NotPassed { .. }
             | PromotionError::Expired { .. } => Self::invalid_params(error),
+            PromotionError::Shut(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "gates_shut", error),
             PromotionError::Busy { .. } => Self::conflict(error),
             PromotionError::Release(error) => error.into(),
             PromotionError::Gate(error) => error.into(),
             PromotionError::Store(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<StageGateError> for ApiError {
+    fn from(error: StageGateError) -> Self {
+        match error {
+            StageGateError::Refused(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "gates_shut", error),
+            StageGateError::NotLocked(_) => Self { message: error.to_string(), ..Self::not_found("lock") },
+            StageGateError::NotApproved(_) => Self { message: error.to_string(), ..Self::not_found("approval") },
+            StageGateError::OwnWork(_) => Self::forbidden(error),
+            StageGateError::Locked(..) => Self::conflict(error),
+            StageGateError::Stage(_)
+            | StageGateError::Ungated(_)
+            | StageGateError::Gates(_)
+            | StageGateError::Reason
+            | StageGateError::WrongStage { .. }
+            | StageGateError::NotInPipeline(_)
+            | StageGateError::NothingThere(_)
+            | StageGateError::Commit
+            | StageGateError::Check
+            | StageGateError::CheckState => Self::invalid_params(error),
+            StageGateError::Gate(error) => error.into(),
+            StageGateError::Store(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<NotAdmitted> for ApiError {
+    fn from(error: NotAdmitted) -> Self {
+        match error {
+            NotAdmitted::Shut(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "gates_shut", error),
+            NotAdmitted::File(_) | NotAdmitted::NoFile => Self::invalid_params(error),
+            NotAdmitted::Unreadable(_) | NotAdmitted::Store(_) => Self::internal(&error),
         }
     }
 }

@@ -6,6 +6,12 @@ use crate::{
     dyno, feature, filter, formation, git_http, idle, log_drain, log_session, metrics, neighbour, notification, oauth,
     pipeline, pipeline_coupling, promotion, region, registry, release, rendezvous, schema, slug, sni_endpoint, source,
     ssh_key, team, team_app, test_gate, test_run, webhook,
+    ssh_key, team, team_app, webhook,
+    account, address, app, audit, build, buildpack_installation, collaborator, config_var, disk, domain, dyno, feature,
+    filter, formation, git_http, idle, log_drain, log_session, metrics, neighbour, oauth, pipeline, pipeline_coupling,
+    promotion, region, registry, release, rendezvous, schema, slug, sni_endpoint, source, ssh_key, stage_gate, team,
+    team_app, webhook,
+    ssh_key, stage_gate, team, team_app, webhook,
 };
 use axum::http::Method;
 use axum::routing::{delete, get, patch, post, put};
@@ -18,6 +24,7 @@ const RUN: Access = Access::App(Right::Run);
 const MANAGE: Access = Access::App(Right::Manage);
 const SEE_PIPELINE: Access = Access::Pipeline(Right::View);
 const RUN_PIPELINE: Access = Access::Pipeline(Right::Run);
+const DEPLOY_PIPELINE: Access = Access::Pipeline(Right::Deploy);
 const MANAGE_PIPELINE: Access = Access::Pipeline(Right::Manage);
 const MEMBER: Access = Access::Team(Right::View);
 const ADMIN: Access = Access::Team(Right::Manage);
@@ -158,6 +165,18 @@ pub const ROUTES: &[Route] = &[
     route(Method::PATCH, "/test-runs/{test_run}", Access::Account, || patch(test_run::update)),
     route(Method::GET, "/test-runs/{test_run}/test-nodes", Access::Account, || get(test_run::nodes)),
     route(Method::GET, "/test-runs/{test_run}/test-cases", Access::Account, || get(test_run::cases)),
+    route(Method::GET, "/pipelines/{pipeline}/gates", SEE_PIPELINE, || get(stage_gate::board)),
+    route(Method::GET, "/pipelines/{pipeline}/stage/{stage}/gates", SEE_PIPELINE, || get(stage_gate::show)),
+    // Who may take a gate away is who may take the pipeline away.
+    route(Method::PATCH, "/pipelines/{pipeline}/stage/{stage}/gates", MANAGE_PIPELINE, || patch(stage_gate::update)),
+    route(Method::POST, "/pipelines/{pipeline}/stage/{stage}/lock", RUN_PIPELINE, || post(stage_gate::lock)),
+    route(Method::DELETE, "/pipelines/{pipeline}/stage/{stage}/lock", RUN_PIPELINE, || delete(stage_gate::unlock)),
+    route(Method::POST, "/pipelines/{pipeline}/stage/{stage}/approvals", DEPLOY_PIPELINE, || post(stage_gate::approve)),
+    route(Method::DELETE, "/pipelines/{pipeline}/stage/{stage}/approvals/{approved}", DEPLOY_PIPELINE, || {
+        delete(stage_gate::disapprove)
+    }),
+    route(Method::GET, "/pipelines/{pipeline}/checks", SEE_PIPELINE, || get(stage_gate::checks)),
+    route(Method::POST, "/pipelines/{pipeline}/checks", DEPLOY_PIPELINE, || post(stage_gate::report)),
     // They hold secrets: seeing the pipeline is not enough.
     route(Method::GET, "/pipelines/{pipeline}/stage/{stage}/config-vars", RUN_PIPELINE, || get(pipeline::config_vars)),
     route(Method::PATCH, "/pipelines/{pipeline}/stage/{stage}/config-vars", RUN_PIPELINE, || {

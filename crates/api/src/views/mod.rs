@@ -30,6 +30,7 @@ pub mod slug;
 pub mod sni_endpoint;
 pub mod source;
 pub mod ssh_key;
+pub mod stage_gate;
 pub mod team;
 pub mod test_run;
 pub mod transfer;

@@ -199,6 +199,9 @@ pub struct CreatePromotion {
     pub source: SourceBody,
     /// Where to.
     pub targets: Vec<AppBody>,
+    /// Why gates that are shut are passed all the same. An extension.
+    #[serde(rename = "override")]
+    pub reason: Option<String>,
 }
 
 /// Whose code is promoted.

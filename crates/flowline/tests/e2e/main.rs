@@ -19,6 +19,7 @@ mod dora;
 mod drains;
 mod ending;
 mod gate;
+mod gates;
 mod idle;
 mod languages;
 mod lifecycle;

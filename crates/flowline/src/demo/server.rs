@@ -1,112 +1,30 @@
-//! `flowline demo`: the way of a new user, by itself. It uses nothing that the user could not type.
+//! The demo's server, and what a user types at it.
 
+use super::{DemoError, io_error};
 use crate::args::Demo;
-use crate::{logging, sample};
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
-
-/// The app's name.
-const APP: &str = "hello";
 
 /// A visit that does not answer: the router holds it for 75 s at most.
 const VISIT_LIMIT: Duration = Duration::from_secs(90);
 
-/// Why the demo ends early.
-#[derive(Debug, thiserror::Error)]
-enum DemoError {
-    #[error("The server did not start:\n{0}")]
-    NotStarted(String),
-    #[error("`{0}` failed; see above")]
-    Step(String),
-    #[error("The app answered with `{0}`; see `flowline logs -a {APP}`")]
-    Answer(String),
-    #[error("The server ended by itself; its log: {0}")]
-    Ended(PathBuf),
-    #[error("{0}: {1}")]
-    Io(&'static str, #[source] io::Error),
-}
-
-fn io_error(what: &'static str) -> impl FnOnce(io::Error) -> DemoError {
-    move |error| DemoError::Io(what, error)
-}
-
 /// A running server and what it said of itself.
-struct Server {
+pub(super) struct Server {
     child: Child,
-    log: PathBuf,
-    api: String,
-    apps: SocketAddr,
+    pub(super) log: PathBuf,
+    pub(super) api: String,
+    pub(super) apps: SocketAddr,
     token: String,
-    exe: PathBuf,
-}
-
-pub(crate) fn main(args: &Demo) -> ExitCode {
-    match run(args) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => logging::fail(&error.to_string()),
-    }
-}
-
-fn say(text: &str) {
-    // A closed terminal stops nobody's app.
-    let _unheard = writeln!(io::stdout().lock(), "{text}");
-}
-
-fn run(args: &Demo) -> Result<(), DemoError> {
-    say(&format!("-----> Starting Flowline on {}", args.data.display()));
-    let mut server = Server::start(args)?;
-    let shown = show(args, &mut server);
-    let lasted = match &shown {
-        Ok(()) if !args.once => {
-            say("\nCtrl-C stops everything; `make run` brings it back as it was.");
-            server.wait_for_ctrl_c()
-        }
-        Ok(()) | Err(_) => Ok(()),
-    };
-    say("-----> Stopping: dynos finish what they hold");
-    server.stop()?;
-    shown.and(lasted)
-}
-
-fn show(args: &Demo, server: &mut Server) -> Result<(), DemoError> {
-    if !server.has_code()? {
-        let sample = sample::choose();
-        let folder = args.data.join("demo").join(APP);
-        sample.write(&folder).map_err(io_error("The sample app cannot be written"))?;
-        server.ensure_app()?;
-        say(&format!("-----> Pushing {} from {}", sample.what, folder.display()));
-        server.push(&folder)?;
-    } else {
-        say(&format!("-----> {APP} is here from the last time, and starts again"));
-    }
-    let answer = server.visit()?;
-    say(&format!("-----> It answers: {}", answer.trim()));
-    next_steps(server);
-    Ok(())
-}
-
-fn next_steps(server: &Server) {
-    let program = server.exe.display();
-    say(&format!(
-        "\n  {APP}      http://{APP}.localhost:{}\n  API        {}\n  log        {}\n\n\
-         Push your own app, in another terminal, in its git repository:\n\n    \
-         {program} login --url {} <{}\n    {program} create my-app\n    git push flowline HEAD:main\n\n\
-         Then look around: {program} logs --tail, {program} ps, {program} releases",
-        server.apps.port(),
-        server.api,
-        server.log.display(),
-        server.api,
-        server.token_path().display(),
-    ));
+    pub(super) exe: PathBuf,
 }
 
 impl Server {
-    fn start(args: &Demo) -> Result<Self, DemoError> {
+    pub(super) fn start(args: &Demo) -> Result<Self, DemoError> {
         let exe = std::env::current_exe().map_err(io_error("This program's own path"))?;
         std::fs::create_dir_all(&args.data).map_err(io_error("The data folder cannot be made"))?;
         let data = args.data.canonicalize().map_err(io_error("The data folder"))?;
@@ -139,37 +57,43 @@ impl Server {
         Ok(Self { child, log, api, apps, token: token.trim().to_owned(), exe })
     }
 
-    fn token_path(&self) -> PathBuf {
+    pub(super) fn token_path(&self) -> PathBuf {
         self.log.with_file_name("admin.token")
     }
 
     /// One of our own commands, as the user would type it.
-    fn command(&self, words: &[&str]) -> Command {
+    pub(super) fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(&self.exe);
         command.args(words).env("FLOWLINE_URL", &self.api).env("FLOWLINE_TOKEN", &self.token).stdin(Stdio::null());
         command
     }
 
-    fn has_code(&self) -> Result<bool, DemoError> {
-        let output = self.command(&["releases", "-a", APP, "--json"]).stderr(Stdio::null()).output();
+    pub(super) fn has_code(&self, app: &str) -> Result<bool, DemoError> {
+        let output = self.command(&["releases", "-a", app, "--json"]).stderr(Stdio::null()).output();
         let output = output.map_err(io_error("flowline releases"))?;
         let releases: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).unwrap_or_default();
         Ok(releases.iter().any(|release| !release["slug"].is_null() && release["status"] == "succeeded"))
     }
 
-    fn ensure_app(&self) -> Result<(), DemoError> {
-        let mut info = self.command(&["apps:info", "-a", APP]);
-        let known =
-            info.stdout(Stdio::null()).stderr(Stdio::null()).status().map_err(io_error("flowline apps:info"))?;
-        if known.success() {
-            return Ok(());
-        }
-        let mut create = self.command(&["apps:create", APP, "--no-remote"]);
-        done("flowline apps:create", create.status())
+    /// A command that is shown and may fail: did it succeed?
+    pub(super) fn runs(&self, words: &[&str]) -> Result<bool, DemoError> {
+        Ok(self.command(words).status().map_err(io_error("flowline"))?.success())
     }
 
-    /// Real git, with the token where neither `ps` nor a config file shows it.
-    fn push(&self, folder: &Path) -> Result<(), DemoError> {
+    /// A command that is shown and has to succeed.
+    pub(super) fn run(&self, words: &[&str]) -> Result<(), DemoError> {
+        if self.runs(words)? { Ok(()) } else { Err(DemoError::Step(format!("flowline {}", words.join(" ")))) }
+    }
+
+    /// What a command prints.
+    pub(super) fn output(&self, words: &[&str]) -> Result<String, DemoError> {
+        let output = self.command(words).stderr(Stdio::null()).output().map_err(io_error("flowline"))?;
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// Commits everything in the folder and pushes it to an app. Real git, with the token where neither `ps` nor a config file shows
+    /// it. `false`: the push was declined.
+    pub(super) fn push(&self, folder: &Path, app: &str, message: &str) -> Result<bool, DemoError> {
         let git = |words: &[&str]| {
             let mut git = Command::new("git");
             git.current_dir(folder).args(["-c", "user.name=Flowline", "-c", "user.email=demo@localhost"]).args(words);
@@ -181,20 +105,20 @@ impl Server {
         done("git add", git(&["add", "--all"]).status())?;
         let unchanged = git(&["diff", "--cached", "--quiet"]).status().map_err(io_error("git diff"))?.success();
         if !unchanged {
-            done("git commit", git(&["commit", "--quiet", "--message", "Hello"]).status())?;
+            done("git commit", git(&["commit", "--quiet", "--message", message]).status())?;
         }
-        let url = format!("{}/{APP}.git", self.api);
+        let url = format!("{}/{app}.git", self.api);
         let helper = format!("!'{}' git:credentials", self.exe.display());
         let mut push = git(&["-c", "credential.helper=", "-c", &format!("credential.helper={helper}"), "push"]);
         push.args([&url, "HEAD:refs/heads/main"]).env("FLOWLINE_URL", &self.api).env("FLOWLINE_TOKEN", &self.token);
-        done("git push", push.env("GIT_TERMINAL_PROMPT", "0").status())
+        Ok(push.env("GIT_TERMINAL_PROMPT", "0").status().map_err(io_error("git push"))?.success())
     }
 
     /// A visitor's request over the router, which holds it until the app is up.
-    fn visit(&self) -> Result<String, DemoError> {
+    pub(super) fn visit(&self, app: &str) -> Result<String, DemoError> {
         let mut stream = TcpStream::connect(self.apps).map_err(io_error("The router"))?;
         stream.set_read_timeout(Some(VISIT_LIMIT)).map_err(io_error("The router"))?;
-        let request = format!("GET / HTTP/1.1\r\nHost: {APP}.localhost\r\nConnection: close\r\n\r\n");
+        let request = format!("GET / HTTP/1.1\r\nHost: {app}.localhost\r\nConnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).map_err(io_error("The router"))?;
         let mut answer = String::new();
         stream.take(64 * 1024).read_to_string(&mut answer).map_err(io_error("The app's answer"))?;
@@ -207,7 +131,7 @@ impl Server {
         Ok(text.to_owned())
     }
 
-    fn wait_for_ctrl_c(&mut self) -> Result<(), DemoError> {
+    pub(super) fn wait_for_ctrl_c(&mut self) -> Result<(), DemoError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(io_error("Waiting for Ctrl-C"))?;
         runtime.block_on(async {
@@ -227,7 +151,7 @@ impl Server {
         })
     }
 
-    fn stop(mut self) -> Result<(), DemoError> {
+    pub(super) fn stop(mut self) -> Result<(), DemoError> {
         if self.child.try_wait().map_err(io_error("The server"))?.is_some() {
             return Ok(());
         }
