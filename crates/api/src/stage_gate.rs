@@ -10,7 +10,7 @@ use crate::views::stage_gate::{
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use control::Control;
-use control::{commit_check, stage_gate};
+use control::{commit_check, stage_board, stage_gate};
 use serde_json::Value;
 
 /// GET /pipelines/{pipeline}/gates - of each stage: its gates as the settings have them, its lock, and how every gate stands for what is on
@@ -19,7 +19,7 @@ pub(crate) async fn board(
     State(control): State<Control>,
     ForPipeline(pipeline): ForPipeline,
 ) -> Result<Json<Vec<StageGatesView>>, ApiError> {
-    let board = stage_gate::board(&control, &pipeline).await?;
+    let board = stage_board::board(&control, &pipeline).await?;
     Ok(Json(board.iter().map(StageGatesView::from).collect()))
 }
 

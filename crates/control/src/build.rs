@@ -5,11 +5,9 @@ use crate::event::{self, Change, Resource};
 use crate::gate::Authorized;
 use crate::output::{OutputReader, OutputWriter};
 use crate::release;
-use crate::{Control, app_json, build_end, disk, fetch, journal, progress, steps};
+use crate::{Control, app_json, build_end, build_gate, disk, fetch, journal, progress, steps};
 use async_trait::async_trait;
 use builder::{BuildFailure, Job, Purpose, Rules};
-use crate::{Control, build_end, build_gate, disk, fetch, journal, progress, steps};
-use builder::{BuildFailure, Job, Rules};
 use model::account::Account;
 use model::app::App;
 use model::build::{Build, BuildSource, BuildState};
@@ -74,8 +72,6 @@ pub(crate) enum Broken {
     Fetch(#[from] fetch::FetchError),
     #[error(transparent)]
     AppJson(#[from] app_json::UnusableAppJson),
-    #[error("app.json cannot be used: {0}")]
-    AppJson(#[from] model::app_json::AppJsonError),
     #[error(transparent)]
     NotAdmitted(#[from] build_gate::NotAdmitted),
     #[error("the build's folder failed: {0}")]
@@ -239,7 +235,6 @@ async fn make<'c>(
         }
     }
     app_json::read(&source).await?;
-    check_app_json(&source).await?;
     let policy_file = build_gate::admit_source(control, app, build.source.version.as_deref(), &source).await?;
     let config = store::config_var::all(&control.store, app.id).await?;
     let job = Job {

@@ -3,9 +3,9 @@
 use crate::Control;
 use crate::gate::Authorized;
 use crate::stage_gate::StageGateError;
+use model::commit_check::{CheckState, CommitCheck};
 use model::id::PipelineId;
 use model::pipeline::Pipeline;
-use model::stage_gate::{CheckState, CommitCheck};
 use model::stage_policy::CHECK_NAME_LIMIT;
 use model::time::Timestamp;
 use std::time::Duration;

@@ -74,6 +74,7 @@ mod slumber;
 pub mod sni_endpoint;
 pub mod source;
 pub mod ssh_key;
+pub mod stage_board;
 pub mod stage_gate;
 mod start;
 mod steps;

@@ -4,7 +4,8 @@
 //! itself once: where it was before, be it that it failed there or was rolled back, it is left to people.
 
 use crate::promotion;
-use crate::stage_gate::{self, CandidateGates};
+use crate::stage_board::{self, CandidateGates};
+use crate::stage_gate;
 use crate::{Control, journal};
 use model::app::App;
 use model::pipeline::{Pipeline, Stage};
@@ -107,7 +108,7 @@ async fn newest(control: &Control, pipeline: &Pipeline, stage: Stage) -> Result<
             continue;
         }
         let Some(app) = crate::app::by_id(control, coupling.app).await? else { continue };
-        let Some(candidate) = stage_gate::candidate(control, pipeline, stage, &app).await? else { continue };
+        let Some(candidate) = stage_board::candidate(control, pipeline, stage, &app).await? else { continue };
         if newest.as_ref().is_none_or(|newest| newest.release.created_at < candidate.release.created_at) {
             newest = Some(candidate);
         }

@@ -3,7 +3,7 @@
 use crate::gate::{Authorized, GateError};
 use crate::promotion_gate::{Asked, Override, pass_gates, passed};
 use crate::release::{self, ReleaseError};
-use crate::stage_gate::CandidateGates;
+use crate::stage_board::CandidateGates;
 use crate::{Control, promotion_target};
 use model::account::Account;
 use model::app::{App, AppName};

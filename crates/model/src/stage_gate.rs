@@ -1,5 +1,6 @@
 //! Gates: may this be deployed to that stage now, and if not, which rule says so and who or what can lift it.
 
+use crate::commit_check::{CheckState, CommitCheck};
 use crate::id::AccountId;
 use crate::pipeline::Stage;
 use crate::stage_policy::{StagePolicy, in_words};
@@ -43,62 +44,6 @@ impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.word())
     }
-}
-
-/// How far a check on a commit is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CheckState {
-    /// It runs, or is to run.
-    Pending,
-    /// Well.
-    Success,
-    /// Not well.
-    Failure,
-    /// It could not be run.
-    Error,
-}
-
-impl CheckState {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Pending, Self::Success, Self::Failure, Self::Error];
-
-    /// Its word in the API: those of commit statuses at the forges.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Success => "success",
-            Self::Failure => "failure",
-            Self::Error => "error",
-        }
-    }
-
-    /// Reads the word back.
-    #[must_use]
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|state| state.word() == word)
-    }
-}
-
-/// What a check said last of a commit.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CommitCheck {
-    /// The commit, whole.
-    pub commit: String,
-    /// Its name.
-    pub name: String,
-    /// How far it is.
-    pub state: CheckState,
-    /// In its own words.
-    pub description: Option<String>,
-    /// Where people see more.
-    pub url: Option<String>,
-    /// The e-mail of who reported it.
-    pub by: String,
-    /// When it first reported.
-    pub created_at: Timestamp,
-    /// When it said this.
-    pub updated_at: Timestamp,
 }
 
 /// The light of a release on the stage before.

@@ -2,8 +2,8 @@
 
 use crate::row::Cells;
 use crate::{StoreError, Tx};
+use model::commit_check::{CheckState, CommitCheck};
 use model::id::PipelineId;
-use model::stage_gate::{CheckState, CommitCheck};
 use model::time::Timestamp;
 use sqlx::SqliteExecutor;
 use sqlx::sqlite::SqliteRow;

@@ -5,13 +5,7 @@ use crate::{
     account, address, app, audit, build, buildpack_installation, collaborator, config_var, deployment, disk, domain,
     dyno, feature, filter, formation, git_http, idle, log_drain, log_session, metrics, neighbour, notification, oauth,
     pipeline, pipeline_coupling, promotion, region, registry, release, rendezvous, schema, slug, sni_endpoint, source,
-    ssh_key, team, team_app, test_gate, test_run, webhook,
-    ssh_key, team, team_app, webhook,
-    account, address, app, audit, build, buildpack_installation, collaborator, config_var, disk, domain, dyno, feature,
-    filter, formation, git_http, idle, log_drain, log_session, metrics, neighbour, oauth, pipeline, pipeline_coupling,
-    promotion, region, registry, release, rendezvous, schema, slug, sni_endpoint, source, ssh_key, stage_gate, team,
-    team_app, webhook,
-    ssh_key, stage_gate, team, team_app, webhook,
+    ssh_key, stage_gate, team, team_app, test_gate, test_run, webhook,
 };
 use axum::http::Method;
 use axum::routing::{delete, get, patch, post, put};

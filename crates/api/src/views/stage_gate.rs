@@ -2,10 +2,12 @@
 
 use crate::views::app::NameOrObject;
 use control::commit_check::Report;
-use control::stage_gate::{Approved, StageBoard};
+use control::stage_board::{CandidateGates, StageBoard};
+use control::stage_gate::Approved;
+use model::commit_check::CommitCheck;
 use model::id::{AppId, ReleaseId};
 use model::policy_file;
-use model::stage_gate::{CommitCheck, Finding, Lock};
+use model::stage_gate::{Finding, Lock};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -67,7 +69,7 @@ impl From<&Finding> for FindingView {
 
 impl From<&StageBoard> for StageGatesView {
     fn from(board: &StageBoard) -> Self {
-        let candidate = |one: &control::stage_gate::CandidateGates| CandidateView {
+        let candidate = |one: &CandidateGates| CandidateView {
             app: AppOf { id: one.app.id, name: one.app.name.to_string() },
             release: ReleaseOf { id: one.release.id, version: one.release.version },
             commit: one.commit.clone(),
