@@ -5,6 +5,7 @@ use crate::push::archive;
 use crate::schema::Schema;
 use rustix::process::Signal;
 use serde_json::{Value, json};
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 use testkit::{App, Flow, Source, path_of, within};
@@ -343,6 +344,35 @@ async fn a_run_does_not_outlive_a_server_that_was_killed_and_says_so() {
     let app = flow.known_app("shop");
     is_untouched(&app).await;
     app.push(tested("true")).await.released("v3");
+}
+
+#[tokio::test]
+async fn what_a_pipelines_tests_left_goes_with_the_pipeline() {
+    let mut flow = flow().await;
+    let pipeline = {
+        let app = flow.app("shop").await;
+        let pipeline = gated(&flow, "shop").await;
+        app.push(tested("true")).await.released("v3");
+        pipeline
+    };
+    let (caches, outputs) = (flow.dir().join("test-cache"), flow.dir().join("outputs"));
+    let kept = |folder: &Path, word: &str| {
+        let entries = std::fs::read_dir(folder).unwrap();
+        entries.filter(|entry| entry.as_ref().unwrap().file_name().to_str().unwrap().starts_with(word)).count()
+    };
+    assert_eq!((kept(&caches, &pipeline), kept(&outputs, "test-"), kept(&outputs, "build-")), (1, 2, 1));
+    assert_eq!(flow.delete(&format!("/pipelines/{pipeline}")).await.status, 200);
+    assert_eq!(flow.get(&format!("/pipelines/{pipeline}/test-runs")).await.status, 404);
+    flow.end_serve(Signal::KILL).await;
+    flow.start_serve().await;
+    within("the leavings to be gone", async {
+        while kept(&caches, "") + kept(&outputs, "test-") > 0 {
+            tokio::time::sleep(LOOK).await;
+        }
+    })
+    .await;
+    assert_eq!(kept(&outputs, "build-"), 1, "what is the app's stays");
+    flow.known_app("shop").push(tested("exit 1")).await.released("v4");
 }
 
 #[tokio::test]

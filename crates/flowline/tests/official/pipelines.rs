@@ -10,6 +10,7 @@ const PROCFILE: &str = "web: python3 server.py\nrelease: echo checking the table
 
 pub(crate) async fn lane(heroku: CommandLine<'_>) {
     places(&heroku).await;
+    tests(&heroku).await;
     promotion(&heroku).await;
     several(&heroku).await;
     refusals(&heroku).await;
@@ -29,6 +30,19 @@ async fn places(heroku: &CommandLine<'_>) {
     heroku.done(&["pipelines"], &["line"]).await;
     heroku.done(&["pipelines:info", "line"], &["line-dev", "development", "line-staging", "line", "production"]).await;
     heroku.done(&["apps:info", "-a", "line"], &["Pipeline", "line - production"]).await;
+}
+
+/// The config vars that tests get, and the list of runs.
+async fn tests(heroku: &CommandLine<'_>) {
+    heroku.done(&["ci:config:set", "GREETING=hello", "-p", "line"], &["GREETING"]).await;
+    heroku.done(&["ci:config", "-p", "line"], &["GREETING", "hello"]).await;
+    heroku.done(&["ci:config:get", "GREETING", "-p", "line"], &["hello"]).await;
+    let run = json!({ "pipeline": "line", "commit_branch": "main", "commit_message": "m", "commit_sha": "c0ffee1234",
+        "source_blob_url": "http://127.0.0.1:9/nothing" });
+    let begun = heroku.flow.post("/test-runs", &run).await;
+    heroku.holds(begun.status == 201, &begun.text());
+    heroku.done(&["ci", "-p", "line"], &["main", "c0ffee1"]).await;
+    heroku.done(&["ci:config:unset", "GREETING", "-p", "line"], &["GREETING"]).await;
 }
 
 /// The checklist's first item: the same slug, described as a promotion, the target's config as it was.
