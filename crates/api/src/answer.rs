@@ -20,6 +20,24 @@ impl<T: Serialize> IntoResponse for Created<T> {
     }
 }
 
+/// With a warning that clients print (RELPH-46a).
+#[derive(Debug)]
+pub(crate) struct Warned<T> {
+    pub(crate) answer: T,
+    pub(crate) warning: Option<&'static str>,
+}
+
+impl<T: IntoResponse> IntoResponse for Warned<T> {
+    fn into_response(self) -> Response {
+        let mut response = self.answer.into_response();
+        if let Some(warning) = self.warning {
+            let name = HeaderName::from_static("warning-message");
+            response.headers_mut().insert(name, HeaderValue::from_static(warning));
+        }
+        response
+    }
+}
+
 /// 202 with `{}`: it has begun.
 #[derive(Debug)]
 pub(crate) struct Accepted;

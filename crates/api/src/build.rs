@@ -70,7 +70,7 @@ pub(crate) async fn stream(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let reader = build::output(&control, parse(&id)?, &secret).await?;
-    Ok(output::follow(&headers, reader))
+    output::follow(&headers, reader)
 }
 
 fn parse(id: &str) -> Result<BuildId, ApiError> {

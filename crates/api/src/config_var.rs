@@ -1,8 +1,10 @@
 //! `/apps/{app}/config-vars`: read and change.
 
+use crate::answer::Warned;
 use crate::body::JsonBody;
 use crate::error::ApiError;
 use crate::platform::ForApp;
+use crate::release::release_command;
 use crate::views::config_var::{HideConfigVars, WriteOnlyView};
 use axum::Json;
 use axum::extract::{Path, State};
@@ -15,14 +17,15 @@ pub(crate) async fn show(State(control): State<Control>, ForApp(app): ForApp) ->
     Ok(Json(config_var::get(&control, &app).await?))
 }
 
-/// PATCH /apps/{app}/config-vars - 200 with all of them as they are then (CONF-1).
+/// PATCH /apps/{app}/config-vars - 200 with all of them as they are then (CONF-1), and with a `Warning-Message` when their release
+/// waits for its release command (RELPH-46a).
 pub(crate) async fn patch(
     State(control): State<Control>,
     ForApp(app): ForApp,
     JsonBody(patch): JsonBody<ConfigPatch>,
-) -> Result<Json<ConfigVars>, ApiError> {
-    let (vars, _release) = config_var::patch(&control, &app, patch).await?;
-    Ok(Json(vars))
+) -> Result<Warned<Json<ConfigVars>>, ApiError> {
+    let (vars, made) = config_var::patch(&control, &app, patch).await?;
+    Ok(Warned { answer: Json(vars), warning: made.as_ref().and_then(release_command) })
 }
 
 /// GET /apps/{app}/config-vars/write-only - the names whose values are never shown.

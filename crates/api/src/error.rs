@@ -23,7 +23,9 @@ use control::idle::IdleError;
 use control::log_drain::LogDrainError;
 use control::log_session::LogSessionError;
 use control::release::ReleaseError;
+use control::release_phase::PhaseError;
 use control::sni_endpoint::SniEndpointError;
+use control::verification::VerificationError;
 use control::webhook::WebhookError;
 use model::formation::FormationError;
 use serde::Serialize;
@@ -92,6 +94,13 @@ impl ApiError {
     /// 422: readable, but not acceptable.
     pub fn invalid_params(message: impl Display) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_params", message)
+    }
+
+    /// 416: beyond the end of what is complete.
+    #[must_use]
+    pub fn beyond(size_bytes: u64) -> Self {
+        let message = format!("There is nothing more: the output is complete and has {size_bytes} bytes.");
+        Self::new(StatusCode::RANGE_NOT_SATISFIABLE, "requested_range_not_satisfiable", message)
     }
 
     /// 429: the bucket is empty (API-9).
@@ -285,6 +294,33 @@ impl From<WebhookError> for ApiError {
             WebhookError::NoSuchEvent => Self::not_found("webhook_event"),
             WebhookError::TooMany(_) | WebhookError::Refused(_) => Self::invalid_params(error),
             WebhookError::Store(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<PhaseError> for ApiError {
+    fn from(error: PhaseError) -> Self {
+        match error {
+            PhaseError::BadLimit(_) => Self::invalid_params(error),
+            PhaseError::Store(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<VerificationError> for ApiError {
+    fn from(error: VerificationError) -> Self {
+        let missing = |resource| Self { message: error.to_string(), ..Self::not_found(resource) };
+        match error {
+            VerificationError::NoSuchVerification => missing("verification"),
+            VerificationError::NoSuchArtifact => missing("artifact"),
+            VerificationError::NoOutput => missing("verification_output"),
+            VerificationError::NoCode(_)
+            | VerificationError::NotDeclared(_)
+            | VerificationError::BadStage(_)
+            | VerificationError::BadPolicy(_)
+            | VerificationError::BadLimit(_) => Self::invalid_params(error),
+            VerificationError::Busy(_) | VerificationError::Over(..) => Self::conflict(error),
+            VerificationError::File(_) | VerificationError::Store(_) => Self::internal(&error),
         }
     }
 }

@@ -51,6 +51,7 @@ mod rate;
 mod region;
 mod registry;
 mod release;
+mod release_phase;
 pub mod rendezvous;
 pub mod routes;
 mod schema;
@@ -66,6 +67,7 @@ mod team_app;
 mod test_gate;
 mod test_run;
 pub mod tls;
+mod verification;
 pub mod views;
 mod webhook;
 

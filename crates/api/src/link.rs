@@ -4,7 +4,7 @@ use axum::http::HeaderMap;
 use axum::http::header::HOST;
 use axum::http::uri::Authority;
 use model::app::AppName;
-use model::id::{BuildId, LogSessionId, PromotionId, ReleaseId, SlugId, SourceId, TestNodeId};
+use model::id::{BuildId, LogSessionId, PromotionId, ReleaseId, SlugId, SourceId, TestNodeId, VerificationId};
 use std::net::SocketAddr;
 
 const PLATFORM: &str = "heroku.com";
@@ -111,6 +111,18 @@ impl Links {
     #[must_use]
     pub fn test_output(&self, node: TestNodeId, secret: &str) -> String {
         format!("{}/streams/test-output/{node}/{secret}", self.api)
+    }
+
+    /// The output of a check.
+    #[must_use]
+    pub fn verification_output(&self, verification: VerificationId, secret: &str) -> String {
+        format!("{}/streams/verifications/{verification}/{secret}", self.api)
+    }
+
+    /// A file that a check left.
+    #[must_use]
+    pub fn verification_artifact(&self, verification: VerificationId, number: u32, secret: &str) -> String {
+        format!("{}/blobs/verifications/{verification}/{number}/{secret}", self.api)
     }
 
     /// A log session's lines.

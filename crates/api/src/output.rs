@@ -1,8 +1,11 @@
 //! Text that grows while it is read: plain and chunked to its end, or as server-sent events (RELPH-40, RELPH-41).
 
+use crate::error::ApiError;
 use axum::body::Body;
-use axum::http::HeaderMap;
-use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
+use axum::http::header::{
+    ACCEPT, ACCEPT_RANGES, CACHE_CONTROL, CONTENT_RANGE, CONTENT_TYPE, HeaderName, HeaderValue, RANGE,
+};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use bytes::{Buf, Bytes, BytesMut};
@@ -22,8 +25,54 @@ const LINE_LIMIT_BYTES: usize = 64 * 1024;
 
 const NO_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
-/// What a build or a release command prints, from its beginning to its end.
-pub(crate) fn follow(headers: &HeaderMap, reader: OutputReader) -> Response {
+/// RFC 8673: what stands for the end of what still grows. The largest number that JavaScript has exactly.
+const ENDLESS: u64 = (1 << 53) - 1;
+
+/// What a build or a release command prints, from its beginning to its end, or the part that `Range` asks for: also of what
+/// still grows, so that a client that was cut off goes on where it was (RELPH-41).
+///
+/// # Errors
+/// 416 for a part that is not there and never will be.
+pub(crate) fn follow(headers: &HeaderMap, mut reader: OutputReader) -> Result<Response, ApiError> {
+    let broken = |error: io::Error| ApiError::internal(&error);
+    let complete_bytes = reader.complete_bytes().map_err(broken)?;
+    let part = if wants_events(headers) { None } else { bytes(headers, complete_bytes) };
+    let Some((first, last)) = part else {
+        let mut response = stream_of(headers, reader);
+        response.headers_mut().insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+        return Ok(response);
+    };
+    let (last, size) = match complete_bytes {
+        Some(size) if first >= size => return Err(ApiError::beyond(size)),
+        Some(size) => (last.map_or(size - 1, |last| last.min(size - 1)), size.to_string()),
+        None => (last.unwrap_or(ENDLESS), "*".to_owned()),
+    };
+    reader.only(first, Some(last)).map_err(broken)?;
+    let mut response = stream_of(headers, reader);
+    *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+    if let Ok(range) = HeaderValue::from_str(&format!("bytes {first}-{last}/{size}")) {
+        response.headers_mut().insert(CONTENT_RANGE, range);
+    }
+    Ok(response)
+}
+
+/// `bytes=10-`, `bytes=10-19`, and of what is complete `bytes=-10`. What is written otherwise is passed over, as HTTP allows.
+fn bytes(headers: &HeaderMap, complete_bytes: Option<u64>) -> Option<(u64, Option<u64>)> {
+    let range = headers.get(RANGE)?.to_str().ok()?.trim().strip_prefix("bytes=")?;
+    let (first, last) = range.split_once('-')?;
+    if first.is_empty() {
+        let wanted: u64 = last.parse().ok()?;
+        return Some((complete_bytes?.saturating_sub(wanted), None));
+    }
+    let first: u64 = first.parse().ok()?;
+    if last.is_empty() {
+        return Some((first, None));
+    }
+    let last: u64 = last.parse().ok()?;
+    (first <= last && last <= ENDLESS).then_some((first, Some(last)))
+}
+
+fn stream_of(headers: &HeaderMap, reader: OutputReader) -> Response {
     let chunks = stream::unfold(Some(reader), |reader| async move {
         let mut reader = reader?;
         match reader.next().await {
@@ -141,6 +190,19 @@ mod tests {
         let sse = ("accept", "text/event-stream");
         let got = text(&[sse], &["one\ntwo\nth", "ree\r\n", "", "four"]).await;
         assert_eq!(got, "id: 8\ndata: one\ndata: two\n\nid: 15\ndata: three\n\nid: 19\ndata: four\n\n");
+    }
+
+    #[test]
+    fn relph_41_ranges_of_bytes() {
+        let read =
+            |text: &'static str, size| bytes(&[(RANGE, HeaderValue::from_static(text))].into_iter().collect(), size);
+        assert_eq!(read("bytes=10-", None), Some((10, None)));
+        assert_eq!(read("bytes=10-19", Some(5)), Some((10, Some(19))));
+        assert_eq!(read("bytes=-10", Some(25)), Some((15, None)));
+        assert_eq!(read("bytes=-10", None), None, "what grows has no end to count from");
+        for passed_over in ["bytes=20-10", "bytes=a-", "bytes=1-2,4-5", "lines=1-", "bytes=-", "version ..; max=10"] {
+            assert_eq!(read(passed_over, Some(30)), None, "{passed_over}");
+        }
     }
 
     #[tokio::test]

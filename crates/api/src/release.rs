@@ -1,6 +1,6 @@
 //! `/apps/{app}/releases`: list, show, release a slug, roll back; and what a release command prints.
 
-use crate::answer::{Created, Ranged};
+use crate::answer::{Created, Ranged, Warned};
 use crate::body::JsonBody;
 use crate::error::ApiError;
 use crate::link::Links;
@@ -17,6 +17,10 @@ use axum::response::Response;
 use control::Control;
 use control::release::{self, ReleaseDetail};
 use model::id::ReleaseId;
+use model::release::{Release, ReleaseStatus};
+
+/// As the push says it (RELPH-45).
+const DECLARED: &str = "Release command declared: this new release will not be available until the command succeeds.";
 
 const FIELDS: &[Field<ReleaseDetail>] = &[
     ("version", |detail| Key::Number(detail.release.version)),
@@ -57,13 +61,14 @@ pub(crate) async fn receipt(
     Ok(Json(ReceiptView::new(&detail, &receipt)))
 }
 
-/// POST /apps/{app}/releases - from a slug, or back to an earlier release (RLS-5); 201 with the new one.
+/// POST /apps/{app}/releases - from a slug, or back to an earlier release (RLS-5); 201 with the new one, and with a
+/// `Warning-Message` when it waits for its release command (RELPH-46a).
 pub(crate) async fn create(
     State(control): State<Control>,
     ForApp(app): ForApp,
     links: Links,
     JsonBody(body): JsonBody<CreateRelease>,
-) -> Result<Created<ReleaseView>, ApiError> {
+) -> Result<Warned<Created<ReleaseView>>, ApiError> {
     let to = body.release.map(ReleaseIdentity::into_text);
     let detail = match (body.slug.map(NameOrObject::into_text), to) {
         (Some(_), Some(_)) => {
@@ -80,7 +85,13 @@ pub(crate) async fn create(
             return Err(ApiError::invalid_params(message));
         }
     };
-    Ok(Created(ReleaseView::new(&app, &detail, &links)))
+    let warning = release_command(&detail.release);
+    Ok(Warned { answer: Created(ReleaseView::new(&app, &detail, &links)), warning })
+}
+
+/// What a client is told whose release waits for its release command.
+pub(crate) fn release_command(release: &Release) -> Option<&'static str> {
+    (release.status == ReleaseStatus::Pending).then_some(DECLARED)
 }
 
 /// GET /streams/releases/{release}/{secret} - what its command prints, to the end (RELPH-40).
@@ -91,5 +102,5 @@ pub(crate) async fn stream(
 ) -> Result<Response, ApiError> {
     let id: ReleaseId = id.parse().map_err(|_| ApiError::not_found("release"))?;
     let reader = release::output(&control, id, &secret).await?;
-    Ok(output::follow(&headers, reader))
+    output::follow(&headers, reader)
 }

@@ -132,7 +132,7 @@ async fn stream(
     which: TestOutput,
 ) -> Result<Response, ApiError> {
     let node = id.parse().map_err(|_| ApiError::not_found("test_node"))?;
-    Ok(output::follow(headers, test_run::output(control, node, secret, which).await?))
+    output::follow(headers, test_run::output(control, node, secret, which).await?)
 }
 
 fn parse(id: &str) -> Result<TestRunId, ApiError> {

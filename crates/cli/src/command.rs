@@ -15,7 +15,7 @@ use crate::webhook::WebhookCommand;
 use crate::{
     account, app, authorization, build, ci, collaborator, completion, config_var, disk, dyno, feature, formation,
     git_credential, heroku, idle, log, login, man, member, oauth_client, one_off, password, pipeline, release, ssh_key,
-    stage_gate, team, team_app, transfer, two_factor,
+    stage_gate, team, team_app, transfer, two_factor, verification,
 };
 use std::process::ExitCode;
 
@@ -174,18 +174,9 @@ pub enum Command {
     /// Print the sizes of dynos or change them
     #[command(name = "ps:type", visible_alias = "ps:resize", aliases = ["resize", "dyno:type", "dyno:resize"])]
     PsType(formation::Resize),
-    /// List the releases
-    #[command(name = "releases", alias = "releases:list")]
-    Releases(release::Releases),
-    /// Show a release with its config vars
-    #[command(name = "releases:info")]
-    ReleasesInfo(release::OneRelease),
-    /// Print what a release command printed, or prints
-    #[command(name = "releases:output")]
-    ReleasesOutput(release::OneRelease),
-    /// Go back to an earlier release, by a new one
-    #[command(name = "releases:rollback", visible_alias = "rollback")]
-    Rollback(release::OneRelease),
+    /// The ledger.
+    #[command(flatten)]
+    Releases(release::Verb),
     /// Run a command in a dyno that runs already; without one, a shell
     #[command(name = "ps:exec", visible_alias = "exec")]
     PsExec(one_off::Exec),
@@ -231,6 +222,9 @@ pub enum Command {
     /// What is broken, and who is told.
     #[command(flatten)]
     Notification(NotificationCommand),
+    /// The check on the running server.
+    #[command(flatten)]
+    Verification(verification::Verb),
     /// Where and on what apps run.
     #[command(flatten)]
     Region(RegionCommand),
@@ -304,10 +298,7 @@ async fn dispatch(command: Command, env: &Env, console: &mut Console) -> Result<
         Command::PsScale(args) => formation::scale(session, &args).await,
         Command::PsStop(args) => dyno::stop(session, &args).await,
         Command::PsType(args) => formation::resize(session, &args).await,
-        Command::Releases(args) => release::list(session, &args).await,
-        Command::ReleasesInfo(args) => release::show(session, &args).await,
-        Command::ReleasesOutput(args) => release::output(session, &args).await,
-        Command::Rollback(args) => release::rollback(session, &args).await,
+        Command::Releases(verb) => verb.run(session).await,
         Command::Sleep(args) => idle::show(session, &args.on).await,
         Command::SleepAfter(args) => idle::after(session, &args).await,
         Command::SleepNow(args) => idle::now(session, &args).await,
@@ -320,6 +311,7 @@ async fn dispatch(command: Command, env: &Env, console: &mut Console) -> Result<
         Command::Webhook(command) => command.run(session).await,
         Command::Notification(command) => command.run(session).await,
         Command::Region(command) => command.run(session).await,
+        Command::Verification(verb) => verb.run(session).await,
         Command::PsExec(args) => return one_off::exec(session, args).await,
         Command::Run(args) => return one_off::run(session, args).await,
         Command::RunDetached(args) => one_off::detached(session, args).await,
@@ -372,8 +364,7 @@ impl Command {
             Self::PsScale(args) => args.on.print,
             Self::PsStop(args) => args.on.print,
             Self::PsType(args) => args.on.print,
-            Self::Releases(args) => args.on.print,
-            Self::ReleasesInfo(args) | Self::ReleasesOutput(args) | Self::Rollback(args) => args.on.print,
+            Self::Releases(verb) => verb.print(),
             Self::Sleep(args) | Self::Wake(args) => args.on.print,
             Self::SleepAfter(args) => args.on.print,
             Self::SleepNow(args) => args.on.print,
@@ -389,6 +380,7 @@ impl Command {
             Self::Webhook(command) => command.print(),
             Self::Notification(command) => command.print(),
             Self::Region(command) => command.print(),
+            Self::Verification(verb) => verb.print(),
         }
     }
 }

@@ -52,6 +52,7 @@ mod promotion_receipt;
 mod receipt;
 mod region;
 mod release;
+mod release_phase;
 mod remote;
 mod rendezvous;
 mod secret;
@@ -66,6 +67,8 @@ mod transfer;
 mod transport;
 mod tty;
 mod two_factor;
+mod verification;
+mod verification_artifact;
 mod webhook;
 
 pub use command::{Command, HELP, run, run_on};

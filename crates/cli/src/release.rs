@@ -1,11 +1,12 @@
 //! `releases`, `releases:info`, `releases:output`, `rollback`.
 
-use crate::args::OnApp;
+use crate::args::{OnApp, Print};
 use crate::client::{StreamKind, segment};
 use crate::console::{Cell, Paint};
 use crate::error::CliError;
 use crate::moment::ago;
 use crate::receipt;
+use crate::release_phase::{self, Phase, Retry};
 use crate::session::{Chosen, Session};
 use crate::stream::Stream;
 use serde::Deserialize;
@@ -20,6 +21,51 @@ const OUTPUT_LIMIT_BYTES: usize = 16 * 1024 * 1024;
 
 /// Looked through for what to roll back to (RLS-7).
 const ROLLBACK_RANGE: &str = "version ..; max=10, order=desc";
+
+/// The commands about releases.
+#[derive(Debug, Clone, clap::Subcommand)]
+pub enum Verb {
+    /// List the releases
+    #[command(name = "releases", alias = "releases:list")]
+    List(Releases),
+    /// Show a release with its config vars
+    #[command(name = "releases:info")]
+    Show(OneRelease),
+    /// Print what a release command printed, or prints
+    #[command(name = "releases:output")]
+    Output(OneRelease),
+    /// Go back to an earlier release, by a new one
+    #[command(name = "releases:rollback", visible_alias = "rollback")]
+    Rollback(OneRelease),
+    /// Run the release command of the newest release once more, by a new release
+    #[command(name = "releases:retry")]
+    Retry(Retry),
+    /// Say how long a release command may run and whether two may run at once, or change it
+    #[command(name = "releases:phase")]
+    Phase(Phase),
+}
+
+impl Verb {
+    pub(crate) fn print(&self) -> Print {
+        match self {
+            Self::List(args) => args.on.print,
+            Self::Show(args) | Self::Output(args) | Self::Rollback(args) => args.on.print,
+            Self::Retry(args) => args.on.print,
+            Self::Phase(args) => args.on.print,
+        }
+    }
+
+    pub(crate) async fn run(&self, session: &mut Session<'_>) -> Result<(), CliError> {
+        match self {
+            Self::List(args) => list(session, args).await,
+            Self::Show(args) => show(session, args).await,
+            Self::Output(args) => output(session, args).await,
+            Self::Rollback(args) => rollback(session, args).await,
+            Self::Retry(args) => release_phase::retry(session, &args.on).await,
+            Self::Phase(args) => release_phase::phase(session, args).await,
+        }
+    }
+}
 
 /// What `releases` takes.
 #[derive(Debug, Clone, clap::Args)]
@@ -48,7 +94,7 @@ pub(crate) struct Release {
     pub(crate) status: String,
     #[serde(default)]
     current: bool,
-    description: String,
+    pub(crate) description: String,
     created_at: String,
     output_stream_url: Option<String>,
     #[serde(default)]
@@ -83,7 +129,7 @@ impl Release {
 }
 
 /// The newest ones, newest first.
-pub(crate) async fn list(session: &mut Session<'_>, args: &Releases) -> Result<(), CliError> {
+async fn list(session: &mut Session<'_>, args: &Releases) -> Result<(), CliError> {
     let app = session.app(&args.on)?;
     let range = format!("version ..; max={}, order=desc", args.num);
     let answer = Value::Array(session.client.page(&app.path("/releases"), &range).await?);
@@ -113,7 +159,7 @@ pub(crate) async fn list(session: &mut Session<'_>, args: &Releases) -> Result<(
 }
 
 /// One release with its config vars.
-pub(crate) async fn show(session: &mut Session<'_>, args: &OneRelease) -> Result<(), CliError> {
+async fn show(session: &mut Session<'_>, args: &OneRelease) -> Result<(), CliError> {
     let app = session.app(&args.on)?;
     let (answer, release) = one(session, &app, args.release.as_deref()).await?;
     if session.console.is_json() {
@@ -147,7 +193,7 @@ pub(crate) async fn show(session: &mut Session<'_>, args: &OneRelease) -> Result
 }
 
 /// What the release command printed, or prints (RELPH-42).
-pub(crate) async fn output(session: &mut Session<'_>, args: &OneRelease) -> Result<(), CliError> {
+async fn output(session: &mut Session<'_>, args: &OneRelease) -> Result<(), CliError> {
     let app = session.app(&args.on)?;
     let (mut answer, release) = one(session, &app, args.release.as_deref()).await?;
     let Some(url) = &release.output_stream_url else {
@@ -171,7 +217,7 @@ pub(crate) async fn output(session: &mut Session<'_>, args: &OneRelease) -> Resu
 }
 
 /// A new release with an earlier one's code and config (RLS-6); waits for its release command.
-pub(crate) async fn rollback(session: &mut Session<'_>, args: &OneRelease) -> Result<(), CliError> {
+async fn rollback(session: &mut Session<'_>, args: &OneRelease) -> Result<(), CliError> {
     let app = session.app(&args.on)?;
     let to = match &args.release {
         Some(_) => one(session, &app, args.release.as_deref()).await?.1,
@@ -187,20 +233,25 @@ pub(crate) async fn rollback(session: &mut Session<'_>, args: &OneRelease) -> Re
             .console
             .warn("Rollback affects code and config vars; it doesn't add or remove add-ons or change databases.")?;
     }
-    if let (Some(url), "pending") = (&release.output_stream_url, release.status.as_str()) {
-        session.console.note("Running release command...")?;
-        let mut stream = begun(session, url).await?;
-        while let Some(bytes) = stream.chunk().await? {
-            if !session.console.is_json() {
-                session.console.raw(&bytes)?;
-            }
-        }
-        answer = outcome(session, &app, &release).await?;
-    }
+    answer = see_through(session, &app, answer).await?;
     if session.console.is_json() {
         return session.console.json(&answer);
     }
     session.console.note(&format!("      To undo: flowline rollback -a {}", app.name))
+}
+
+/// Waits for the command of a release that was just made, and prints what it prints; the release as it is then.
+pub(crate) async fn see_through(session: &mut Session<'_>, app: &Chosen, answer: Value) -> Result<Value, CliError> {
+    let release: Release = session.client.read(&answer)?;
+    let (Some(url), "pending") = (&release.output_stream_url, release.status.as_str()) else { return Ok(answer) };
+    session.console.note("Running release command...")?;
+    let mut stream = begun(session, url).await?;
+    while let Some(bytes) = stream.chunk().await? {
+        if !session.console.is_json() {
+            session.console.raw(&bytes)?;
+        }
+    }
+    outcome(session, app, &release).await
 }
 
 /// The newest release, if there is one.

@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use builder::{BuildFailure, Job, Purpose, Rules};
 use model::account::Account;
 use model::app::App;
+use model::app_json::AppJson;
 use model::build::{Build, BuildSource, BuildState};
 use model::id::BuildId;
 use model::release::Release;
@@ -177,8 +178,8 @@ pub(crate) async fn run(
     let folder = control.settings.dir.join("builds").join(build.id.to_string());
     let made = make(control, app, &build, archive, &folder, &mut report).await;
     let done = match made {
-        Ok(Made { slug, policy_file, making: _making }) => {
-            build_end::succeed(control, app, &build, slug, policy_file.as_deref()).await.map_err(Broken::from)
+        Ok(Made { slug, beside, making: _making }) => {
+            build_end::succeed(control, app, &build, slug, &beside).await.map_err(Broken::from)
         }
         Err(broken) => Err(broken),
     };
@@ -207,10 +208,16 @@ pub(crate) async fn run(
 /// What a build made.
 struct Made<'c> {
     slug: Slug,
-    /// The `flowline.yml` of its source.
-    policy_file: Option<String>,
+    beside: Beside,
     /// Keeps the slug's archive from being taken for one that nobody has, until it is noted.
     making: RwLockReadGuard<'c, ()>,
+}
+
+/// What the source says beside its code.
+pub(crate) struct Beside {
+    pub(crate) app_json: AppJson,
+    /// Its `flowline.yml`.
+    pub(crate) policy_file: Option<String>,
 }
 
 /// Compiles the source into a slug.
@@ -234,7 +241,7 @@ async fn make<'c>(
             builder::extract_stream(body, &source, Rules::source(control.owner)).await?;
         }
     }
-    app_json::read(&source).await?;
+    let app_json = app_json::read(&source).await?;
     let policy_file = build_gate::admit_source(control, app, build.source.version.as_deref(), &source).await?;
     let config = store::config_var::all(&control.store, app.id).await?;
     let job = Job {
@@ -284,7 +291,7 @@ async fn make<'c>(
         expired_at: None,
     };
     control.slugs.adopt(&built.app_dir, slug.id)?;
-    Ok(Made { slug, policy_file, making })
+    Ok(Made { slug, beside: Beside { app_json, policy_file }, making })
 }
 
 async fn note_packs(control: &Control, build: BuildId, packs: &[String]) -> Result<(), StoreError> {

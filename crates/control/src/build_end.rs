@@ -1,14 +1,16 @@
 //! How a build ends: with a slug and a release, or with a reason; either way its event commits with it.
 
-use crate::build::{BuildDetail, output_key};
+use crate::build::{Beside, BuildDetail, output_key};
 use crate::event::{self, Change, Resource};
 use crate::gate::Authorized;
 use crate::release::{self, Created};
 use crate::{Control, app, journal, outcome};
 use model::app::App;
+use model::app_json::AppJson;
 use model::build::{Build, BuildEvent, BuildState};
 use model::release::ReleaseCause;
 use model::slug::Slug;
+use model::verification::Environment;
 use store::{StoreError, Tx};
 
 /// Slug, end of the build and release commit together.
@@ -17,12 +19,15 @@ pub(crate) async fn succeed(
     app: &Authorized<App>,
     build: &Build,
     slug: Slug,
-    policy_file: Option<&str>,
+    beside: &Beside,
 ) -> Result<Created, StoreError> {
     let mut tx = control.store.begin().await?;
     store::slug::insert(&mut tx, &slug).await?;
-    if let Some(file) = policy_file {
+    if let Some(file) = &beside.policy_file {
         store::stage_policy::set_file(&mut tx, slug.id, file).await?;
+    }
+    for (stage, said) in &beside.app_json.environments {
+        store::verify_setting::put_environment(&mut tx, slug.id, stage, &Environment::of(said)).await?;
     }
     let state = BuildState::Succeeded { slug: slug.id };
     store::build::finish(&mut tx, build.id, &state, control.now()).await?;

@@ -1,6 +1,6 @@
 //! The disk: may a build begin, and who makes room.
 
-use crate::{Control, commit_check, event, orphan, retention, room, sweep, upkeep};
+use crate::{Control, commit_check, event, orphan, retention, room, sweep, upkeep, verification_artifact};
 use model::disk::{Short, Space};
 use std::io;
 use std::path::Path;
@@ -45,6 +45,9 @@ pub(crate) fn look_after(control: &Control) {
             }
             if let Err(error) = retention::outputs(&control, false).await {
                 tracing::warn!(%error, "Old outputs were not removed");
+            }
+            if let Err(error) = verification_artifact::sweep(&control).await {
+                tracing::warn!(%error, "Old reports were not removed");
             }
             if let Err(error) = event::sweep(&control).await {
                 tracing::warn!(%error, "Old events were not removed");

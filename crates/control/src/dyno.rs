@@ -163,7 +163,8 @@ pub async fn run(control: &Control, app: &Authorized<App>, new: NewDyno) -> Resu
     let said = format!("Starting process with command `{}` by user {}", dyno.command, app.by().email);
     journal::api(control, app.id, now, said).await;
     let attach = new.streams.map(|streams| streams.attach(&new.env));
-    let more = OneOff { env: new.env, life: new.time_to_live_s.map(Duration::from_secs), attach };
+    let life = new.time_to_live_s.map(Duration::from_secs);
+    let more = OneOff { env: new.env, life, attach, ..OneOff::default() };
     match awaited {
         Some(awaited) => attach::begin(control, dyno.clone(), more, awaited).await,
         None => {
@@ -222,7 +223,9 @@ pub async fn stop(control: &Control, app: &Authorized<App>, which: Which<'_>) ->
             DynoRole::Formation => {
                 control.registry.retire(app.id, |known| known.id == dyno.id);
             }
-            DynoRole::OneOff | DynoRole::Release | DynoRole::Build => life::stop(control, &dyno),
+            DynoRole::OneOff | DynoRole::Release | DynoRole::Verify | DynoRole::Build => {
+                life::stop(control, &dyno);
+            }
         }
     }
     let said = format!("Stopped {which} by user {}", app.by().email);

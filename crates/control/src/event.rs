@@ -16,6 +16,7 @@ use crate::collaborator::Access;
 use crate::domain::DomainDetail;
 use crate::formation::FormationDetail;
 use crate::release::ReleaseDetail;
+use crate::verification::VerificationDetail;
 use crate::{Control, Settings, alarm};
 use model::app::App;
 use model::delivery::{Delivery, DeliveryState};
@@ -45,6 +46,8 @@ pub enum Resource<'a> {
     Domain(&'a App, &'a DomainDetail),
     /// A dyno of this app.
     Dyno(&'a App, &'a Dyno),
+    /// A check of a release of this app.
+    Verification(&'a App, &'a VerificationDetail),
 }
 
 impl Resource<'_> {
@@ -59,6 +62,7 @@ impl Resource<'_> {
             Self::Collaborator(..) => Entity::Collaborator,
             Self::Domain(..) => Entity::Domain,
             Self::Dyno(..) => Entity::Dyno,
+            Self::Verification(..) => Entity::Verification,
         }
     }
 
@@ -70,7 +74,8 @@ impl Resource<'_> {
             | Self::Formation(app, _)
             | Self::Domain(app, _)
             | Self::Collaborator(app, _)
-            | Self::Dyno(app, _) => app.id,
+            | Self::Dyno(app, _)
+            | Self::Verification(app, _) => app.id,
         }
     }
 }

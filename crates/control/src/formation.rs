@@ -7,7 +7,7 @@ use model::app::App;
 use model::dyno::{DynoSize, NoSuchSize};
 use model::formation::{Formation, FormationError, Quantity, first_quantity};
 use model::id::{AccountId, AppId, FormationId};
-use model::procfile::ProcessTypes;
+use model::procfile::{ProcessType, ProcessTypes};
 use store::{StoreError, Tx};
 
 /// One wished change: a process type, and what becomes of it.
@@ -142,6 +142,34 @@ pub(crate) async fn reshape(
         event::note(control, tx, by, &Changed::create(Resource::Formation(app, &entry))).await?;
     }
     Ok(())
+}
+
+/// The entry of the release command is there from its first run on, also when that fails: clients know by it that there is one
+/// (RELPH-2, RELPH-4, RELPH-43).
+pub(crate) async fn declare_release(
+    control: &Control,
+    tx: &mut Tx,
+    app: &App,
+    by: AccountId,
+    process_types: &ProcessTypes,
+) -> Result<(), StoreError> {
+    let present = store::formation::list(tx.db(), app.id).await?;
+    if present.iter().any(|entry| entry.process_type.is_release()) {
+        return Ok(());
+    }
+    let now = control.now();
+    let entry = Formation {
+        id: control.world.new_id(),
+        app: app.id,
+        process_type: ProcessType::release(),
+        quantity: 0,
+        size: DynoSize::Standard1X,
+        created_at: now,
+        updated_at: now,
+    };
+    store::formation::put(tx, &entry).await?;
+    let entry = detail(entry, process_types);
+    event::note(control, tx, by, &Changed::create(Resource::Formation(app, &entry))).await
 }
 
 fn is(entry: &Formation, which: &str) -> bool {

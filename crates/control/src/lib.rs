@@ -46,6 +46,7 @@ mod orphan;
 mod outcome;
 pub mod output;
 mod password;
+mod phase;
 pub mod pipeline;
 pub mod pipeline_coupling;
 pub mod pipeline_transfer;
@@ -61,7 +62,7 @@ mod quota;
 pub mod receipt;
 mod registry;
 pub mod release;
-mod release_phase;
+pub mod release_phase;
 mod rendezvous;
 mod retention;
 mod room;
@@ -92,6 +93,11 @@ mod tries;
 pub mod two_factor;
 mod upkeep;
 pub mod usage;
+pub mod verification;
+mod verification_artifact;
+mod verify_end;
+mod verify_run;
+pub mod verify_terms;
 pub mod webhook;
 
 pub use mail::MailSettings;
@@ -182,6 +188,7 @@ pub struct Parts {
     pub(crate) tickets: push::Tickets,
     pub(crate) build_queue: build_queue::BuildQueue,
     pub(crate) test_runs: test_run::Running,
+    pub(crate) phases: phase::Changes,
     pub(crate) counters: metrics::Counters,
     /// Read by whoever makes an archive, until its slug is in the ledger; written by whoever removes archives: the same bytes
     /// may be made again while they go.

@@ -117,6 +117,16 @@ pub(crate) fn kill(handle: &DynoControl) {
     tokio::spawn(async move { handle.kill().await });
 }
 
+/// Ends a dyno that nobody waits for.
+pub(crate) fn abandon(handle: DynoControl) {
+    tokio::spawn(async move {
+        handle.kill().await;
+        if let Err(error) = handle.finish().await {
+            tracing::warn!(%error, "The folder of an abandoned dyno was not removed");
+        }
+    });
+}
+
 /// Waits until a dyno accepts connections; at once when it has no port. `false`: it did not in time (R10).
 async fn boot(control: &Control, dyno: &Dyno, addr: Option<SocketAddr>) -> bool {
     if let Some(addr) = addr {

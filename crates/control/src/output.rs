@@ -39,6 +39,8 @@ pub(crate) struct OutputWriter {
 pub struct OutputReader {
     file: File,
     progress: Option<watch::Receiver<u64>>,
+    /// Bytes that are still wanted.
+    left_bytes: u64,
 }
 
 impl Outputs {
@@ -80,7 +82,7 @@ impl Outputs {
     pub(crate) fn read(&self, key: &str) -> io::Result<Option<OutputReader>> {
         let live = self.live();
         match File::open(self.dir.join(key)) {
-            Ok(file) => Ok(Some(OutputReader { file, progress: live.get(key).cloned() })),
+            Ok(file) => Ok(Some(OutputReader { file, progress: live.get(key).cloned(), left_bytes: u64::MAX })),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
@@ -165,6 +167,26 @@ impl Drop for OutputWriter {
 }
 
 impl OutputReader {
+    /// How many bytes it has; `None` while it may grow.
+    ///
+    /// # Errors
+    /// When the file cannot be looked at.
+    pub fn complete_bytes(&self) -> io::Result<Option<u64>> {
+        // Asked before measuring: one that ends in between counts as growing, which its reader does not mind.
+        let growing = self.progress.as_ref().is_some_and(|progress| progress.has_changed().is_ok());
+        if growing { Ok(None) } else { Ok(Some(self.file.metadata()?.len())) }
+    }
+
+    /// Only the bytes from `first` to `last`, counted from 0; of a growing output also those that are not there yet.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn only(&mut self, first: u64, last: Option<u64>) -> io::Result<()> {
+        self.file.seek(SeekFrom::Start(first))?;
+        self.left_bytes = last.map_or(u64::MAX, |last| (last + 1).saturating_sub(first));
+        Ok(())
+    }
+
     /// The next bytes; `None` at the end of a complete output.
     ///
     /// # Errors
@@ -179,10 +201,15 @@ impl OutputReader {
                     progress.has_changed().is_err()
                 }
             };
-            let mut chunk = vec![0; CHUNK_BYTES];
+            let wanted = usize::try_from(self.left_bytes).unwrap_or(CHUNK_BYTES).min(CHUNK_BYTES);
+            if wanted == 0 {
+                return Ok(None);
+            }
+            let mut chunk = vec![0; wanted];
             let length = self.file.read(&mut chunk)?;
             if length > 0 {
                 chunk.truncate(length);
+                self.left_bytes -= length as u64;
                 return Ok(Some(chunk.into()));
             }
             if over {
@@ -216,5 +243,24 @@ mod tests {
         let mut late = outputs.read("build-1").unwrap().unwrap();
         assert_eq!(late.next().await.unwrap().unwrap(), "one\ntwo\n");
         assert!(late.next().await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn relph_41_a_reader_goes_on_where_it_was_also_beyond_what_is_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let outputs = Outputs::open(dir.path().to_owned()).unwrap();
+        let mut writer = outputs.create("release-1").unwrap();
+        writer.line("one");
+        let mut ahead = outputs.read("release-1").unwrap().unwrap();
+        assert_eq!(ahead.complete_bytes().unwrap(), None);
+        ahead.only(6, None).unwrap();
+        let rest = tokio::spawn(async move { (ahead.next().await.unwrap(), ahead.next().await.unwrap()) });
+        writer.line("two");
+        drop(writer);
+        assert_eq!(rest.await.unwrap(), (Some("o\n".into()), None));
+        let mut part = outputs.read("release-1").unwrap().unwrap();
+        assert_eq!(part.complete_bytes().unwrap(), Some(8));
+        part.only(2, Some(5)).unwrap();
+        assert_eq!((part.next().await.unwrap(), part.next().await.unwrap()), (Some("e\ntw".into()), None));
     }
 }

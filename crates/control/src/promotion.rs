@@ -4,7 +4,7 @@ use crate::gate::{Authorized, GateError};
 use crate::promotion_gate::{Asked, Override, pass_gates, passed};
 use crate::release::{self, ReleaseError};
 use crate::stage_board::CandidateGates;
-use crate::{Control, promotion_target};
+use crate::{Control, promotion_target, verification};
 use model::account::Account;
 use model::app::{App, AppName};
 use model::id::{AppId, PromotionId};
@@ -13,6 +13,7 @@ use model::pipeline::{Pipeline, PipelineName};
 use model::promotion::{Promotable, Promotion, PromotionTarget, TARGET_LIMIT, TargetState, promotable};
 use model::release::Release;
 use model::stage_gate::Refused;
+use model::verification::Held;
 use store::StoreError;
 
 /// Promotions of one pipeline that a list shows: the newest.
@@ -54,6 +55,15 @@ pub enum PromotionError {
         app: AppName,
         /// The release.
         version: i64,
+    },
+    /// Its stage holds what has no green light.
+    #[error("{app} holds its releases: {why}")]
+    Held {
+        /// The app.
+        app: AppName,
+        /// What is missing.
+        #[source]
+        why: Held,
     },
     /// PIPE-32.
     #[error(
@@ -169,6 +179,8 @@ async fn promotion_of(
             return Err(PromotionError::Expired { app: source.name.clone(), version: chosen.version });
         }
     };
+    let may_leave = verification::may_leave(control, source.id, chosen.id).await?;
+    may_leave.map_err(|why| PromotionError::Held { app: source.name.clone(), why })?;
     let now = control.now();
     let commit = store::slug::by_id(control.store.db(), code).await?.and_then(|slug| slug.commit);
     Ok(Promotion {

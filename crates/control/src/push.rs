@@ -3,7 +3,7 @@
 use crate::build::{self, Archive, BuildError};
 use crate::gate::Authorized;
 use crate::supervisor::{Live, live};
-use crate::{Control, build_end, disk, push_test, release, upkeep};
+use crate::{Control, build_end, disk, push_test, release, upkeep, verification, verify_end};
 pub use git::Service;
 
 use git::RefUpdate;
@@ -238,12 +238,13 @@ async fn launch(control: &Control, app: &Authorized<App>, session: &mut PushSess
             Live::Serving => say(session, "Verifying deploy... done.").await,
             other => warn(app, session, other).await,
         }
+        verify(control, session, release.id).await;
         return;
     }
     say(session, "Verifying deploy... done.").await;
     say(session, "Running release command...").await;
     say(session, "").await;
-    follow(control, session, release.id).await;
+    follow(control, session, &release::output_key(release.id)).await;
     let now = store::release::by_own_id(control.store.db(), release.id).await;
     if matches!(now, Ok(Some(Release { status: ReleaseStatus::Succeeded, .. }))) {
         say(session, "Waiting for release.... done.").await;
@@ -251,6 +252,7 @@ async fn launch(control: &Control, app: &Authorized<App>, session: &mut PushSess
             Live::Serving => {}
             other => warn(app, session, other).await,
         }
+        verify(control, session, release.id).await;
     } else {
         say(session, "Waiting for release.... failed.").await;
         let hint = format!(" !     v{} is not live; the release before it keeps running.", release.version);
@@ -277,19 +279,34 @@ async fn warn(app: &Authorized<App>, session: &mut PushSession, live: Live) {
     }
 }
 
-/// The release command's output, as it comes.
-async fn follow(control: &Control, session: &mut PushSession, release: ReleaseId) {
-    // The command's task makes the file before it starts the command; until then there is nothing to read.
-    let mut changes = control.registry.changes();
-    let mut reader = loop {
-        match control.outputs.read(&release::output_key(release)) {
-            Ok(Some(reader)) => break reader,
-            Ok(None) => {}
-            Err(error) => return say(session, &format!(" !     The output cannot be read: {error}")).await,
+/// The check of a release on the running server, where its code has one: what it prints, and what came of it.
+async fn verify(control: &Control, session: &mut PushSession, release: ReleaseId) {
+    let check = match store::verification::latest_of_release(control.store.db(), release).await {
+        Ok(Some(check)) => check,
+        Ok(None) => return,
+        Err(error) => return say(session, &format!(" !     Whether it is verified is not known: {error}")).await,
+    };
+    say(session, "Running verify command...").await;
+    say(session, "").await;
+    follow(control, session, &verification::output_key(check.id)).await;
+    match verify_end::told(control, check.id).await {
+        Ok(Some(lines)) => {
+            for line in lines {
+                say(session, &line).await;
+            }
         }
-        if changes.changed().await.is_err() {
-            return;
-        }
+        // A disk that is full, for example: it is noted later.
+        Ok(None) => say(session, "Waiting for green light.... not yet decided; see `flowline verify`.").await,
+        Err(error) => say(session, &format!(" !     What came of it is not known: {error}")).await,
+    }
+}
+
+/// What a command prints, as it comes. The file is there since before anybody knew of the command.
+async fn follow(control: &Control, session: &mut PushSession, key: &str) {
+    let mut reader = match control.outputs.read(key) {
+        Ok(Some(reader)) => reader,
+        Ok(None) => return,
+        Err(error) => return say(session, &format!(" !     The output cannot be read: {error}")).await,
     };
     let mut rest = String::new();
     while let Ok(Some(bytes)) = reader.next().await {

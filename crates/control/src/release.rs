@@ -4,7 +4,7 @@ use crate::build_gate::{self, NotAdmitted};
 use crate::event::{self, Change, Resource};
 use crate::gate::Authorized;
 use crate::output::OutputReader;
-use crate::{Control, formation, journal, release_phase};
+use crate::{Control, formation, journal, release_phase, verification};
 use model::account::Account;
 use model::app::App;
 use model::config_var::{self, ConfigVars};
@@ -12,6 +12,7 @@ use model::id::{AccountId, AppId, ReleaseId, SlugId};
 use model::permission::Right;
 use model::procfile::ProcessTypes;
 use model::release::{Release, ReleaseCause, ReleaseStatus, eligible_for_rollback};
+use model::verification::Verification;
 use std::time::Duration;
 use store::{StoreError, Tx};
 
@@ -70,7 +71,7 @@ pub struct ReleaseDetail {
 pub(crate) struct Created {
     /// The release.
     pub(crate) release: Release,
-    process_types: ProcessTypes,
+    check: Option<Verification>,
 }
 
 /// Writes a release into the ledger, as part of a larger change.
@@ -103,19 +104,23 @@ pub(crate) async fn insert(
     };
     store::release::insert(tx, &release, config).await?;
     store::release_step::made(tx, release.id, cause.word()).await?;
+    let mut check = None;
     if let Some(app) = store::app::by_id(tx.db(), app).await? {
         let made = detail_in(tx, release.clone()).await?;
         event::note(control, tx, by, &Change::create(Resource::Release(&app, &made))).await?;
-        if slug.is_some() && !has_command {
+        if has_command {
+            formation::declare_release(control, tx, &app, by, &process_types).await?;
+        } else if slug.is_some() {
             formation::reshape(control, tx, &app, by, &process_types).await?;
+            check = verification::due(control, tx, &app, &release).await?;
         }
     }
-    Ok(Created { release, process_types })
+    Ok(Created { release, check })
 }
 
 /// After the commit: says so, and runs the release command or the new dynos.
 pub(crate) async fn begin(control: &Control, by: &Account, created: Created) -> Result<(), StoreError> {
-    let Created { release, process_types } = created;
+    let Created { release, check } = created;
     let (version, email) = (release.version, &by.email);
     journal::api(control, release.app, release.created_at, format!("{} by user {email}", release.description)).await;
     let said = match release.status {
@@ -127,11 +132,12 @@ pub(crate) async fn begin(control: &Control, by: &Account, created: Created) -> 
     journal::api(control, release.app, release.created_at, said).await;
     tracing::info!(app.id = %release.app, release.version = version, cause = %release.description, "Release v{version} made");
     match release.status {
-        ReleaseStatus::Pending => release_phase::spawn(control, release, &process_types),
+        ReleaseStatus::Pending => release_phase::spawn(control, release),
         ReleaseStatus::Succeeded | ReleaseStatus::Failed | ReleaseStatus::Expired => {
             // Without a command it was decided as it was made.
             control.counters.release(release.status, Duration::ZERO);
             control.supervisor.wake(release.app);
+            verification::begin(control, check);
         }
     }
     Ok(())
@@ -260,12 +266,23 @@ pub async fn rollback(
     if !eligible_for_rollback(&target) {
         return Err(ReleaseError::NotEligible(target.version));
     }
-    let config = store::release::config_in(&mut tx, target.id).await?;
-    store::config_var::replace(&mut tx, app.id, &config).await?;
     let cause = ReleaseCause::Rollback { to: target.version };
-    let created = insert(control, &mut tx, app.id, app.by().id, &cause, target.slug, &config).await?;
+    let created = go_back(control, &mut tx, app.by().id, &target, &cause).await?;
     tx.commit().await?;
     finish(control, app.by(), created).await
+}
+
+/// A release with the code and the config of `target`, as part of a larger change.
+pub(crate) async fn go_back(
+    control: &Control,
+    tx: &mut Tx,
+    by: AccountId,
+    target: &Release,
+    cause: &ReleaseCause,
+) -> Result<Created, StoreError> {
+    let config = store::release::config_in(tx, target.id).await?;
+    store::config_var::replace(tx, target.app, &config).await?;
+    insert(control, tx, target.app, by, cause, target.slug, &config).await
 }
 
 /// What the release command printed, for whoever holds the address (RELPH-40).

@@ -1,45 +1,152 @@
-//! The release phase: the `release` command as a one-off dyno, before the release becomes current (RELPH-20 to RELPH-28).
+//! The release phase: the `release` command as a one-off dyno, before the release becomes current (RELPH-20 to RELPH-29).
 
-use crate::lines::Lines;
+use crate::gate::Authorized;
 use crate::output::OutputWriter;
-use crate::{Control, formation, journal, life, outcome, progress, promotion_target, release, sample, sandbox};
-use model::dyno::{Dyno, DynoName, DynoRole, DynoSize, DynoState, Exit};
-use model::procfile::{ProcessType, ProcessTypes};
-use model::release::{RELEASE_PHASE_LIMIT_S, Release};
-use runtime::Output;
-use std::time::Duration;
+use crate::phase::{self, Over, Terms};
+use crate::{Control, formation, journal, outcome, progress, promotion_target, release, sandbox, verification};
+use model::app::App;
+use model::dyno::{Dyno, DynoRole};
+use model::procfile::ProcessType;
+use model::release::{BadPhaseLimit, PhaseSetting, Release};
 use store::StoreError;
 
-/// Runs the command in the background and decides the release when it ends.
-pub(crate) fn spawn(control: &Control, release: Release, process_types: &ProcessTypes) {
-    let command = process_types.get(&ProcessType::release()).cloned().unwrap_or_default();
+/// Why an app's setting is not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum PhaseError {
+    /// A time limit out of range.
+    #[error(transparent)]
+    BadLimit(#[from] BadPhaseLimit),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What is changed of an app's setting.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct PhaseChange {
+    /// The time limit in seconds; `Some(None)`: the usual one.
+    pub limit_s: Option<Option<u64>>,
+    /// May two run at once?
+    pub at_once: Option<bool>,
+}
+
+/// How an app's release commands run.
+///
+/// # Errors
+/// When the database fails.
+pub async fn setting(control: &Control, app: &Authorized<App>) -> Result<PhaseSetting, PhaseError> {
+    Ok(store::release_phase::of_app(control.store.db(), app.id).await?)
+}
+
+/// Changes it. The limit holds for commands that begin from now on.
+///
+/// # Errors
+/// [`PhaseError::BadLimit`].
+pub async fn set(control: &Control, app: &Authorized<App>, change: PhaseChange) -> Result<PhaseSetting, PhaseError> {
+    let mut tx = control.store.begin().await?;
+    let mut setting = store::release_phase::of_app(tx.db(), app.id).await?;
+    if let Some(limit_s) = change.limit_s {
+        setting.limit = limit_s.map(PhaseSetting::read_limit).transpose()?;
+    }
+    setting.at_once = change.at_once.unwrap_or(setting.at_once);
+    store::release_phase::put(&mut tx, app.id, &setting).await?;
+    tx.commit().await?;
+    let order = if setting.at_once { "several at once" } else { "one after the other" };
+    let said = format!("Release commands run for {} seconds at most, {order}", setting.limit().as_secs());
+    journal::api(control, app.id, control.now(), format!("{said}, set by user {}", app.by().email)).await;
+    control.phases.tell();
+    Ok(setting)
+}
+
+/// Runs the command in the background, when it is its turn, and decides the release when it ends. Also for a release that waited
+/// for its turn when the server before this one ended.
+pub(crate) fn spawn(control: &Control, release: Release) {
+    // Made before anybody knows of it, so that a reader never misses its first line.
+    let writer = control.outputs.resume(&release::output_key(release.id));
     let control = control.clone();
     tokio::spawn(async move {
-        // Made before the command starts, so that a reader never misses its first line.
-        let writer = control.outputs.create(&release::output_key(release.id));
         let mut writer = match writer {
             Ok(writer) => writer,
             Err(error) => {
                 return fail_unstarted(&control, &release, &format!("its output cannot be kept: {error}")).await;
             }
         };
-        let name = DynoName { process_type: ProcessType::release(), number: control.one_off_number() };
-        let dyno = record(&control, &release, name, command);
-        let exit = match sandbox::start(&control, &dyno).await {
+        let begun = match turn(&control, &release, &mut writer).await {
+            Ok(()) => begin(&control, &release).await,
+            Err(error) => Err(error),
+        };
+        let (dyno, terms) = match begun {
+            Ok(begun) => begun,
+            Err(error) => {
+                drop(writer);
+                return fail_unstarted(&control, &release, &error.to_string()).await;
+            }
+        };
+        let over = match sandbox::start(&control, &dyno).await {
             Ok(running) => {
-                control.registry.insert(dyno.clone(), Some(running.control()));
-                journal::dyno(&control, release.app, &dyno.name, "State changed from starting to up").await;
+                phase::started(&control, &dyno, &running).await;
                 progress::begun(&control, release.id).await;
-                follow(&control, &dyno, running, &mut writer).await
+                phase::follow(&control, &dyno, running, &mut writer, terms, std::future::pending()).await
             }
             Err(error) => {
                 writer.line(&format!(" !     The release command could not be started: {error}"));
-                Exit::Lost
+                Over::LOST
             }
         };
-        over(&control, &release, &dyno, exit).await;
+        finish(&control, &release, &dyno, over).await;
         drop(writer);
     });
+}
+
+/// Waits until no earlier release of the app is pending, unless the app allows several at once (RELPH-29).
+async fn turn(control: &Control, release: &Release, writer: &mut OutputWriter) -> Result<(), StoreError> {
+    let mut turns = control.phases.hear();
+    let mut told = None;
+    loop {
+        turns.borrow_and_update();
+        if control.supervisor.is_ending() {
+            // The next server goes on with it.
+            std::future::pending::<()>().await;
+        }
+        let db = control.store.db();
+        let earlier = store::release_phase::earlier(db, release.app, release.version).await?;
+        let Some(earlier) = earlier else { return Ok(()) };
+        if store::release_phase::of_app(db, release.app).await?.at_once {
+            return Ok(());
+        }
+        if told != Some(earlier) {
+            let said = format!("The release command of v{} waits for that of v{earlier}", release.version);
+            writer.line(&format!(" !     {said}"));
+            journal::api(control, release.app, control.now(), said).await;
+            told = Some(earlier);
+        }
+        if turns.changed().await.is_err() {
+            return Ok(());
+        }
+    }
+}
+
+/// Notes that the command is about to start.
+async fn begin(control: &Control, release: &Release) -> Result<(Dyno, Terms), StoreError> {
+    let db = control.store.db();
+    let slug = match release.slug {
+        Some(slug) => store::slug::by_id(db, slug).await?,
+        None => None,
+    };
+    let types = slug.map(|slug| slug.process_types).unwrap_or_default();
+    let command = types.get(&ProcessType::release()).cloned().unwrap_or_default();
+    let about = (release.app, release.id, release.version);
+    let dyno = phase::dyno(control, DynoRole::Release, ProcessType::release(), about, command).await?;
+    let terms = terms(control, release).await?;
+    let mut tx = control.store.begin().await?;
+    store::release_phase::begin(&mut tx, release.id, control.now()).await?;
+    tx.commit().await?;
+    Ok((dyno, terms))
+}
+
+async fn terms(control: &Control, release: &Release) -> Result<Terms, StoreError> {
+    let setting = store::release_phase::of_app(control.store.db(), release.app).await?;
+    Ok(Terms { what: "release command", limit: setting.limit() })
 }
 
 /// Goes on with a release command that outlived the server before this one.
@@ -49,14 +156,26 @@ pub(crate) fn resume(control: &Control, release: Release, dyno: Dyno, running: r
         let Ok(mut writer) = control.outputs.resume(&release::output_key(release.id)) else {
             return fail_unstarted(&control, &release, "its output cannot be kept").await;
         };
-        control.registry.adopt(dyno.clone(), Some(running.control()));
-        let exit = follow(&control, &dyno, running, &mut writer).await;
-        over(&control, &release, &dyno, exit).await;
+        phase::adopted(&control, &dyno, &running);
+        let usual = Terms { what: "release command", limit: PhaseSetting::default().limit() };
+        let terms = terms(&control, &release).await.unwrap_or(usual);
+        let over = phase::follow(&control, &dyno, running, &mut writer, terms, std::future::pending()).await;
+        finish(&control, &release, &dyno, over).await;
     });
 }
 
-/// A release whose command did not outlive the server: failed, with the reason where people look for it.
-pub(crate) async fn fail_unstarted(control: &Control, release: &Release, why: &str) {
+/// A release whose command did not outlive the server: failed, with the reason where people look for it. One that had not begun
+/// begins now.
+pub(crate) async fn settle(control: &Control, release: &Release) -> Result<(), StoreError> {
+    if store::release_phase::begun(control.store.db(), release.id).await? {
+        fail_unstarted(control, release, "Flowline was stopped").await;
+    } else {
+        spawn(control, release.clone());
+    }
+    Ok(())
+}
+
+async fn fail_unstarted(control: &Control, release: &Release, why: &str) {
     let text = format!(
         "Release v{} command did not run to its end: {why}. The release before it stays current",
         release.version
@@ -69,67 +188,10 @@ pub(crate) async fn fail_unstarted(control: &Control, release: &Release, why: &s
     note(control, release, false).await;
 }
 
-fn record(control: &Control, release: &Release, name: DynoName, command: String) -> Dyno {
-    let now = control.now();
-    Dyno {
-        id: control.world.new_id(),
-        app: release.app,
-        name,
-        role: DynoRole::Release,
-        size: DynoSize::Standard1X,
-        command,
-        release: release.id,
-        version: release.version,
-        addr: None,
-        state: DynoState::Up,
-        since: now,
-        created_at: now,
-        retired: false,
-    }
-}
-
-async fn follow(control: &Control, dyno: &Dyno, mut running: runtime::Dyno, writer: &mut OutputWriter) -> Exit {
-    let handle = running.control();
-    let limit = tokio::time::sleep(Duration::from_secs(RELEASE_PHASE_LIMIT_S));
-    tokio::pin!(limit);
-    let mut late = false;
-    let mut lines = Lines::of(handle.clone());
-    let exit = loop {
-        tokio::select! {
-            () = lines.due() => lines.acknowledge(control).await,
-            output = running.next() => match output {
-                Some(Output::Line { seq, at, text }) => {
-                    writer.line(&text);
-                    lines.keep(control, dyno, seq, at, text).await;
-                }
-                Some(Output::Dropped { count }) => {
-                    writer.line(&format!(" !     {count} lines were lost: they came faster than they could be kept"));
-                }
-                Some(Output::Exited(exit)) => break exit,
-                None => break Exit::Lost,
-            },
-            () = &mut limit, if !late => {
-                late = true;
-                writer.line(&format!(" !     The release command ran longer than {RELEASE_PHASE_LIMIT_S} seconds and is ended"));
-                life::kill(&handle);
-            }
-        }
-    };
-    let why = handle.ended().await.out_of_memory;
-    if why.is_some() {
-        writer.line(" !     The release command ran out of memory and was killed");
-    }
-    sample::explain_end(control, dyno, why).await;
-    lines.finish(control).await;
-    exit
-}
-
-async fn over(control: &Control, release: &Release, dyno: &Dyno, exit: Exit) {
-    control.registry.remove(dyno.id);
-    sandbox::clean(control, dyno.id).await;
-    journal::dyno(control, dyno.app, &dyno.name, format!("Process exited with status {}", exit.status())).await;
-    journal::dyno(control, dyno.app, &dyno.name, "State changed from up to complete").await;
-    note(control, release, exit.is_success()).await;
+async fn finish(control: &Control, release: &Release, dyno: &Dyno, over: Over) {
+    phase::ended(control, dyno, over.exit).await;
+    // One that was told to end has not done all of its work, whatever it says (RELPH-28).
+    note(control, release, over.exit.is_success() && !over.stopped && !over.late).await;
 }
 
 async fn note(control: &Control, release: &Release, succeeded: bool) {
@@ -139,6 +201,7 @@ async fn note(control: &Control, release: &Release, succeeded: bool) {
         async move { decide(&control, &release, succeeded).await }
     })
     .await;
+    control.phases.tell();
 }
 
 /// Succeeded: it becomes current. Failed: nothing else changes (RELPH-22).
@@ -152,10 +215,12 @@ async fn decide(control: &Control, release: &Release, succeeded: bool) -> Result
     release::tell_decided(control, &mut tx, &app, release).await?;
     promotion_target::decided(control, &mut tx, release.id, succeeded).await?;
     let current = store::release::current(tx.db(), release.app).await?;
+    let mut check = None;
     if let (true, Some(slug)) = (current.is_some_and(|current| current.id == release.id), release.slug) {
         let slug = store::slug::by_id(tx.db(), slug).await?;
         let process_types = slug.map(|slug| slug.process_types).unwrap_or_default();
         formation::reshape(control, &mut tx, &app, release.by, &process_types).await?;
+        check = verification::due(control, &mut tx, &app, release).await?;
     }
     tx.commit().await?;
     control.promotions.changed();
@@ -168,5 +233,6 @@ async fn decide(control: &Control, release: &Release, succeeded: bool) -> Result
     };
     journal::api(control, release.app, control.now(), said).await;
     control.supervisor.wake(release.app);
+    verification::begin(control, check);
     Ok(())
 }

@@ -3,7 +3,7 @@
 use crate::{Control, disk, journal, sweep, test_run};
 use model::budget::{Spare, over_budget};
 use model::disk::amount;
-use model::id::{AppId, BuildId, ReleaseId, SlugId, TestNodeId};
+use model::id::{AppId, BuildId, ReleaseId, SlugId, TestNodeId, VerificationId};
 use model::release::ReleaseStatus;
 use model::retention::{self, Code, OutputOf, name_versions, output_stays};
 use model::slug::Slug;
@@ -106,6 +106,8 @@ pub(crate) async fn outputs(control: &Control, at_start: bool) -> Result<(), Sto
     // As a writer: whoever makes a file and then its row has done both.
     let mut tx = control.store.begin().await?;
     let builds: BTreeMap<BuildId, Option<ReleaseId>> = store::build::releases(tx.db()).await?.into_iter().collect();
+    let checks: BTreeMap<VerificationId, ReleaseId> =
+        store::verification::releases(tx.db()).await?.into_iter().collect();
     let codes = store::release::codes(tx.db()).await?;
     let nodes: BTreeSet<TestNodeId> = store::test_node::ids(tx.db()).await?.into_iter().collect();
     // What tests told of goes with what they printed.
@@ -125,6 +127,8 @@ pub(crate) async fn outputs(control: &Control, at_start: bool) -> Result<(), Sto
             of_release(&id)
         } else if let Some(id) = test_run::node_of(key) {
             nodes.contains(&id).then_some(OutputOf::Other)
+        } else if let Some(id) = key.strip_prefix("verify-").and_then(|id| id.parse().ok()) {
+            checks.get(&id).and_then(of_release)
         } else {
             // Not ours.
             continue;

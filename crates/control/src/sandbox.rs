@@ -60,6 +60,8 @@ pub(crate) struct OneOff {
     pub(crate) life: Option<Duration>,
     /// Its streams are a client's.
     pub(crate) attach: Option<Attach>,
+    /// What it sees beside the app's files.
+    pub(crate) mounts: Vec<Mount>,
 }
 
 /// The same for a one-off dyno.
@@ -73,7 +75,8 @@ pub(crate) async fn start_with(control: &Control, dyno: &Dyno, more: &OneOff) ->
     let layer = control.slugs.unpacked(slug.id, checksum).await?;
     let config = store::release::config(&control.store, dyno.release).await?;
     let metadata = metadata(control, dyno, &release, &slug).await?;
-    let mounts = vec![overlay(&layer, &scratch(control, dyno.id))?, own_binary(control)];
+    let mut mounts = vec![overlay(&layer, &scratch(control, dyno.id))?, own_binary(control)];
+    mounts.extend(more.mounts.iter().cloned());
     let spec = DynoSpec {
         id: dyno.id,
         name: dyno.name.to_string(),
@@ -181,6 +184,7 @@ fn labels(dyno: &Dyno, life: Option<Duration>) -> BTreeMap<String, String> {
         DynoRole::Formation => "formation",
         DynoRole::OneOff => "one_off",
         DynoRole::Release => "release",
+        DynoRole::Verify => "verify",
         DynoRole::Build => "build",
     };
     let pairs = [
@@ -209,6 +213,7 @@ pub(crate) fn from_labels(spec: &DynoSpec, addr: Option<std::net::SocketAddr>) -
         "formation" => DynoRole::Formation,
         "one_off" => DynoRole::OneOff,
         "release" => DynoRole::Release,
+        "verify" => DynoRole::Verify,
         "build" => DynoRole::Build,
         _ => return None,
     };

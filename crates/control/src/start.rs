@@ -7,10 +7,10 @@ use crate::output::Outputs;
 use crate::registry::Mark;
 use crate::{
     Control, Parts, Settings, attach, build_end, delivery, disk, dyno_event, journal, left_over, life, log_drain,
-    notice, objects, promotion_target, promotion_watch, push, quota, release_phase, sample, sandbox,
+    notice, objects, promotion_target, promotion_watch, push, quota, release_phase, sample, sandbox, verify_run,
 };
 use model::dyno::{Dyno, DynoRole, DynoState, STOP_GRACE_S};
-use model::id::ReleaseId;
+use model::id::{ReleaseId, VerificationId};
 use model::world::World;
 use object_store::local::LocalFileSystem;
 use router::link::{LinkConfig, RouterEvent, RouterLink};
@@ -88,8 +88,7 @@ impl Control {
         let packs = builder::Packs::install(&dir.join("buildpacks"))?;
         let local = LocalFileSystem::new_with_prefix(dir.join("objects"))?.with_fsync(true);
         let objects: Arc<dyn object_store::ObjectStore> = Arc::new(local);
-        // As root, builds and dynos run as somebody else, who must own their files.
-        let owner = rustix::process::geteuid().is_root().then_some((runtime::DYNO_UID, runtime::DYNO_GID));
+        let owner = owner();
         let slugs = builder::Slugs::open(Arc::clone(&objects), dir.join("slugs"), owner);
         let slugs = slugs.map_err(|error| StartError::Folder("The slugs", error))?;
         let outputs = Outputs::open(dir.join("outputs")).map_err(|error| StartError::Folder("The outputs", error))?;
@@ -126,6 +125,7 @@ impl Control {
             promoter: crate::promoter::Promoter::default(),
             build_queue,
             test_runs: crate::test_run::Running::default(),
+            phases: crate::phase::Changes::default(),
             counters: crate::metrics::Counters::default(),
             archives: RwLock::new(()),
             unpacked: RwLock::new(()),
@@ -145,19 +145,25 @@ impl Control {
     }
 }
 
+/// As root, builds and dynos run as somebody else, who must own their files.
+fn owner() -> Option<builder::tree::Owner> {
+    rustix::process::geteuid().is_root().then_some((runtime::DYNO_UID, runtime::DYNO_GID))
+}
+
 /// What the last server left is gone on with, or ended with its reason.
 async fn resume(control: &Control, adopted: Vec<Adopted>) -> Result<(), StartError> {
-    let Resumed { releases: resumed, ending } = adopt(control, adopted).await?;
+    let resumed = adopt(control, adopted).await?;
     attach::settle(control).await.map_err(|error| StartError::Folder("The notes of waiting dynos", error))?;
     crate::slumber::restore(control).await?;
     settle(control, &resumed).await?;
+    verify_run::settle(control, &resumed.verifications).await?;
     if let Err(error) = crate::retention::outputs(control, true).await {
         tracing::warn!(%error, "Outputs that the last server left half done were not removed");
     }
     crate::routing::sync(control).await.map_err(|error| StartError::Routes(error.to_string()))?;
     // Not before: a router that was killed as well may have come back with a table that still leads to them, and between two
     // requests a dyno looks as if it had none.
-    for dyno in &ending {
+    for dyno in &resumed.ending {
         life::stop(control, dyno);
     }
     Ok(())
@@ -168,6 +174,8 @@ async fn resume(control: &Control, adopted: Vec<Adopted>) -> Result<(), StartErr
 struct Resumed {
     /// Releases whose commands run.
     releases: Vec<ReleaseId>,
+    /// Checks whose commands run.
+    verifications: Vec<VerificationId>,
     /// Dynos that were told to end, or were about to be.
     ending: Vec<Dyno>,
 }
@@ -285,7 +293,7 @@ async fn adopt(control: &Control, adopted: Vec<Adopted>) -> Result<Resumed, Stor
         let handle = running.control();
         let Some(mut dyno) = sandbox::from_labels(&spec, running.addr) else {
             // A step of a build that nobody waits for any more.
-            abandon(handle);
+            life::abandon(handle);
             continue;
         };
         kept.push(dyno.id.to_string());
@@ -315,9 +323,10 @@ async fn adopt(control: &Control, adopted: Vec<Adopted>) -> Result<Resumed, Stor
                     resumed.releases.push(release.id);
                     release_phase::resume(control, release, dyno, running);
                 }
-                None => abandon(handle),
+                None => life::abandon(handle),
             },
-            DynoRole::Build => abandon(handle),
+            DynoRole::Verify => resumed.verifications.extend(verify_run::adopt(control, dyno, running).await?),
+            DynoRole::Build => life::abandon(handle),
         }
     }
     if !kept.is_empty() {
@@ -326,16 +335,6 @@ async fn adopt(control: &Control, adopted: Vec<Adopted>) -> Result<Resumed, Stor
     clear(&control.settings.dir.join("scratch"), &kept);
     clear(&control.settings.dir.join("builds"), &[]);
     Ok(resumed)
-}
-
-/// Ends a dyno that nobody waits for.
-fn abandon(handle: runtime::DynoControl) {
-    tokio::spawn(async move {
-        handle.kill().await;
-        if let Err(error) = handle.finish().await {
-            tracing::warn!(%error, "The folder of an abandoned dyno was not removed");
-        }
-    });
 }
 
 /// Removes what lies in a folder but for some names.
@@ -351,14 +350,14 @@ fn clear(folder: &Path, keep: &[String]) {
 }
 
 /// Builds and release commands that did not outlive the last server end here, with the reason.
-async fn settle(control: &Control, resumed: &[ReleaseId]) -> Result<(), StoreError> {
+async fn settle(control: &Control, resumed: &Resumed) -> Result<(), StoreError> {
     for build in store::build::pending(control.store.db()).await? {
         build_end::break_off(control, &build, "Flowline was stopped during the build; push again").await;
     }
     crate::test_end::break_off(control).await?;
     for release in store::release::pending(control.store.db()).await? {
-        if !resumed.contains(&release.id) {
-            release_phase::fail_unstarted(control, &release, "Flowline was stopped").await;
+        if !resumed.releases.contains(&release.id) {
+            release_phase::settle(control, &release).await?;
         }
     }
     promotion_target::resume(control).await

@@ -68,6 +68,11 @@ impl Supervisor {
         }
     }
 
+    /// Does the server end? Then nothing is begun any more.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.ending.is_cancelled()
+    }
+
     /// Looks at an app soon.
     pub(crate) fn wake(&self, app: AppId) {
         if let Some(beat) = self.loops().get(&app) {

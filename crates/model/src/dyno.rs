@@ -61,6 +61,8 @@ pub enum DynoRole {
     OneOff,
     /// It runs a release command.
     Release,
+    /// It checks a release on the running server.
+    Verify,
     /// It runs a step of a build.
     Build,
 }

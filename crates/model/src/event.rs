@@ -35,6 +35,8 @@ pub enum Entity {
     Release,
     /// A certificate's endpoint.
     SniEndpoint,
+    /// A check of a release on the running server: an extension.
+    Verification,
 }
 
 /// A word that is no entity.
@@ -47,7 +49,7 @@ pub struct NoSuchEntity {
 
 impl Entity {
     /// All of them, by word.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::AddonAttachment,
         Self::Addon,
         Self::App,
@@ -57,6 +59,7 @@ impl Entity {
         Self::Formation,
         Self::Release,
         Self::SniEndpoint,
+        Self::Verification,
         Self::Dyno,
     ];
 
@@ -74,6 +77,7 @@ impl Entity {
             Self::Formation => "api:formation",
             Self::Release => "api:release",
             Self::SniEndpoint => "api:sni-endpoint",
+            Self::Verification => "api:verification",
         }
     }
 

@@ -54,8 +54,8 @@ pub enum FormationError {
         wanted: i64,
     },
     /// RELPH-2.
-    #[error("The release process runs once per release and cannot be scaled")]
-    ReleaseIsNotScaled,
+    #[error("The {0} process runs once per release and cannot be scaled")]
+    RunsOnce(ProcessType),
 }
 
 impl Quantity {
@@ -74,7 +74,7 @@ impl Quantity {
     /// The new quantity of a type that has `present` dynos.
     ///
     /// # Errors
-    /// A result outside 0 to [`QUANTITY_LIMIT`], or any dyno of the release type.
+    /// A result outside 0 to [`QUANTITY_LIMIT`], or any dyno of a type that runs once for each release.
     pub fn of(self, process_type: &ProcessType, present: u32) -> Result<u32, FormationError> {
         let wanted = match self {
             Self::Exactly(quantity) => i64::from(quantity),
@@ -82,7 +82,7 @@ impl Quantity {
         };
         let process_type = process_type.clone();
         match u32::try_from(wanted) {
-            Ok(quantity) if quantity > 0 && process_type.is_release() => Err(FormationError::ReleaseIsNotScaled),
+            Ok(quantity) if quantity > 0 && process_type.runs_once() => Err(FormationError::RunsOnce(process_type)),
             Ok(quantity) if quantity <= QUANTITY_LIMIT => Ok(quantity),
             Ok(_) | Err(_) => Err(FormationError::OutOfRange { process_type, wanted }),
         }
@@ -129,7 +129,7 @@ pub enum Step {
 impl Wanted {
     /// The dynos that should run, in the order of their names.
     fn slots(&self) -> impl Iterator<Item = (DynoName, DynoSize, &String)> {
-        self.formation.iter().filter(|entry| !entry.process_type.is_release()).flat_map(|entry| {
+        self.formation.iter().filter(|entry| !entry.process_type.runs_once()).flat_map(|entry| {
             let command = self.process_types.get(&entry.process_type);
             let number = 1..=command.map_or(0, |_| entry.quantity);
             number.filter_map(move |number| {

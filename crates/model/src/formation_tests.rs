@@ -132,7 +132,9 @@ fn dyno_10_quantities() {
     }
     assert!(Quantity::By(-2).of(&web, 1).is_err());
     assert!(Quantity::Exactly(101).of(&web, 1).is_err());
-    assert_eq!(Quantity::Exactly(1).of(&ProcessType::release(), 0), Err(FormationError::ReleaseIsNotScaled));
+    for once in [ProcessType::release(), ProcessType::verify()] {
+        assert_eq!(Quantity::Exactly(1).of(&once, 0), Err(FormationError::RunsOnce(once)));
+    }
 }
 
 #[test]

@@ -104,6 +104,8 @@ ids! {
     TestNodeId,
     /// One try of a commit before it is built.
     TestRunId,
+    /// One check of a release on the running server.
+    VerificationId,
     /// A subscription to an app's events.
     WebhookId,
 }

@@ -61,6 +61,12 @@ impl ProcessType {
         Self("release".to_owned())
     }
 
+    /// The one that checks a release on the running server, once it is live.
+    #[must_use]
+    pub fn verify() -> Self {
+        Self("verify".to_owned())
+    }
+
     /// The name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -73,10 +79,16 @@ impl ProcessType {
         self.0 == "web"
     }
 
-    /// Is it the release command, which is never scaled (RELPH-2)?
+    /// Is it the release command?
     #[must_use]
     pub fn is_release(&self) -> bool {
         self.0 == "release"
+    }
+
+    /// Does it run once for each release, and is never scaled (RELPH-2)?
+    #[must_use]
+    pub fn runs_once(&self) -> bool {
+        self.is_release() || self.0 == "verify"
     }
 }
 

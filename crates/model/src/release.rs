@@ -2,9 +2,44 @@
 
 use crate::id::{AccountId, AppId, ReleaseId, SlugId};
 use crate::time::Timestamp;
+use std::time::Duration;
 
-/// The release command may take this long, not extendable (RELPH-24).
-pub const RELEASE_PHASE_LIMIT_S: u64 = 3600;
+/// The release command may take this long unless its app says otherwise (RELPH-24).
+pub const RELEASE_PHASE_LIMIT: Duration = Duration::from_secs(3600);
+
+/// The longest time that an app may ask for: what one-off dynos live.
+pub const RELEASE_PHASE_LIMIT_MOST: Duration = Duration::from_secs(24 * 3600);
+
+/// How an app's release commands run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PhaseSetting {
+    /// How long; `None`: [`RELEASE_PHASE_LIMIT`].
+    pub limit: Option<Duration>,
+    /// May two run at once? Else one waits for the other (RELPH-29).
+    pub at_once: bool,
+}
+
+/// A time limit that no release command can have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("A release command may run for 1 to {} seconds", RELEASE_PHASE_LIMIT_MOST.as_secs())]
+pub struct BadPhaseLimit;
+
+impl PhaseSetting {
+    /// How long a command may run.
+    #[must_use]
+    pub fn limit(&self) -> Duration {
+        self.limit.unwrap_or(RELEASE_PHASE_LIMIT)
+    }
+
+    /// A time limit in seconds.
+    ///
+    /// # Errors
+    /// [`BadPhaseLimit`].
+    pub fn read_limit(seconds: u64) -> Result<Duration, BadPhaseLimit> {
+        let limit = Duration::from_secs(seconds);
+        if limit.is_zero() || limit > RELEASE_PHASE_LIMIT_MOST { Err(BadPhaseLimit) } else { Ok(limit) }
+    }
+}
 
 /// A numbered entry of the ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,6 +153,13 @@ pub enum ReleaseCause {
         /// The commit; the first 8 characters are shown.
         commit: Option<String>,
     },
+    /// Back to the last release with a green light, without anybody asking.
+    VerifyRollback {
+        /// The version that it repeats.
+        to: i64,
+        /// The version whose verify was red.
+        from: i64,
+    },
     /// A client's own words.
     Custom(String),
 }
@@ -150,6 +192,7 @@ impl std::fmt::Display for ReleaseCause {
             Self::Deploy { commit: None } => f.write_str("Deploy"),
             Self::Config(words) | Self::Custom(words) => f.write_str(words),
             Self::Rollback { to } => write!(f, "Rollback to v{to}"),
+            Self::VerifyRollback { to, from } => write!(f, "Rollback to v{to}: verify of v{from} was red"),
         }
     }
 }
@@ -177,6 +220,16 @@ mod tests {
         assert_eq!(promote(None).to_string(), "Promote shop-staging v5");
         assert_eq!(ReleaseCause::Rollback { to: 46 }.to_string(), "Rollback to v46");
         assert_eq!(ReleaseCause::EnableLogplex.to_string(), "Enable Logplex");
+    }
+
+    #[test]
+    fn relph_24_limits_are_seconds_up_to_a_day() {
+        assert_eq!(PhaseSetting::default().limit(), Duration::from_secs(3600));
+        assert_eq!(PhaseSetting::read_limit(86_400), Ok(RELEASE_PHASE_LIMIT_MOST));
+        assert_eq!(
+            (PhaseSetting::read_limit(0), PhaseSetting::read_limit(86_401)),
+            (Err(BadPhaseLimit), Err(BadPhaseLimit))
+        );
     }
 
     #[test]

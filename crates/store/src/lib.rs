@@ -32,6 +32,7 @@ pub mod pipeline_coupling;
 pub mod promotion;
 pub mod receipt;
 pub mod release;
+pub mod release_phase;
 pub mod release_step;
 mod row;
 pub mod slug;
@@ -47,6 +48,9 @@ pub mod test_node;
 pub mod test_run;
 pub mod transfer;
 mod vault;
+pub mod verification;
+pub mod verification_artifact;
+pub mod verify_setting;
 pub mod webhook;
 
 pub use sqlx::SqliteConnection as Connection;
@@ -246,6 +250,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (8, "idempotency", include_str!("../migrations/0008_idempotency.sql")),
     (9, "pipelines", include_str!("../migrations/0009_pipelines.sql")),
     (10, "test_runs", include_str!("../migrations/0010_test_runs.sql")),
+    (11, "verify", include_str!("../migrations/0011_verify.sql")),
     (12, "notifications", include_str!("../migrations/0012_notifications.sql")),
     (14, "gates", include_str!("../migrations/0014_gates.sql")),
 ];

@@ -119,10 +119,14 @@ async fn every_statement_prepares() {
         store::promotion::ALL,
         store::receipt::ALL,
         store::release::ALL,
+        store::release_phase::ALL,
         store::release_step::ALL,
         store::slug::ALL,
         store::sni_endpoint::ALL,
         store::source::ALL,
+        store::verification::ALL,
+        store::verification_artifact::ALL,
+        store::verify_setting::ALL,
         store::webhook::ALL,
     ];
     for statement in nouns.concat() {

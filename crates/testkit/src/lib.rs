@@ -20,6 +20,7 @@ mod mail_target;
 mod pace;
 mod push;
 mod receiver;
+mod service;
 mod source;
 mod tail;
 
@@ -37,6 +38,7 @@ pub use mail_target::{MailReply, MailTarget, MailTls, ReceivedMail};
 pub use pace::Pace;
 pub use push::Push;
 pub use receiver::{Frame, Identity, Posted, Receiver};
+pub use service::Service;
 pub use source::Source;
 pub use tail::Tail;
 

@@ -65,6 +65,7 @@ impl From<PromotionError> for ApiError {
             | PromotionError::Outside { .. }
             | PromotionError::NoCode(_)
             | PromotionError::NotPassed { .. }
+            | PromotionError::Held { .. }
             | PromotionError::Expired { .. } => Self::invalid_params(error),
             PromotionError::Shut(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "gates_shut", error),
             PromotionError::Busy { .. } => Self::conflict(error),

@@ -4,8 +4,8 @@ use super::{Access, Route, route};
 use crate::{
     account, address, app, audit, build, buildpack_installation, collaborator, config_var, deployment, disk, domain,
     dyno, feature, filter, formation, git_http, idle, log_drain, log_session, metrics, neighbour, notification, oauth,
-    pipeline, pipeline_coupling, promotion, region, registry, release, rendezvous, schema, slug, sni_endpoint, source,
-    ssh_key, stage_gate, team, team_app, test_gate, test_run, webhook,
+    pipeline, pipeline_coupling, promotion, region, registry, release, release_phase, rendezvous, schema, slug,
+    sni_endpoint, source, ssh_key, stage_gate, team, team_app, test_gate, test_run, verification, webhook,
 };
 use axum::http::Method;
 use axum::routing::{delete, get, patch, post, put};
@@ -171,6 +171,10 @@ pub const ROUTES: &[Route] = &[
     }),
     route(Method::GET, "/pipelines/{pipeline}/checks", SEE_PIPELINE, || get(stage_gate::checks)),
     route(Method::POST, "/pipelines/{pipeline}/checks", DEPLOY_PIPELINE, || post(stage_gate::report)),
+    route(Method::GET, "/pipelines/{pipeline}/stage/{stage}/verify", SEE_PIPELINE, || get(verification::of_stage)),
+    route(Method::PATCH, "/pipelines/{pipeline}/stage/{stage}/verify", RUN_PIPELINE, || {
+        patch(verification::update_of_stage)
+    }),
     // They hold secrets: seeing the pipeline is not enough.
     route(Method::GET, "/pipelines/{pipeline}/stage/{stage}/config-vars", RUN_PIPELINE, || get(pipeline::config_vars)),
     route(Method::PATCH, "/pipelines/{pipeline}/stage/{stage}/config-vars", RUN_PIPELINE, || {
@@ -214,6 +218,15 @@ pub const ROUTES: &[Route] = &[
     route(Method::GET, "/apps/{app}/releases/{release}/config-vars", RUN, || get(config_var::of_release)),
     route(Method::GET, "/apps/{app}/deployments", VIEW, || get(deployment::list)),
     route(Method::GET, "/apps/{app}/deployments/metrics", VIEW, || get(deployment::metrics)),
+    route(Method::GET, "/apps/{app}/release-phase", VIEW, || get(release_phase::show)),
+    route(Method::PATCH, "/apps/{app}/release-phase", RUN, || patch(release_phase::update)),
+    route(Method::GET, "/apps/{app}/verify", VIEW, || get(verification::terms)),
+    route(Method::PATCH, "/apps/{app}/verify", RUN, || patch(verification::update_terms)),
+    route(Method::GET, "/apps/{app}/verifications", VIEW, || get(verification::list)),
+    route(Method::POST, "/apps/{app}/verifications", RUN, || post(verification::create)),
+    route(Method::GET, "/apps/{app}/verifications/{verification}", VIEW, || get(verification::show)),
+    route(Method::POST, "/apps/{app}/verifications/{verification}/actions/stop", RUN, || post(verification::stop)),
+    route(Method::GET, "/apps/{app}/verifications/{verification}/artifacts", VIEW, || get(verification::artifacts)),
     route(Method::GET, "/apps/{app}/formation", VIEW, || get(formation::list)),
     route(Method::PATCH, "/apps/{app}/formation", RUN, || patch(formation::batch)),
     route(Method::GET, "/apps/{app}/formation/{type}", VIEW, || get(formation::show)),
@@ -282,11 +295,15 @@ pub const ROUTES: &[Route] = &[
     route(Method::GET, "/sources/{source}/{secret}", Access::Signed, || get(source::get_blob)),
     route(Method::PUT, "/blobs/slugs/{slug}/{secret}", Access::Signed, || put(slug::put_blob)),
     route(Method::GET, "/blobs/slugs/{slug}/{secret}", Access::Signed, || get(slug::get_blob)),
+    route(Method::GET, "/blobs/verifications/{verification}/{artifact}/{secret}", Access::Signed, || {
+        get(verification::artifact)
+    }),
     route(Method::GET, "/streams/builds/{build}/{secret}", Access::Signed, || get(build::stream)),
     route(Method::GET, "/streams/releases/{release}/{secret}", Access::Signed, || get(release::stream)),
     route(Method::GET, "/streams/promotions/{promotion}/{secret}", Access::Signed, || get(promotion::stream)),
     route(Method::GET, "/streams/test-setup/{test_node}/{secret}", Access::Signed, || get(test_run::setup_stream)),
     route(Method::GET, "/streams/test-output/{test_node}/{secret}", Access::Signed, || get(test_run::output_stream)),
+    route(Method::GET, "/streams/verifications/{verification}/{secret}", Access::Signed, || get(verification::stream)),
     route(Method::GET, "/streams/logs/{session}/{secret}", Access::Signed, || get(log_session::stream)),
     // What clients look for, and this server has none of.
     route(Method::GET, "/addons", Access::Account, || get(neighbour::none)),

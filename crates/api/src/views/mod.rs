@@ -26,6 +26,7 @@ pub mod rate_limit;
 pub mod receipt;
 pub mod region;
 pub mod release;
+pub mod release_phase;
 pub mod slug;
 pub mod sni_endpoint;
 pub mod source;
@@ -34,6 +35,7 @@ pub mod stage_gate;
 pub mod team;
 pub mod test_run;
 pub mod transfer;
+pub mod verification;
 pub mod webhook;
 
 pub use named::Named;
@@ -41,7 +43,7 @@ pub use named::Named;
 use model::account::Account;
 use model::app::{App, AppName};
 use model::id::{AccountId, AppId};
-use serde::Serialize;
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// `{id, name}` of the app that something belongs to.
 #[derive(Debug, Clone, Serialize)]
@@ -78,4 +80,9 @@ impl From<&Account> for UserRef {
 pub struct IdRef<Id> {
     /// Its id.
     pub id: Id,
+}
+
+/// A field that is there, be it null: what is missing is not changed.
+pub(crate) fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(value: D) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(value).map(Some)
 }

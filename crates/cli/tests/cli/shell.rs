@@ -28,10 +28,8 @@ async fn completed(words: &[&str]) -> Vec<String> {
 
 #[tokio::test]
 async fn bash_completes_names_with_colons() {
-    assert_eq!(
-        completed(&["flowline", "rel"]).await,
-        ["releases", "releases:info", "releases:output", "releases:rollback"]
-    );
+    let releases = ["", ":info", ":output", ":rollback", ":retry", ":phase"].map(|verb| format!("releases{verb}"));
+    assert_eq!(completed(&["flowline", "rel"]).await, releases);
     assert_eq!(completed(&["flowline", "releases", ":", "o"]).await, ["output"]);
     assert_eq!(completed(&["flowline", "maintenance", ":"]).await, ["on", "off"]);
     assert_eq!(completed(&["flowline", "config", ":", "set", "--a"]).await, ["--app"]);

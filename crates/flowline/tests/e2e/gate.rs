@@ -9,6 +9,10 @@ use testkit::{Answer, App, Flow, KeyedCertificate, Source, path_of};
 /// A secret of nothing, as long as the true ones.
 const WRONG: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
+/// With every process that runs once.
+const PROCFILE: &str =
+    "web: python3 server.py\nrelease: echo done\nverify: echo ok 1 - open > $FLOWLINE_REPORTS/a.tap\n";
+
 /// An app with one of everything, and what nobody else may read of it.
 struct Shop {
     build: String,
@@ -27,6 +31,7 @@ struct Shop {
     test_node: String,
     /// Of the app, of the pipeline, of the server.
     routes: [String; 3],
+    verification: String,
     people: People,
     secrets: Vec<String>,
 }
@@ -36,7 +41,7 @@ impl Shop {
         app.config(json!({ "PASSWORD": "correct horse battery" })).await;
         let hook = json!({ "include": ["api:build"], "level": "notify", "url": "http://127.0.0.1:9/treasure" });
         let webhook = app.call("POST", "/webhooks", Some(&hook)).await.json()["id"].take();
-        let release = Source::answering("one").with("Procfile", "web: python3 server.py\nrelease: echo done\n");
+        let release = Source::answering("one").with("Procfile", PROCFILE);
         app.push(release).await.released("v4");
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         let (build, release) = (app.read("/builds").await[0].clone(), app.latest_release().await);
@@ -45,6 +50,7 @@ impl Shop {
         let (build, slug, release) = (text(&build["id"]), text(&release["slug"]["id"]), text(&release["id"]));
         let (webhook, event) = (text(&webhook), text(&app.read("/webhook-events").await[0]["id"]));
         let delivery = text(&app.read("/webhook-deliveries").await[0]["id"]);
+        let verification = text(&app.read("/verifications").await[0]["id"]);
         let id = text(&app.read("").await["id"]);
         let drain = json!({ "url": "https://user:drain-pass@127.0.0.1:9/" });
         let drain = text(&app.call("POST", "/log-drains", Some(&drain)).await.json()["id"]);
@@ -102,6 +108,7 @@ impl Shop {
             test_run,
             test_node,
             routes,
+            verification,
             people,
             secrets,
         }
@@ -138,6 +145,8 @@ impl Shop {
             ("{number}", "1"),
             ("{stage}", "test"),
             ("{route}", self.route(route)),
+            ("{verification}", &self.verification),
+            ("{artifact}", "1"),
             ("{session}", session),
             ("{secret}", WRONG),
         ]
@@ -406,7 +415,10 @@ async fn cli_33_a_signed_address_opens_with_its_own_secret_only() {
     let build = app.read("/builds").await[0]["output_stream_url"].take();
     let slug = app.read(&format!("/slugs/{}", shop.slug)).await["blob"]["url"].take();
     let release = app.latest_release().await["output_stream_url"].take();
-    let true_ones = [&session, &build, &slug, &release, &shop.source];
+    let verify = app.read("/verifications/1").await["output_stream_url"].take();
+    let report = app.read("/verifications/1/artifacts").await[0]["url"].take();
+    let true_ones = [&session, &build, &slug, &release, &verify, &shop.source];
+    assert_eq!(flow.read_address(&report).await.text(), "ok 1 - open\n");
     let owner = format!("Bearer {}", flow.token);
     for route in of(Access::Signed) {
         for authorization in [None, Some(owner.as_str())] {

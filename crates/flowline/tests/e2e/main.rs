@@ -36,6 +36,8 @@ mod promotions;
 mod promotions_survive;
 mod push;
 mod release;
+mod release_phase;
+mod release_tasks;
 mod scale;
 mod schema;
 mod slugs;
@@ -43,6 +45,7 @@ mod stand_in;
 mod survive;
 mod test_runs;
 mod tls;
+mod verify;
 mod webhooks;
 
 use testkit::Flow;

@@ -16,12 +16,20 @@ pub struct Exception {
 }
 
 /// Every exception there is.
-pub const EXCEPTIONS: &[Exception] = &[Exception {
-    rule: Rule::Layers,
-    path: "crates/xtask/src/tidy/layers.rs",
-    subject: "",
-    reason: "names the words of SQL in order to find them",
-}];
+pub const EXCEPTIONS: &[Exception] = &[
+    Exception {
+        rule: Rule::Layers,
+        path: "crates/xtask/src/tidy/layers.rs",
+        subject: "",
+        reason: "names the words of SQL in order to find them",
+    },
+    Exception {
+        rule: Rule::Layers,
+        path: "crates/flowline/tests/e2e/release_tasks.rs",
+        subject: "",
+        reason: "an app's own migrations of its own database are what its release command runs",
+    },
+];
 
 impl Exception {
     fn covers(&self, finding: &Finding) -> bool {
