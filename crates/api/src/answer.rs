@@ -38,6 +38,16 @@ impl<T: IntoResponse> IntoResponse for Warned<T> {
     }
 }
 
+/// 202 with what has begun.
+#[derive(Debug)]
+pub(crate) struct Begun<T>(pub(crate) T);
+
+impl<T: Serialize> IntoResponse for Begun<T> {
+    fn into_response(self) -> Response {
+        (StatusCode::ACCEPTED, Json(self.0)).into_response()
+    }
+}
+
 /// 202 with `{}`: it has begun.
 #[derive(Debug)]
 pub(crate) struct Accepted;

@@ -7,6 +7,7 @@ mod account;
 mod address;
 mod answer;
 mod app;
+mod app_setup;
 mod audit;
 mod auth;
 pub mod authority;

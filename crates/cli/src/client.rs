@@ -15,6 +15,7 @@ use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use std::path::Path;
 use std::time::Duration;
 
 /// Larger answers are not ours: the longest list page is 1,000 small objects (API-5).
@@ -69,8 +70,9 @@ pub(crate) enum StreamKind {
 }
 
 impl Client {
-    pub(crate) fn new(server: Server) -> Self {
-        Self { server, transport: Transport::default() }
+    /// `ca`: the authorities that are believed in place of the machine's.
+    pub(crate) fn new(server: Server, ca: Option<&Path>) -> Self {
+        Self { server, transport: Transport::default().trusting(ca) }
     }
 
     pub(crate) async fn get(&self, path: &str) -> Result<Value, CliError> {
@@ -151,6 +153,14 @@ impl Client {
             range = next;
         }
         Ok(list)
+    }
+
+    /// Puts bytes at an address that the API gave. The address is the secret: no token goes there (CLI-33).
+    pub(crate) async fn upload(&self, url: &str, bytes: Bytes) -> Result<(), CliError> {
+        let request = Request::put(url).header(USER_AGENT, AGENT).body(Full::new(bytes));
+        let request = request.map_err(|_| self.odd(format!("`{url}` is not the address of an upload")))?;
+        let answer = self.transport.send(request).await?;
+        if answer.status().is_success() { Ok(()) } else { Err(self.refusal(answer).await) }
     }
 
     /// Opens a stream that the API gave the address of. The address is the secret: no token goes there.

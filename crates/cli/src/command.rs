@@ -13,9 +13,9 @@ use crate::region::RegionCommand;
 use crate::session::Session;
 use crate::webhook::WebhookCommand;
 use crate::{
-    account, app, authorization, build, ci, collaborator, completion, config_var, disk, dyno, feature, formation,
-    git_credential, heroku, idle, log, login, man, member, oauth_client, one_off, password, pipeline, release, ssh_key,
-    stage_gate, team, team_app, transfer, two_factor, verification,
+    account, app, app_setup, authorization, build, ci, collaborator, completion, config_var, disk, dyno, feature,
+    formation, git_credential, heroku, idle, log, login, man, member, oauth_client, one_off, password, pipeline,
+    release, ssh_key, stage_gate, team, team_app, transfer, two_factor, verification,
 };
 use std::process::ExitCode;
 
@@ -25,6 +25,7 @@ The commands are those of heroku. They speak to one server:
   FLOWLINE_URL    its address (else the one of `flowline login`, else http://127.0.0.1:7700)
   FLOWLINE_TOKEN  your token (else the one of `flowline login`; for http://127.0.0.1:7700 also the one in
                   .flowline/admin.token of this folder or one above, so that it works at once after `make run`)
+  FLOWLINE_CA     a PEM file of the authorities to believe in place of this machine's, for an https address
   FLOWLINE_APP    the app when there is no -a; without both: the app of this folder's git remote
   NO_COLOR        no colours; there are none outside a terminal either
 
@@ -60,6 +61,9 @@ pub enum Command {
     /// Give an app another name
     #[command(name = "apps:rename", visible_alias = "rename")]
     AppsRename(app::Rename),
+    /// Make an app of a source and the app.json in it
+    #[command(name = "apps:setup", visible_alias = "setup")]
+    AppsSetup(app_setup::Setup),
     /// Print the app's address, and open it in the browser
     #[command(name = "apps:open", visible_alias = "open")]
     AppsOpen(app::Open),
@@ -270,6 +274,7 @@ async fn dispatch(command: Command, env: &Env, console: &mut Console) -> Result<
         Command::AppsInfo(args) => app::show(session, &args).await,
         Command::AppsDestroy(args) => app::destroy(session, &args).await,
         Command::AppsRename(args) => app::rename(session, &args).await,
+        Command::AppsSetup(args) => app_setup::setup(session, &args).await,
         Command::AppsOpen(args) => app::open(session, &args).await,
         Command::Builds(args) => build::list(session, &args).await,
         Command::BuildsInfo(args) => build::show(session, &args).await,
@@ -346,6 +351,7 @@ impl Command {
             Self::AppsInfo(args) => args.on.print,
             Self::AppsDestroy(args) => args.on.print,
             Self::AppsRename(args) => args.on.print,
+            Self::AppsSetup(args) => args.print,
             Self::AppsOpen(args) => args.on.print,
             Self::Builds(args) => args.on.print,
             Self::BuildsInfo(args) | Self::BuildsOutput(args) => args.on.print,

@@ -14,6 +14,8 @@ pub struct Env {
     pub token: Option<String>,
     /// `FLOWLINE_APP`.
     pub app: Option<String>,
+    /// `FLOWLINE_CA`.
+    pub ca: Option<PathBuf>,
     /// `HOME`.
     pub home: Option<PathBuf>,
     /// `XDG_CONFIG_HOME`.
@@ -64,6 +66,7 @@ impl Env {
             url: text("FLOWLINE_URL"),
             token: text("FLOWLINE_TOKEN"),
             app: text("FLOWLINE_APP"),
+            ca: path("FLOWLINE_CA"),
             home: path("HOME"),
             config_home: path("XDG_CONFIG_HOME").filter(|path| path.is_absolute()),
             cwd: env::current_dir().unwrap_or_else(|_| PathBuf::from(".")),

@@ -48,7 +48,7 @@ pub(crate) async fn heroku(session: &mut Session<'_>, args: &Heroku) -> Result<u
     let token = token(session)?;
     let place = Place::of(session).await?;
     let throw_away = ThrowAway::make((session.env.now)())?;
-    let proxy = Proxy::start(place.url.clone(), throw_away.config).await;
+    let proxy = Proxy::start(place.url.clone(), throw_away.config, session.env.ca.as_deref()).await;
     let proxy = proxy.map_err(|error| CliError::local("listen on loopback for the command line's proxy", error))?;
     let home = Home::make(session.env)?;
     let authorities = variables::pem(&throw_away.certificate) + &place.authority;
@@ -140,10 +140,10 @@ fn tie(session: &Session<'_>, place: &Place) -> Result<(), CliError> {
     if !remote::list(&env.cwd).iter().any(|remote| remote.url.starts_with(&prefix)) {
         return Ok(());
     }
-    let authority = if place.url == *git {
-        None
-    } else {
+    let authority = if place.own_authority(env) {
         Some(home::write(&home::folder(env)?.join(place.folder()).join("ca.pem"), &place.authority)?)
+    } else {
+        None
     };
     remote::use_our_credentials_at(&env.cwd, git, &place.url, &env.exe, authority.as_deref())
 }

@@ -5,6 +5,7 @@
 
 mod account;
 mod app;
+mod app_setup;
 mod args;
 mod attached;
 mod authorization;

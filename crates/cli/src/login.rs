@@ -108,7 +108,7 @@ async fn login(session: &mut Session<'_>, args: Login) -> Result<(), CliError> {
         Credential::Token(token) => (token, false),
         Credential::Password { email, password } => (token_for(session, &url, &email, &password).await?, true),
     };
-    let client = Client::new(Server { url: url.clone(), token: Some(token.clone()) });
+    let client = Client::new(Server { url: url.clone(), token: Some(token.clone()) }, session.env.ca.as_deref());
     let answer = client.get("/account").await?;
     let account: Account = client.read(&answer)?;
     let mut stored = Credentials::read(session.env)?;
@@ -155,7 +155,7 @@ fn checked(token: &str) -> Result<Credential, CliError> {
 
 /// A token of one's own for this machine.
 async fn token_for(session: &mut Session<'_>, url: &str, email: &str, password: &str) -> Result<String, CliError> {
-    let client = Client::new(Server { url: url.to_owned(), token: None });
+    let client = Client::new(Server { url: url.to_owned(), token: None }, session.env.ca.as_deref());
     let host: String = uname().nodename().to_string_lossy().chars().filter(|letter| !letter.is_control()).collect();
     let host: String = host.chars().take(HOST_LETTERS).collect();
     let body = json!({
@@ -185,7 +185,8 @@ async fn logout(session: &mut Session<'_>) -> Result<(), CliError> {
     stored.write(session.env)?;
     let mut ended = false;
     if let Some(login) = was.as_ref().filter(|login| login.ours) {
-        let client = Client::new(Server { url: url.clone(), token: Some(login.token.clone()) });
+        let client =
+            Client::new(Server { url: url.clone(), token: Some(login.token.clone()) }, session.env.ca.as_deref());
         match client.delete("/oauth/authorizations/~").await {
             Ok(_) => ended = true,
             // It was over already.

@@ -9,6 +9,11 @@ use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -29,11 +34,13 @@ pub(crate) struct Transport<B = Full<Bytes>> {
     plain: OnceLock<Client<HttpConnector, B>>,
     tls: OnceLock<Client<HttpsConnector<HttpConnector>, B>>,
     answer_limit: Duration,
+    /// The authorities that are believed in place of the machine's.
+    ca: Option<PathBuf>,
 }
 
 impl<B> Default for Transport<B> {
     fn default() -> Self {
-        Self { plain: OnceLock::new(), tls: OnceLock::new(), answer_limit: ANSWER_LIMIT }
+        Self { plain: OnceLock::new(), tls: OnceLock::new(), answer_limit: ANSWER_LIMIT, ca: None }
     }
 }
 
@@ -46,6 +53,11 @@ where
     /// For requests that somebody else waits for, as long as that one likes: a large push is answered at its end.
     pub(crate) fn patient() -> Self {
         Self { answer_limit: PATIENT_ANSWER_LIMIT, ..Self::default() }
+    }
+
+    /// Believes the authorities of a PEM file, and no others, where there is one.
+    pub(crate) fn trusting(self, ca: Option<&Path>) -> Self {
+        Self { ca: ca.map(Path::to_owned), ..self }
     }
 
     /// One request and the head of its answer.
@@ -71,16 +83,35 @@ where
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let mut http = connector();
         http.enforce_http(false);
-        let connector = hyper_rustls::HttpsConnectorBuilder::new()
-            .with_provider_and_native_roots(provider)
-            .map_err(|error| {
+        let connector = hyper_rustls::HttpsConnectorBuilder::new();
+        let connector = match &self.ca {
+            Some(file) => connector.with_tls_config(believing(file, provider)?),
+            None => connector.with_provider_and_native_roots(provider).map_err(|error| {
                 CliError::local("load this machine's certificate authorities (package ca-certificates)", error)
-            })?
-            .https_only()
-            .enable_http1()
-            .wrap_connector(http);
+            })?,
+        };
+        let connector = connector.https_only().enable_http1().wrap_connector(http);
         Ok(self.tls.get_or_init(|| Client::builder(TokioExecutor::new()).build(connector)))
     }
+}
+
+fn believing(file: &Path, provider: Arc<CryptoProvider>) -> Result<ClientConfig, CliError> {
+    let unreadable = |why: String| {
+        let message =
+            format!("FLOWLINE_CA: {} holds no certificate authority that can be read: {why}.", file.display());
+        CliError::usage(message, "Give a PEM file: the server's own is ca.pem in its data folder, or at its /ca.pem.")
+    };
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(file).map_err(|error| unreadable(error.to_string()))? {
+        let certificate = certificate.map_err(|error| unreadable(error.to_string()))?;
+        roots.add(certificate).map_err(|error| unreadable(error.to_string()))?;
+    }
+    if roots.is_empty() {
+        return Err(unreadable("it is empty".to_owned()));
+    }
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let builder = builder.map_err(|error| unreadable(error.to_string()))?;
+    Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }
 
 fn connector() -> HttpConnector {

@@ -89,6 +89,8 @@ pub(crate) enum Archive {
     Tree(Box<dyn AsyncRead + Send + Unpin>),
     /// An address.
     Url(String),
+    /// An archive that was fetched and checked.
+    Fetched(tokio::fs::File),
 }
 
 /// Lines of a build: kept, and sent on to whoever watches the push.
@@ -115,18 +117,24 @@ impl Listener for Report {
 /// # Errors
 /// A build under way, no or a bad address.
 pub async fn create(control: &Control, app: &Authorized<App>, source: BuildSource) -> Result<BuildDetail, BuildError> {
-    if source.url.is_empty() {
-        return Err(BuildError::NoSource);
-    }
-    if !source.url.starts_with("http://") && !source.url.starts_with("https://") {
-        return Err(BuildError::BadUrl(source.url));
-    }
+    check_url(&source)?;
     let archive = Archive::Url(source.url.clone());
     let (build, report) = begin(control, app, source, None).await?;
     let detail = BuildDetail { build: build.clone(), by: app.by().clone() };
     let (control, app) = (control.clone(), app.clone());
     tokio::spawn(async move { run(&control, &app, build, archive, report).await });
     Ok(detail)
+}
+
+/// Can the source be fetched, as far as its address tells?
+pub(crate) fn check_url(source: &BuildSource) -> Result<(), BuildError> {
+    if source.url.is_empty() {
+        return Err(BuildError::NoSource);
+    }
+    if !source.url.starts_with("http://") && !source.url.starts_with("https://") {
+        return Err(BuildError::BadUrl(source.url.clone()));
+    }
+    Ok(())
 }
 
 /// Notes that a build begins.
@@ -240,6 +248,7 @@ async fn make<'c>(
             let body = fetch::archive(control, &url, build.source.checksum.as_deref(), folder).await?;
             builder::extract_stream(body, &source, Rules::source(control.owner)).await?;
         }
+        Archive::Fetched(file) => builder::extract_stream(file, &source, Rules::source(control.owner)).await?,
     }
     let app_json = app_json::read(&source).await?;
     let policy_file = build_gate::admit_source(control, app, build.source.version.as_deref(), &source).await?;

@@ -16,6 +16,7 @@ use crate::collaborator::Access;
 use crate::domain::DomainDetail;
 use crate::formation::FormationDetail;
 use crate::release::ReleaseDetail;
+use crate::sni_endpoint::SniEndpointDetail;
 use crate::verification::VerificationDetail;
 use crate::{Control, Settings, alarm};
 use model::app::App;
@@ -44,6 +45,8 @@ pub enum Resource<'a> {
     Collaborator(&'a App, &'a Access),
     /// A custom domain of this app.
     Domain(&'a App, &'a DomainDetail),
+    /// A certificate of this app.
+    SniEndpoint(&'a App, &'a SniEndpointDetail),
     /// A dyno of this app.
     Dyno(&'a App, &'a Dyno),
     /// A check of a release of this app.
@@ -61,6 +64,7 @@ impl Resource<'_> {
             Self::Formation(..) => Entity::Formation,
             Self::Collaborator(..) => Entity::Collaborator,
             Self::Domain(..) => Entity::Domain,
+            Self::SniEndpoint(..) => Entity::SniEndpoint,
             Self::Dyno(..) => Entity::Dyno,
             Self::Verification(..) => Entity::Verification,
         }
@@ -74,6 +78,7 @@ impl Resource<'_> {
             | Self::Formation(app, _)
             | Self::Domain(app, _)
             | Self::Collaborator(app, _)
+            | Self::SniEndpoint(app, _)
             | Self::Dyno(app, _)
             | Self::Verification(app, _) => app.id,
         }

@@ -22,6 +22,9 @@ const REDIRECT_LIMIT: usize = 5;
 /// A source that does not come in this time will not come.
 const FETCH_LIMIT: Duration = Duration::from_secs(300);
 
+/// What a fetched archive is called in its folder.
+pub(crate) const ARCHIVE: &str = "source";
+
 /// Why an archive did not come.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FetchError {
@@ -54,7 +57,7 @@ pub(crate) async fn archive(
     announced: Option<&str>,
     folder: &Path,
 ) -> Result<tokio::fs::File, FetchError> {
-    let path = folder.join("source");
+    let path = folder.join(ARCHIVE);
     let brought = async {
         let mut body = open(control, url).await?;
         let mut file = tokio::fs::File::create(&path).await?;

@@ -5,6 +5,7 @@ pub mod acm;
 pub mod alarm;
 pub mod app;
 mod app_json;
+pub mod app_setup;
 mod attach;
 pub mod audit;
 pub mod author;
@@ -138,7 +139,7 @@ pub struct Settings {
     pub dns_target: String,
     /// What `git_url` begins with; without it, where the client found the API (CLI-10).
     pub git_url: Option<String>,
-    /// Authorities that log drains' servers may show certificates of, beside the system's: a PEM file.
+    /// Authorities that the servers of log drains and webhooks may show certificates of, beside the system's: a PEM file.
     pub drain_ca: Option<PathBuf>,
     /// Are dynos of a formation replaced once a day (DYNO-33)?
     pub cycling: bool,
@@ -201,6 +202,8 @@ pub struct Parts {
     pub(crate) tries: tries::Tries,
     /// Logins that are checked at the same time.
     pub(crate) logins: Semaphore,
+    /// App setups whose sources are read at the same time.
+    pub(crate) setups: Semaphore,
     /// What dynos and builds had written at the last measurement, in bytes.
     pub(crate) written: AtomicU64,
 }

@@ -22,13 +22,17 @@ const HEAD_LIMIT_BYTES: usize = 16 * 1024;
 pub(crate) struct Notifier(Client<HttpsConnector<HttpConnector>, Full<Bytes>>);
 
 impl Notifier {
-    pub(crate) fn new() -> Self {
-        let builder = HttpsConnectorBuilder::new().with_native_roots().unwrap_or_else(|error| {
-            tracing::warn!(%error, "This machine trusts no certificate: webhooks over https cannot be delivered");
-            let roots = rustls::RootCertStore::empty();
-            let config = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-            HttpsConnectorBuilder::new().with_tls_config(config)
-        });
+    /// One that believes the system's authorities, and those that the operator gives.
+    pub(crate) fn new(trust: &logs::Trust) -> Self {
+        let config = trust.config().map_or_else(
+            |error| {
+                tracing::warn!(error, "TLS cannot be used: webhooks over https cannot be delivered");
+                let roots = rustls::RootCertStore::empty();
+                rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth()
+            },
+            |config| rustls::ClientConfig::clone(&config),
+        );
+        let builder = HttpsConnectorBuilder::new().with_tls_config(config);
         let mut client = Client::builder(TokioExecutor::new());
         // Bodies are not read, so no connection could be used again.
         client.pool_max_idle_per_host(0).http1_max_buf_size(HEAD_LIMIT_BYTES);

@@ -119,6 +119,29 @@ impl Outputs {
         }
     }
 
+    /// The same, when there is one.
+    pub(crate) fn remove_if_there(&self, key: &str) {
+        if self.dir.join(key).exists() {
+            self.remove(key);
+        }
+    }
+
+    /// The end of a complete output, from a whole line on; what is not UTF-8 in it becomes U+FFFD.
+    pub(crate) fn tail(&self, key: &str, limit_bytes: u64) -> io::Result<String> {
+        let mut file = File::open(self.dir.join(key))?;
+        let size_bytes = file.metadata()?.len();
+        let skipped = size_bytes.saturating_sub(limit_bytes);
+        file.seek(SeekFrom::Start(skipped))?;
+        let mut bytes = Vec::new();
+        file.take(limit_bytes).read_to_end(&mut bytes)?;
+        let text = String::from_utf8_lossy(&bytes);
+        if skipped == 0 {
+            return Ok(text.into_owned());
+        }
+        let whole = text.split_once('\n').map_or("", |(_, rest)| rest);
+        Ok(format!("[The output is {size_bytes} bytes long; this is its end]\n{whole}"))
+    }
+
     fn live(&self) -> std::sync::MutexGuard<'_, HashMap<String, watch::Receiver<u64>>> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -262,5 +285,19 @@ mod tests {
         assert_eq!(part.complete_bytes().unwrap(), Some(8));
         part.only(2, Some(5)).unwrap();
         assert_eq!((part.next().await.unwrap(), part.next().await.unwrap()), (Some("e\ntw".into()), None));
+    }
+
+    #[test]
+    fn the_end_of_a_long_output_begins_with_a_whole_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let outputs = Outputs::open(dir.path().to_owned()).unwrap();
+        let mut writer = outputs.create("setup-1").unwrap();
+        ["one", "two", "three"].iter().for_each(|line| writer.line(line));
+        drop(writer);
+        assert_eq!(outputs.tail("setup-1", 100).unwrap(), "one\ntwo\nthree\n");
+        assert_eq!(outputs.tail("setup-1", 8).unwrap(), "[The output is 14 bytes long; this is its end]\nthree\n");
+        outputs.remove_if_there("setup-1");
+        outputs.remove_if_there("setup-1");
+        assert!(outputs.tail("setup-1", 8).is_err());
     }
 }

@@ -8,7 +8,11 @@ use model::app::App;
 use model::dyno::{Dyno, DynoRole};
 use model::procfile::ProcessType;
 use model::release::{BadPhaseLimit, PhaseSetting, Release};
+use std::time::Duration;
 use store::StoreError;
+
+/// Whoever waits for a release's decision looks this often beside the changes that they are told of.
+pub(crate) const LOOK: Duration = Duration::from_secs(1);
 
 /// Why an app's setting is not changed.
 #[derive(Debug, thiserror::Error)]

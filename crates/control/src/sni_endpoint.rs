@@ -1,6 +1,7 @@
 //! SNI endpoints: certificates that people bring for their domains (ROUTE-6). Which of them a domain is served with is the
 //! domain's own matter: none is tied to one by itself (CLI-35).
 
+use crate::event::{self, Change, Resource};
 use crate::gate::Authorized;
 use crate::{Control, journal};
 use model::app::{App, AppName};
@@ -165,10 +166,12 @@ pub async fn create(
         return Err(SniEndpointError::TooMany);
     }
     store::sni_endpoint::insert(&mut tx, &endpoint, private_key).await?;
+    let made = detail(control, endpoint, &[])?;
+    event::note(control, &mut tx, app.by().id, &Change::create(Resource::SniEndpoint(app, &made))).await?;
     tx.commit().await?;
-    let said = format!("Add certificate {} by user {}", endpoint.name, app.by().email);
+    let said = format!("Add certificate {} by user {}", made.endpoint.name, app.by().email);
     journal::api(control, app.id, now, said).await;
-    detail(control, endpoint, &[])
+    Ok(made)
 }
 
 /// Puts another certificate and key in its place.
@@ -184,15 +187,19 @@ pub async fn replace(
 ) -> Result<SniEndpointDetail, SniEndpointError> {
     let present = find(control, app, which).await?;
     check(&certificate_chain, private_key)?;
-    let endpoint = SniEndpoint { certificate_chain, updated_at: control.now(), ..present.endpoint };
+    let endpoint = SniEndpoint { certificate_chain, updated_at: control.now(), ..present.endpoint.clone() };
     let mut tx = control.store.begin().await?;
     if !store::sni_endpoint::replace(&mut tx, &endpoint, private_key).await? {
         return Err(SniEndpointError::NoSuchEndpoint);
     }
+    let domains = store::domain::list(tx.db(), app.id).await?;
+    let next = detail(control, endpoint, &domains)?;
+    let change = Change::update(Resource::SniEndpoint(app, &present), Resource::SniEndpoint(app, &next));
+    event::note(control, &mut tx, app.by().id, &change).await?;
     tx.commit().await?;
-    let said = format!("Update certificate {} by user {}", endpoint.name, app.by().email);
-    journal::api(control, app.id, endpoint.updated_at, said).await;
-    find(control, app, &endpoint.id.to_string()).await
+    let said = format!("Update certificate {} by user {}", next.endpoint.name, app.by().email);
+    journal::api(control, app.id, next.endpoint.updated_at, said).await;
+    Ok(next)
 }
 
 /// Removes it. Domains that were served with it have none then: clients have no other way to get rid of one. What it was.
@@ -211,6 +218,7 @@ pub async fn delete(
     if !store::sni_endpoint::delete(&mut tx, found.endpoint.id).await? {
         return Err(SniEndpointError::NoSuchEndpoint);
     }
+    event::note(control, &mut tx, app.by().id, &Change::destroy(Resource::SniEndpoint(app, &found))).await?;
     tx.commit().await?;
     let said = format!("Remove certificate {} by user {}", found.endpoint.name, app.by().email);
     journal::api(control, app.id, now, said).await;

@@ -6,8 +6,9 @@ use crate::notify::Notifier;
 use crate::output::Outputs;
 use crate::registry::Mark;
 use crate::{
-    Control, Parts, Settings, attach, build_end, delivery, disk, dyno_event, journal, left_over, life, log_drain,
-    notice, objects, promotion_target, promotion_watch, push, quota, release_phase, sample, sandbox, verify_run,
+    Control, Parts, Settings, app_setup, attach, build_end, delivery, disk, dyno_event, journal, left_over, life,
+    log_drain, notice, objects, promotion_target, promotion_watch, push, quota, release_phase, sample, sandbox,
+    verify_run,
 };
 use model::dyno::{Dyno, DynoRole, DynoState, STOP_GRACE_S};
 use model::id::{ReleaseId, VerificationId};
@@ -132,6 +133,7 @@ impl Control {
             steps: crate::quota::Steps::default(),
             tries: crate::tries::Tries::default(),
             logins: Semaphore::new(crate::account::LOGINS_AT_ONCE),
+            setups: Semaphore::new(crate::app_setup::READ_AT_ONCE),
             written: std::sync::atomic::AtomicU64::new(0),
         }));
         // Before anybody says anything.
@@ -157,6 +159,7 @@ async fn resume(control: &Control, adopted: Vec<Adopted>) -> Result<(), StartErr
     crate::slumber::restore(control).await?;
     settle(control, &resumed).await?;
     verify_run::settle(control, &resumed.verifications).await?;
+    app_setup::resume(control).await?;
     if let Err(error) = crate::retention::outputs(control, true).await {
         tracing::warn!(%error, "Outputs that the last server left half done were not removed");
     }
@@ -189,7 +192,7 @@ async fn look_after(control: &Control) -> Result<(), StartError> {
         control.supervisor.adopt(control, app.id);
     }
     crate::slumber::watch(control);
-    let notifier = Notifier::new();
+    let notifier = Notifier::new(&control.drain_trust);
     delivery::begin(control, notifier.clone());
     notice::begin(control, notifier);
     crate::promoter::begin(control);
@@ -310,6 +313,7 @@ async fn adopt(control: &Control, adopted: Vec<Adopted>) -> Result<Resumed, Stor
         }
         match dyno.role {
             DynoRole::Formation | DynoRole::OneOff => {
+                let Some(running) = app_setup::adopt(control, &dyno, running).await? else { continue };
                 if spec.attach.is_some() {
                     attach::adopt(control, &dyno, handle);
                 }

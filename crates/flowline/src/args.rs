@@ -65,7 +65,7 @@ pub(crate) struct Serve {
     /// What the address to push to begins with, https://git.example.com for example; else where a client found the API
     #[arg(long, value_name = "URL", value_parser = web_address)]
     pub(crate) git_url: Option<String>,
-    /// Certificate authorities that log drains' servers may come with, beside the system's
+    /// Certificate authorities that the servers of log drains and webhooks may come with, beside the system's
     #[arg(long, value_name = "PEM")]
     pub(crate) drain_ca: Option<PathBuf>,
     #[command(flatten)]

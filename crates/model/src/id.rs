@@ -44,6 +44,8 @@ ids! {
     AccountId,
     /// An app.
     AppId,
+    /// An app that is made of a source and its app.json.
+    AppSetupId,
     /// An app that was offered to somebody.
     AppTransferId,
     /// One token of an account.

@@ -6,6 +6,7 @@ pub mod account;
 pub mod alarm;
 pub mod app;
 pub mod app_json;
+pub mod app_setup;
 pub mod audit;
 pub mod author;
 pub mod authorization;

@@ -6,6 +6,7 @@ pub mod account;
 pub mod acm;
 pub mod alarm;
 pub mod app;
+pub mod app_setup;
 pub mod approval;
 pub mod audit;
 pub mod authorization;
@@ -252,6 +253,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (10, "test_runs", include_str!("../migrations/0010_test_runs.sql")),
     (11, "verify", include_str!("../migrations/0011_verify.sql")),
     (12, "notifications", include_str!("../migrations/0012_notifications.sql")),
+    (13, "app_setups", include_str!("../migrations/0013_app_setups.sql")),
     (14, "gates", include_str!("../migrations/0014_gates.sql")),
 ];
 

@@ -84,6 +84,7 @@ async fn every_statement_prepares() {
         store::acm::ALL,
         store::alarm::ALL,
         store::app::ALL,
+        store::app_setup::ALL,
         store::approval::ALL,
         store::commit_check::ALL,
         store::stage_lock::ALL,

@@ -1,5 +1,6 @@
 //! Somebody else's server that notifications are sent to: it keeps what came, and answers as it was told.
 
+use crate::receiver::Identity;
 use crate::within;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -15,6 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
 
 /// Requests that a test has not looked at.
 const UNREAD_LIMIT: usize = 1024;
@@ -64,6 +66,7 @@ type Plan = Arc<Mutex<VecDeque<Reply>>>;
 pub struct HookTarget {
     /// Where it listens.
     pub addr: SocketAddr,
+    secure: bool,
     received: mpsc::Receiver<Received>,
     plan: Plan,
     server: JoinHandle<()>,
@@ -75,7 +78,15 @@ impl HookTarget {
     /// # Panics
     /// When there is no free port.
     pub async fn start() -> Self {
-        Self::on(TcpListener::bind("127.0.0.1:0").await.unwrap())
+        Self::on(TcpListener::bind("127.0.0.1:0").await.unwrap(), None)
+    }
+
+    /// Starts one behind TLS.
+    ///
+    /// # Panics
+    /// When there is no free port.
+    pub async fn start_tls(identity: &Identity) -> Self {
+        Self::on(TcpListener::bind("127.0.0.1:0").await.unwrap(), Some(identity.acceptor()))
     }
 
     /// Starts one where an earlier one has listened.
@@ -83,14 +94,15 @@ impl HookTarget {
     /// # Panics
     /// When somebody else listens there.
     pub async fn start_at(addr: SocketAddr) -> Self {
-        Self::on(TcpListener::bind(addr).await.unwrap())
+        Self::on(TcpListener::bind(addr).await.unwrap(), None)
     }
 
-    fn on(listener: TcpListener) -> Self {
+    fn on(listener: TcpListener, tls: Option<TlsAcceptor>) -> Self {
         let (told, received) = mpsc::channel(UNREAD_LIMIT);
         let (addr, plan) = (listener.local_addr().unwrap(), Plan::default());
-        let server = tokio::spawn(serve(listener, Arc::clone(&plan), told));
-        Self { addr, received, plan, server }
+        let secure = tls.is_some();
+        let server = tokio::spawn(serve(listener, tls, Arc::clone(&plan), told));
+        Self { addr, secure, received, plan, server }
     }
 
     /// The next requests are answered so, one after the other; those after them with 200.
@@ -103,7 +115,7 @@ impl HookTarget {
     /// An address of it.
     #[must_use]
     pub fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.addr)
+        format!("{}://{}{path}", if self.secure { "https" } else { "http" }, self.addr)
     }
 
     /// The next request, once it is there.
@@ -128,15 +140,21 @@ impl HookTarget {
     }
 }
 
-async fn serve(listener: TcpListener, plan: Plan, told: mpsc::Sender<Received>) {
+async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, plan: Plan, told: mpsc::Sender<Received>) {
     // Its connections end with it.
     let mut connections = tokio::task::JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
-        let (plan, told) = (Arc::clone(&plan), told.clone());
+        let (tls, plan, told) = (tls.clone(), Arc::clone(&plan), told.clone());
         connections.spawn(async move {
             let service = service_fn(move |request| answer(request, Arc::clone(&plan), told.clone()));
-            // A client that hangs up is none of the receiver's business.
-            let _over = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await.is_err();
+            // A client that hangs up, or does not trust the receiver, is none of its business.
+            let _over = match tls {
+                None => http1::Builder::new().serve_connection(TokioIo::new(stream), service).await.is_err(),
+                Some(tls) => match tls.accept(stream).await {
+                    Ok(stream) => http1::Builder::new().serve_connection(TokioIo::new(stream), service).await.is_err(),
+                    Err(_) => true,
+                },
+            };
         });
     }
 }

@@ -141,7 +141,7 @@ impl Receiver {
             answers: Semaphore::new(if answers { Semaphore::MAX_PERMITS } else { 0 }),
             cut: Notify::new(),
         });
-        let tls = identity.map(|identity| TlsAcceptor::from(Arc::clone(&identity.config)));
+        let tls = identity.map(Identity::acceptor);
         let serving = Arc::clone(&shared);
         tokio::spawn(async move {
             while let Ok((tcp, _)) = listener.accept().await {

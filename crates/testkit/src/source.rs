@@ -42,6 +42,18 @@ impl Source {
         self
     }
 
+    /// All of it as a gzipped tar.
+    ///
+    /// # Panics
+    /// When it cannot be packed.
+    #[must_use]
+    pub fn archive(&self) -> bytes::Bytes {
+        let folder = tempfile::tempdir().unwrap();
+        self.write(folder.path());
+        let packed = std::process::Command::new("tar").args(["-czf", "-", "."]).current_dir(folder.path()).output();
+        packed.unwrap().stdout.into()
+    }
+
     /// Writes all of it.
     pub(crate) fn write(&self, into: &Path) {
         if let Some(folder) = &self.folder {

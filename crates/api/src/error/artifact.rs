@@ -2,6 +2,7 @@
 
 use super::ApiError;
 use axum::http::StatusCode;
+use control::app_setup::AppSetupError;
 use control::build::BuildError;
 use control::objects::ObjectError;
 use control::push::PushRefused;
@@ -16,6 +17,20 @@ impl From<BuildError> for ApiError {
             BuildError::Short(_) => Self::full(error),
             BuildError::NoSource | BuildError::BadUrl(_) => Self::invalid_params(error),
             BuildError::Output(_) | BuildError::Store(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<AppSetupError> for ApiError {
+    fn from(error: AppSetupError) -> Self {
+        match error {
+            AppSetupError::NoSuchSetup => Self::not_found("app_setup"),
+            AppSetupError::Override(_) => Self::invalid_params(error),
+            AppSetupError::Build(error) => error.into(),
+            AppSetupError::App(error) => error.into(),
+            AppSetupError::Gate(error) => error.into(),
+            AppSetupError::Short(_) => Self::full(error),
+            AppSetupError::Store(_) => Self::internal(&error),
         }
     }
 }

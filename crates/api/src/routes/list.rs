@@ -2,9 +2,9 @@
 
 use super::{Access, Route, route};
 use crate::{
-    account, address, app, audit, build, buildpack_installation, collaborator, config_var, deployment, disk, domain,
-    dyno, feature, filter, formation, git_http, idle, log_drain, log_session, metrics, neighbour, notification, oauth,
-    pipeline, pipeline_coupling, promotion, region, registry, release, release_phase, rendezvous, schema, slug,
+    account, address, app, app_setup, audit, build, buildpack_installation, collaborator, config_var, deployment, disk,
+    domain, dyno, feature, filter, formation, git_http, idle, log_drain, log_session, metrics, neighbour, notification,
+    oauth, pipeline, pipeline_coupling, promotion, region, registry, release, release_phase, rendezvous, schema, slug,
     sni_endpoint, source, ssh_key, stage_gate, team, team_app, test_gate, test_run, verification, webhook,
 };
 use axum::http::Method;
@@ -206,6 +206,9 @@ pub const ROUTES: &[Route] = &[
     route(Method::GET, "/schema", Access::Public, || get(schema::show)),
     route(Method::GET, "/disk", Access::Account, || get(disk::show)),
     route(Method::GET, "/metrics", Access::Free, || get(metrics::show)),
+    route(Method::POST, "/app-setups", Access::Account, || post(app_setup::create)),
+    // Whoever may see its app: the verb knows which that is.
+    route(Method::GET, "/app-setups/{setup}", Access::Account, || get(app_setup::show)),
     route(Method::POST, "/sources", Access::Account, || post(source::create)),
     route(Method::POST, "/apps/{app}/sources", DEPLOY, || post(source::create)),
     route(Method::POST, "/apps/{app}/slugs", DEPLOY, || post(slug::create)),

@@ -9,6 +9,7 @@ use crate::views::dyno::DynoView;
 use crate::views::formation::FormationView;
 use crate::views::notification::notices;
 use crate::views::release::ReleaseView;
+use crate::views::sni_endpoint::SniEndpointView;
 use crate::views::verification::VerificationView;
 use control::Settings;
 use control::event::{Change, Content, Notification, Resource, Wire};
@@ -143,6 +144,7 @@ fn object(resource: &Resource<'_>, links: &Links) -> Map<String, Value> {
         Resource::Formation(app, detail) => serde_json::to_value(FormationView::new(app, detail)),
         Resource::Collaborator(app, access) => serde_json::to_value(CollaboratorView::new(access, app)),
         Resource::Domain(app, detail) => serde_json::to_value(DomainView::new(app, detail)),
+        Resource::SniEndpoint(app, detail) => serde_json::to_value(SniEndpointView::new(app, detail)),
         Resource::Dyno(app, dyno) => serde_json::to_value(DynoView::new(app, dyno)),
         Resource::Verification(app, detail) => serde_json::to_value(VerificationView::new(app, detail, links)),
     };

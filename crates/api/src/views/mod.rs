@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod app;
+pub mod app_setup;
 pub mod audit;
 pub mod build;
 pub mod buildpack_installation;

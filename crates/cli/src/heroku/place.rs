@@ -35,7 +35,11 @@ impl Place {
         let url = client.server.url.clone();
         let authority = rendezvous::authority(client).await?;
         let odd = |_| CliError::NotFlowline { url: url.clone(), why: "its ca.pem is no text".to_owned() };
-        let authority = String::from_utf8(authority).map_err(odd)?;
+        let mut authority = String::from_utf8(authority).map_err(odd)?;
+        if let Some(file) = &session.env.ca {
+            let what = || format!("read {}", file.display());
+            authority += &std::fs::read_to_string(file).map_err(|error| CliError::local(what(), error))?;
+        }
         let git = if url.starts_with("https:") {
             Some(url.clone())
         } else {
@@ -66,6 +70,11 @@ impl Place {
         self.url.split_once("://").map_or(self.url.as_str(), |(_, host)| host).chars().map(plain).collect()
     }
 
+    /// Has git to be told whom to believe? Not where the server stands behind a certificate that the whole world believes.
+    pub(super) fn own_authority(&self, env: &Env) -> bool {
+        env.ca.is_some() || self.git.as_deref() != Some(self.url.as_str())
+    }
+
     /// Git's global settings for this run: those of the user, and how to reach this server. What git is told to store
     /// globally meanwhile lands here and not in the user's own file.
     pub(super) fn git_config(&self, env: &Env, authority: &Path, proxy: Option<SocketAddr>) -> String {
@@ -80,7 +89,7 @@ impl Place {
         // The first, empty one takes other helpers away: they would keep this server's token.
         text += &format!("[credential \"{git}\"]\n\thelper =\n\thelper = !heroku git:credentials\n");
         let authority = value(authority.display());
-        if self.git.as_deref() != Some(self.url.as_str()) {
+        if self.own_authority(env) {
             text += &format!("[http \"{git}/\"]\n\tsslCAInfo = {authority}\n");
         }
         if let Some(proxy) = proxy {

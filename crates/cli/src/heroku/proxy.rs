@@ -20,6 +20,7 @@ use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
@@ -70,10 +71,11 @@ struct Shared {
 
 impl Proxy {
     /// Listens, and serves for as long as the process runs.
-    pub(super) async fn start(url: String, tls: Arc<rustls::ServerConfig>) -> io::Result<Self> {
+    /// `ca`: the authorities that are believed in place of the machine's.
+    pub(super) async fn start(url: String, tls: Arc<rustls::ServerConfig>, ca: Option<&Path>) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let addr = listener.local_addr()?;
-        let transport = Transport::patient();
+        let transport = Transport::patient().trusting(ca);
         let shared = Arc::new(Shared { url, tls: TlsAcceptor::from(tls), transport, refused: Mutex::default() });
         tokio::spawn(accept(listener, Arc::clone(&shared)));
         Ok(Self { addr, shared })

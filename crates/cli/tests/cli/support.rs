@@ -154,6 +154,7 @@ impl Place {
         let path = |name: &str| folder.path().join(name);
         std::fs::create_dir(path("work")).unwrap();
         let env = Env {
+            ca: None,
             url: None,
             token: None,
             app: None,

@@ -16,6 +16,7 @@ const PROCFILE: &str =
 /// An app with one of everything, and what nobody else may read of it.
 struct Shop {
     build: String,
+    setup: String,
     slug: String,
     release: String,
     source: Value,
@@ -54,6 +55,8 @@ impl Shop {
         let id = text(&app.read("").await["id"]);
         let drain = json!({ "url": "https://user:drain-pass@127.0.0.1:9/" });
         let drain = text(&app.call("POST", "/log-drains", Some(&drain)).await.json()["id"]);
+        let setup = json!({ "source_blob": { "url": "http://127.0.0.1:9/x.tgz" }, "app": { "name": "set-up" } });
+        let setup = text(&flow.post("/app-setups", &setup).await.json()["id"]);
         let certificate = KeyedCertificate::make(&["www.example.com"], 2400);
         let endpoint = json!({ "certificate_chain": certificate.chain, "private_key": certificate.key });
         let endpoint = text(&app.call("POST", "/sni-endpoints", Some(&endpoint)).await.json()["id"]);
@@ -94,6 +97,7 @@ impl Shop {
         let secrets = [plain.to_vec(), vec![build.clone(), slug.clone(), release.clone(), id]].concat();
         Self {
             build,
+            setup,
             slug,
             release,
             source,
@@ -122,6 +126,7 @@ impl Shop {
             ("{app}", app),
             ("{repository}", &format!("{app}.git")),
             ("{build}", &self.build),
+            ("{setup}", &self.setup),
             ("{slug}", &self.slug),
             // As the owner would write it in one place, and by its id in the other.
             ("{release}", if route.access == Access::Signed { &self.release } else { "4" }),
@@ -376,7 +381,7 @@ async fn a_stranger_has_a_world_of_their_own() {
     assert_eq!(theirs.as_array().unwrap().len(), 1, "the one that POST /apps made: {theirs}");
     let owner = flow.get("/apps").await.json();
     let names: Vec<&str> = owner.as_array().unwrap().iter().filter_map(|app| app["name"].as_str()).collect();
-    assert_eq!(names, ["gift", "shop", "shop-2"]);
+    assert_eq!(names, ["gift", "set-up", "shop", "shop-2"]);
     // app_1: a name is taken for everybody, and that is all a stranger learns.
     let taken = flow.call_as(&token, "POST", "/apps", Some(&json!({ "name": "shop" }))).await;
     assert_eq!(taken.status, 422, "{}", taken.text());

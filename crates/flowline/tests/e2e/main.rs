@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends by panicking")]
 
 mod access;
+mod app_setup;
 mod attached;
 mod audit;
 mod bad_input;

@@ -9,7 +9,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 /// What `sha256sum` says of it, in the form of the API.
-async fn checksum(flow: &Flow, bytes: &Bytes) -> String {
+pub(crate) async fn checksum(flow: &Flow, bytes: &Bytes) -> String {
     let file = flow.dir().join("archive-to-sum");
     std::fs::write(&file, bytes).unwrap();
     let sum = tokio::process::Command::new("sha256sum").arg(&file).output().await.unwrap();

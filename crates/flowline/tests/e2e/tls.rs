@@ -64,3 +64,25 @@ async fn git_pushes_by_tls_and_finds_the_port_again_after_a_restart() {
     flow.start_serve().await;
     push(&flow, "two").await;
 }
+
+#[tokio::test]
+async fn the_command_line_believes_the_authorities_that_it_is_told() {
+    let flow = flow().await;
+    flow.app("shop").await;
+    let url = format!("https://{}", flow.tls);
+    let typed = async |ca: Option<&std::path::Path>| {
+        let mut command = flow.cli_command(&["apps"]);
+        command.env("FLOWLINE_URL", &url).env("NO_PROXY", "*");
+        if let Some(ca) = ca {
+            command.env("FLOWLINE_CA", ca);
+        }
+        within("the command's end", command.output()).await.unwrap()
+    };
+    let told = typed(Some(&flow.dir().join("ca.pem"))).await;
+    assert!(out(&told).contains("shop"), "{told:?}");
+    let stranger = typed(None).await;
+    assert_eq!(stranger.status.code(), Some(5), "nobody else vouches for it: {stranger:?}");
+    let wrong = typed(Some(&flow.dir().join("admin.token"))).await;
+    assert_eq!(wrong.status.code(), Some(2), "{wrong:?}");
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("holds no certificate authority"), "{wrong:?}");
+}

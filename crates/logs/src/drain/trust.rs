@@ -1,4 +1,4 @@
-//! Whose certificates a drain's server may show: the system's authorities, and those that the operator gives.
+//! Whose certificates the servers of drains and webhooks may show: the system's authorities, and those that the operator gives.
 
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::CertificateDer;
@@ -41,7 +41,10 @@ impl Trust {
     }
 
     /// For connections. Reads files the first time.
-    pub(crate) fn config(&self) -> Result<Arc<ClientConfig>, String> {
+    ///
+    /// # Errors
+    /// Why no connection can be made with TLS.
+    pub fn config(&self) -> Result<Arc<ClientConfig>, String> {
         self.config.get_or_init(|| self.build()).clone()
     }
 

@@ -4,7 +4,7 @@ use super::{Hook, deliveries, maintenance, said, subscribe};
 use crate::flow;
 use rustix::process::Signal;
 use serde_json::{Value, json};
-use testkit::{App, HookTarget, Reply};
+use testkit::{App, Flow, HookTarget, Identity, Reply, Start};
 
 /// The next so many contents.
 async fn contents(hook: &Hook, receiver: &mut HookTarget, count: usize) -> Vec<Value> {
@@ -123,4 +123,28 @@ async fn the_end_of_an_app_is_its_last_event() {
     let content = hook.open(&receiver.next().await);
     assert_eq!((said(&content).as_str(), &content["data"]), ("app destroy", &shown));
     assert_eq!(flow.app("shop").await.read("/webhooks").await, json!([]), "another app of that name");
+}
+
+#[tokio::test]
+async fn hook_5_a_receiver_behind_tls_is_told_if_its_authority_is_known() {
+    let (known, stranger) = (Identity::make(), Identity::make());
+    let folder = tempfile::tempdir().unwrap();
+    let ca = folder.path().join("ca.pem");
+    std::fs::write(&ca, &known.ca_pem).unwrap();
+    let start = Start::of(env!("CARGO_BIN_EXE_flowline")).with(&["--drain-ca", ca.to_str().unwrap()]);
+    let flow = Flow::start_as(start).await;
+    let app = flow.app("shop").await;
+    let mut receiver = HookTarget::start_tls(&known).await;
+    let mut untrusted = HookTarget::start_tls(&stranger).await;
+    let hook = subscribe(&app, "notify", &["api:app"], &receiver).await;
+    subscribe(&app, "notify", &["api:app"], &untrusted).await;
+    maintenance(&app, true).await;
+    assert_eq!(states(&contents(&hook, &mut receiver, 1).await), [true], "signed, over https");
+    let over = |all: &[Value]| all.len() == 2 && all.iter().all(|one| one["status"] != "pending");
+    let all = deliveries(&app, "the end of both", over).await;
+    let mut ends: Vec<_> =
+        all.iter().map(|one| (one["status"].to_string(), one["last_attempt"]["code"].clone())).collect();
+    ends.sort_by(|a, b| a.0.cmp(&b.0));
+    assert_eq!(ends, [("\"failed\"".to_owned(), Value::Null), ("\"succeeded\"".to_owned(), json!(200))]);
+    assert!(untrusted.unread().is_empty(), "nothing is said to who cannot show who it is");
 }

@@ -3,7 +3,7 @@
 use super::{deliveries, maintenance, said, subscribe};
 use crate::flow;
 use serde_json::{Value, json};
-use testkit::{HookTarget, Source};
+use testkit::{HookTarget, KeyedCertificate, Source};
 
 #[tokio::test]
 async fn hook_4_a_notification_is_signed_and_holds_the_resource_before_and_after() {
@@ -177,4 +177,33 @@ async fn hook_3_people_and_domains_are_told() {
         assert!(said(&content).starts_with(words), "{content:#}");
         assert_eq!(content["data"].pointer(key), Some(&json!(value)), "{content:#}");
     }
+}
+
+#[tokio::test]
+async fn hook_3_certificates_are_told_and_their_keys_are_not() {
+    let flow = flow().await;
+    let app = flow.app("shop").await;
+    let mut receiver = HookTarget::start().await;
+    let hook = subscribe(&app, "sync", &["api:sni-endpoint"], &receiver).await;
+    let certificate = KeyedCertificate::make(&["www.example.com"], 2400);
+    let body = json!({ "certificate_chain": certificate.chain, "private_key": certificate.key });
+    let made = app.call("POST", "/sni-endpoints", Some(&body)).await.json();
+    let path = format!("/sni-endpoints/{}", made["id"].as_str().unwrap());
+    let other = KeyedCertificate::make(&["shop.example.com"], 2400);
+    let body = json!({ "certificate_chain": other.chain, "private_key": other.key });
+    assert_eq!(app.call("PATCH", &path, Some(&body)).await.status, 200);
+    assert_eq!(app.call("DELETE", &path, None).await.status, 200);
+    let mut told = Vec::new();
+    for (action, name) in
+        [("create", "www.example.com"), ("update", "shop.example.com"), ("destroy", "shop.example.com")]
+    {
+        let received = receiver.next().await;
+        assert!(!String::from_utf8_lossy(&received.body).contains("PRIVATE KEY"), "{action}");
+        let content = hook.open(&received);
+        assert_eq!(said(&content), format!("sni-endpoint {action}"), "{content:#}");
+        assert_eq!(content["data"]["ssl_cert"]["cert_domains"], json!([name]), "{content:#}");
+        told.push(content);
+    }
+    assert_eq!(told[0]["data"], made, "as the API shows it");
+    assert_eq!(told[1]["previous_data"]["ssl_cert"]["cert_domains"], json!(["www.example.com"]));
 }
