@@ -155,14 +155,6 @@ impl Client {
         Ok(list)
     }
 
-    /// Puts bytes at an address that the API gave. The address is the secret: no token goes there (CLI-33).
-    pub(crate) async fn upload(&self, url: &str, bytes: Bytes) -> Result<(), CliError> {
-        let request = Request::put(url).header(USER_AGENT, AGENT).body(Full::new(bytes));
-        let request = request.map_err(|_| self.odd(format!("`{url}` is not the address of an upload")))?;
-        let answer = self.transport.send(request).await?;
-        if answer.status().is_success() { Ok(()) } else { Err(self.refusal(answer).await) }
-    }
-
     /// Opens a stream that the API gave the address of. The address is the secret: no token goes there.
     pub(crate) async fn stream(&self, url: &str, kind: StreamKind) -> Result<Stream, CliError> {
         let accept = match kind {

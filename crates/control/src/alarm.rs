@@ -5,7 +5,7 @@
 
 use crate::event::{Change, Resource};
 use crate::gate::Authorized;
-use crate::{Control, author, build, release};
+use crate::{Control, author, build, release, verification};
 use model::account::Account;
 use model::alarm::{Alarm, AlarmKey, AlarmKind, AlarmState, Health, Turn};
 use model::app::App;
@@ -20,6 +20,7 @@ use model::notification_route::{Addressee, News, Recipient, recipients};
 use model::pipeline::Stage;
 use model::release::{Release, ReleaseStatus};
 use model::time::Timestamp;
+use model::verification::{Verdict, Verification, VerificationState};
 use std::time::Duration;
 use store::{StoreError, Tx};
 
@@ -47,6 +48,8 @@ pub(crate) enum Of<'a> {
     Build(&'a Build),
     /// A release's.
     Release(&'a Release),
+    /// That of the release that was checked.
+    Verification(&'a Verification),
     /// That of the release that a dyno runs.
     Dyno(&'a Dyno),
 }
@@ -85,7 +88,12 @@ fn says<'a>(change: &Change<'a>) -> Option<Said<'a>> {
         Resource::Build(detail) => says_build(&detail.build),
         Resource::Release(_, detail) => says_release(&detail.release),
         Resource::Dyno(_, dyno) => says_dyno(dyno),
-        Resource::App(_) | Resource::Formation(..) | Resource::Collaborator(..) | Resource::Domain(..) => None,
+        Resource::Verification(_, detail) => says_verification(&detail.verification),
+        Resource::App(_)
+        | Resource::Formation(..)
+        | Resource::Collaborator(..)
+        | Resource::Domain(..)
+        | Resource::SniEndpoint(..) => None,
     }
 }
 
@@ -114,6 +122,20 @@ fn says_release(release: &Release) -> Option<Said<'_>> {
     };
     let key = AlarmKey { app: release.app, kind: AlarmKind::Release, thing: String::new() };
     Some(Said { key, health, what, of: Of::Release(release) })
+}
+
+fn says_verification(check: &Verification) -> Option<Said<'_>> {
+    let VerificationState::Over { verdict, why, .. } = &check.state else { return None };
+    let of = format!("v{} on {}", check.version, check.stage);
+    let (health, what) = match verdict {
+        Verdict::Green => (Health::Good, format!("{of} has its green light")),
+        Verdict::Red => (Health::Bad, format!("{of} failed its check on the running server: {why}")),
+        Verdict::Errored => (Health::Bad, format!("{of} could not be checked on the running server: {why}")),
+        // It says nothing about the release.
+        Verdict::Untested | Verdict::Cancelled => return None,
+    };
+    let key = AlarmKey { app: check.app, kind: AlarmKind::Verify, thing: String::new() };
+    Some(Said { key, health, what, of: Of::Verification(check) })
 }
 
 fn says_dyno(dyno: &Dyno) -> Option<Said<'_>> {
@@ -225,6 +247,10 @@ async fn author_of(
     match of {
         Of::Build(build) => author::to_tell(control, tx.db(), app, &author::of_build(build)).await,
         Of::Release(release) => author::responsible(control, tx.db(), app, release).await,
+        Of::Verification(check) => match store::release::by_own_id(tx.db(), check.release).await? {
+            Some(release) => author::responsible(control, tx.db(), app, &release).await,
+            None => store::account::by_id(tx.db(), by).await,
+        },
         Of::Dyno(dyno) => match store::release::by_own_id(tx.db(), dyno.release).await? {
             Some(release) => author::responsible(control, tx.db(), app, &release).await,
             None => store::account::by_id(tx.db(), by).await,
@@ -237,6 +263,7 @@ async fn first_line(control: &Control, said: &Said<'_>) -> Option<String> {
     match &said.of {
         Of::Build(build) => control.outputs.first_failing(&build::output_key(build.id)).await,
         Of::Release(release) => control.outputs.first_failing(&release::output_key(release.id)).await,
+        Of::Verification(check) => control.outputs.first_failing(&verification::output_key(check.id)).await,
         Of::Dyno(dyno) => {
             let filter = LogFilter { source: Some("app".to_owned()), ps: Some(dyno.name.to_string()) };
             let lines = control.logs.history(dyno.app, &filter, LINES_LOOKED_THROUGH);

@@ -6,7 +6,6 @@ use crate::gate::Authorized;
 use crate::release::{self, Created};
 use crate::{Control, app, journal, outcome};
 use model::app::App;
-use model::app_json::AppJson;
 use model::build::{Build, BuildEvent, BuildState};
 use model::release::ReleaseCause;
 use model::slug::Slug;

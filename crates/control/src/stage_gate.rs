@@ -12,6 +12,7 @@ use model::release::Release;
 use model::stage_gate::{self, Approver, Asked, Finding, Light, Lock, Origin, Refused};
 use model::stage_policy::StagePolicy;
 use model::time::Timestamp;
+use model::verification::{Verdict, VerificationState};
 use model::yaml::BadYaml;
 use store::StoreError;
 use store::approval::To;
@@ -216,8 +217,14 @@ async fn origin(control: &Control, app: &App, release: &Release, to: To) -> Resu
 }
 
 /// How a release came out on the running server.
-async fn light(_db: &mut store::Connection, _release: &Release) -> Result<Light, StoreError> {
-    Ok(Light::None)
+async fn light(db: &mut store::Connection, release: &Release) -> Result<Light, StoreError> {
+    let last = store::verification::latest_of_release(&mut *db, release.id).await?;
+    Ok(match last.map(|last| last.state) {
+        None => Light::None,
+        Some(VerificationState::Pending | VerificationState::Running { .. }) => Light::Open,
+        Some(VerificationState::Over { verdict: Verdict::Green, .. }) => Light::Green,
+        Some(VerificationState::Over { verdict, why, .. }) => Light::Other(format!("{}: {why}", verdict.word())),
+    })
 }
 
 /// The gates of each stage as the settings have them.

@@ -107,6 +107,8 @@ kinds! {
     Build = "build", Warning, AtOnce, "flowline builds";
     /// The release command failed: what ran before goes on.
     Release = "release", Critical, AtOnce, "flowline releases:output";
+    /// A release is live and fails its check on the running server.
+    Verify = "verify", Critical, AtOnce, "flowline verify:output";
     /// A dyno crashes again and again.
     Crash = "crash", Critical, Calmly, "flowline logs";
 }

@@ -173,7 +173,7 @@ impl ReleaseCause {
             Self::Deploy { .. } => "deploy",
             Self::Promote { .. } => "promotion",
             Self::Config(_) => "config",
-            Self::Rollback { .. } => ROLLBACK,
+            Self::Rollback { .. } | Self::VerifyRollback { .. } => ROLLBACK,
             Self::Custom(_) => "custom",
         }
     }

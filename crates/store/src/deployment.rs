@@ -13,7 +13,8 @@ const LIVE: &str = "SELECT release.id, release.app_id, release.version, COALESCE
      release.slug_id, release.created_at, release.begun_at, COALESCE(release.decided_at, release.created_at) AS decided_at, \
      release.live_at, NOT EXISTS (SELECT 1 FROM release AS earlier WHERE earlier.slug_id = release.slug_id \
      AND earlier.live_at < release.live_at AND earlier.app_id = release.app_id) AS is_new_code, build.committed_at, \
-     build.commit_subject, build.created_at AS asked_at, build.begun_at AS build_begun_at, build.updated_at AS built_at \
+     build.commit_subject, build.created_at AS asked_at, build.begun_at AS build_begun_at, build.updated_at AS built_at, \
+     EXISTS (SELECT 1 FROM verification WHERE verification.release_id = release.id AND verification.state = 'red') AS is_rejected \
      FROM release LEFT JOIN build ON build.slug_id = release.slug_id \
      WHERE release.app_id = $1 AND release.live_at >= $2 AND release.live_at < $3 AND release.slug_id IS NOT NULL \
      ORDER BY release.live_at, release.version LIMIT $4";
@@ -51,7 +52,7 @@ fn read(row: &SqliteRow) -> Result<LiveRelease, StoreError> {
         begun_at: cells.maybe_time("begun_at")?,
         decided_at: cells.time("decided_at")?,
         live_at: cells.time("live_at")?,
-        is_rejected: false,
+        is_rejected: cells.flag("is_rejected")?,
     })
 }
 
