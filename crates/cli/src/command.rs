@@ -15,7 +15,7 @@ use crate::webhook::WebhookCommand;
 use crate::{
     account, app, app_setup, authorization, build, ci, collaborator, completion, config_var, disk, dyno, feature,
     formation, git_credential, heroku, idle, log, login, man, member, oauth_client, one_off, password, pipeline,
-    release, ssh_key, stage_gate, team, team_app, transfer, two_factor, verification,
+    release, ssh_key, team, team_app, transfer, two_factor, verification,
 };
 use std::process::ExitCode;
 
@@ -82,9 +82,6 @@ pub enum Command {
     /// Pipelines.
     #[command(flatten)]
     Pipelines(pipeline::Verb),
-    /// What must hold before a stage takes something.
-    #[command(flatten)]
-    StageGates(stage_gate::Verb),
     /// Tokens.
     #[command(flatten)]
     Authorizations(authorization::Verb),
@@ -265,7 +262,6 @@ async fn dispatch(command: Command, env: &Env, console: &mut Console) -> Result<
         Command::Teams(verb) => verb.run(session).await,
         Command::Members(verb) => verb.run(session).await,
         Command::Pipelines(verb) => verb.run(session).await,
-        Command::StageGates(verb) => verb.run(session).await,
         Command::Authorizations(verb) => verb.run(session).await,
         Command::OauthClients(verb) => verb.run(session).await,
         Command::SshKeys(verb) => verb.run(session).await,
@@ -341,7 +337,6 @@ impl Command {
             Self::Teams(verb) => verb.print(),
             Self::Members(verb) => verb.print(),
             Self::Pipelines(verb) => verb.print(),
-            Self::StageGates(verb) => verb.print(),
             Self::Authorizations(verb) => verb.print(),
             Self::OauthClients(verb) => verb.print(),
             Self::SshKeys(verb) => verb.print(),

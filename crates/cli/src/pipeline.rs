@@ -10,6 +10,7 @@ use crate::pipeline_setup::{self, Setup};
 use crate::promotion::{self, Promote};
 use crate::promotion_receipt::{self, OfPipeline, OnePromotion};
 use crate::session::{Chosen, Session};
+use crate::stage_gate;
 use model::pipeline::Stage;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -17,6 +18,9 @@ use serde_json::{Value, json};
 /// Pipelines.
 #[derive(Debug, Clone, clap::Subcommand)]
 pub enum Verb {
+    /// What must hold before a stage takes something.
+    #[command(flatten)]
+    Gates(stage_gate::Verb),
     /// List the pipelines that you see
     #[command(name = "pipelines", alias = "pipelines:list")]
     List(Bare),
@@ -187,6 +191,7 @@ pub(crate) struct Member {
 impl Verb {
     pub(crate) fn print(&self) -> Print {
         match self {
+            Self::Gates(verb) => verb.print(),
             Self::List(args) => args.print,
             Self::Info(args) | Self::Destroy(args) => args.print,
             Self::Create(args) => args.on.print,
@@ -205,6 +210,7 @@ impl Verb {
 
     pub(crate) async fn run(self, session: &mut Session<'_>) -> Result<(), CliError> {
         match self {
+            Self::Gates(verb) => verb.run(session).await,
             Self::List(_) => list(session).await,
             Self::Create(args) => create(session, args).await,
             Self::Add(args) => add(session, &args).await,

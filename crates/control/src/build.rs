@@ -228,17 +228,13 @@ pub(crate) struct Beside {
     pub(crate) policy_file: Option<String>,
 }
 
-/// Compiles the source into a slug.
-async fn make<'c>(
-    control: &'c Control,
-    app: &Authorized<App>,
+/// Puts the source where it is built.
+async fn unpack(
+    control: &Control,
     build: &Build,
     archive: Archive,
     folder: &std::path::Path,
-    report: &mut Report,
-) -> Result<Made<'c>, Broken> {
-    let _turn = control.build_queue.turn(report).await?;
-    progress::build_begun(control, build.id).await;
+) -> Result<PathBuf, Broken> {
     let source = folder.join("app");
     tokio::fs::create_dir_all(folder).await?;
     runtime::prepare_dir(&source)?;
@@ -250,6 +246,21 @@ async fn make<'c>(
         }
         Archive::Fetched(file) => builder::extract_stream(file, &source, Rules::source(control.owner)).await?,
     }
+    Ok(source)
+}
+
+/// Compiles the source into a slug.
+async fn make<'c>(
+    control: &'c Control,
+    app: &Authorized<App>,
+    build: &Build,
+    archive: Archive,
+    folder: &std::path::Path,
+    report: &mut Report,
+) -> Result<Made<'c>, Broken> {
+    let _turn = control.build_queue.turn(report).await?;
+    progress::build_begun(control, build.id).await;
+    let source = unpack(control, build, archive, folder).await?;
     let app_json = app_json::read(&source).await?;
     let policy_file = build_gate::admit_source(control, app, build.source.version.as_deref(), &source).await?;
     let config = store::config_var::all(&control.store, app.id).await?;

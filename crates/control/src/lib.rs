@@ -65,6 +65,7 @@ mod registry;
 pub mod release;
 pub mod release_phase;
 mod rendezvous;
+mod resume;
 mod retention;
 mod room;
 mod routing;

@@ -4,14 +4,11 @@ use crate::build_queue::BuildQueue;
 use crate::event::Wire;
 use crate::notify::Notifier;
 use crate::output::Outputs;
-use crate::registry::Mark;
 use crate::{
-    Control, Parts, Settings, app_setup, attach, build_end, delivery, disk, dyno_event, journal, left_over, life,
-    log_drain, notice, objects, promotion_target, promotion_watch, push, quota, release_phase, sample, sandbox,
-    verify_run,
+    Control, Parts, Settings, app_setup, attach, delivery, disk, dyno_event, journal, left_over, life, log_drain,
+    notice, objects, promotion_watch, push, quota, resume, sample, verify_run,
 };
-use model::dyno::{Dyno, DynoRole, DynoState, STOP_GRACE_S};
-use model::id::{ReleaseId, VerificationId};
+use model::dyno::{DynoState, STOP_GRACE_S};
 use model::world::World;
 use object_store::local::LocalFileSystem;
 use router::link::{LinkConfig, RouterEvent, RouterLink};
@@ -87,11 +84,8 @@ impl Control {
         let hook_sock = dir.join("run/hook.sock");
         let git = open_git(&settings, &hook_sock).await?;
         let packs = builder::Packs::install(&dir.join("buildpacks"))?;
-        let local = LocalFileSystem::new_with_prefix(dir.join("objects"))?.with_fsync(true);
-        let objects: Arc<dyn object_store::ObjectStore> = Arc::new(local);
         let owner = owner();
-        let slugs = builder::Slugs::open(Arc::clone(&objects), dir.join("slugs"), owner);
-        let slugs = slugs.map_err(|error| StartError::Folder("The slugs", error))?;
+        let (objects, slugs) = open_slugs(&dir, owner)?;
         let outputs = Outputs::open(dir.join("outputs")).map_err(|error| StartError::Folder("The outputs", error))?;
         let (runtime, adopted) = open_runtime(&settings).await?;
         let (router, events) = open_router(&settings).await?;
@@ -154,10 +148,10 @@ fn owner() -> Option<builder::tree::Owner> {
 
 /// What the last server left is gone on with, or ended with its reason.
 async fn resume(control: &Control, adopted: Vec<Adopted>) -> Result<(), StartError> {
-    let resumed = adopt(control, adopted).await?;
+    let resumed = resume::adopt(control, adopted).await?;
     attach::settle(control).await.map_err(|error| StartError::Folder("The notes of waiting dynos", error))?;
     crate::slumber::restore(control).await?;
-    settle(control, &resumed).await?;
+    resume::settle(control, &resumed).await?;
     verify_run::settle(control, &resumed.verifications).await?;
     app_setup::resume(control).await?;
     if let Err(error) = crate::retention::outputs(control, true).await {
@@ -170,17 +164,6 @@ async fn resume(control: &Control, adopted: Vec<Adopted>) -> Result<(), StartErr
         life::stop(control, dyno);
     }
     Ok(())
-}
-
-/// What of the last server's goes on.
-#[derive(Default)]
-struct Resumed {
-    /// Releases whose commands run.
-    releases: Vec<ReleaseId>,
-    /// Checks whose commands run.
-    verifications: Vec<VerificationId>,
-    /// Dynos that were told to end, or were about to be.
-    ending: Vec<Dyno>,
 }
 
 /// Everything that goes on by itself until the end.
@@ -197,6 +180,14 @@ async fn look_after(control: &Control) -> Result<(), StartError> {
     notice::begin(control, notifier);
     crate::promoter::begin(control);
     Ok(())
+}
+
+type Objects = Arc<dyn object_store::ObjectStore>;
+
+fn open_slugs(dir: &Path, owner: Option<builder::tree::Owner>) -> Result<(Objects, builder::Slugs), StartError> {
+    let objects: Objects = Arc::new(LocalFileSystem::new_with_prefix(dir.join("objects"))?.with_fsync(true));
+    let slugs = builder::Slugs::open(Arc::clone(&objects), dir.join("slugs"), owner);
+    Ok((objects, slugs.map_err(|error| StartError::Folder("The slugs", error))?))
 }
 
 async fn open_git(settings: &Settings, hook_sock: &Path) -> Result<git::Git, StartError> {
@@ -286,85 +277,6 @@ fn request_lines(control: &Control, mut events: mpsc::Receiver<RouterEvent>) {
             }
         }
     });
-}
-
-/// Dynos that outlived the last server go on; what a dead one left is cleared.
-async fn adopt(control: &Control, adopted: Vec<Adopted>) -> Result<Resumed, StoreError> {
-    let mut resumed = Resumed::default();
-    let mut kept = Vec::new();
-    for Adopted { spec, mark, dyno: running } in adopted {
-        let handle = running.control();
-        let Some(mut dyno) = sandbox::from_labels(&spec, running.addr) else {
-            // A step of a build that nobody waits for any more.
-            life::abandon(handle);
-            continue;
-        };
-        kept.push(dyno.id.to_string());
-        // One that serves already must not be taken for one that boots: its requests would be held.
-        if let Some(addr) = running.addr
-            && runtime::accepts(addr).await
-        {
-            dyno.state = if handle.is_frozen() { DynoState::Idle } else { DynoState::Up };
-        }
-        match mark.as_deref().and_then(Mark::of) {
-            Some(Mark::Retired) => dyno.retired = true,
-            Some(Mark::Ending) => dyno.state = DynoState::Stopping,
-            None => {}
-        }
-        match dyno.role {
-            DynoRole::Formation | DynoRole::OneOff => {
-                let Some(running) = app_setup::adopt(control, &dyno, running).await? else { continue };
-                if spec.attach.is_some() {
-                    attach::adopt(control, &dyno, handle);
-                }
-                if dyno.state == DynoState::Stopping {
-                    resumed.ending.push(dyno.clone());
-                }
-                life::adopt(control, dyno, running, sandbox::time_to_live(&spec));
-            }
-            DynoRole::Release => match store::release::by_own_id(control.store.db(), dyno.release).await? {
-                Some(release) => {
-                    resumed.releases.push(release.id);
-                    release_phase::resume(control, release, dyno, running);
-                }
-                None => life::abandon(handle),
-            },
-            DynoRole::Verify => resumed.verifications.extend(verify_run::adopt(control, dyno, running).await?),
-            DynoRole::Build => life::abandon(handle),
-        }
-    }
-    if !kept.is_empty() {
-        tracing::info!(dynos = kept.len(), "Dynos that outlived the last server were adopted");
-    }
-    clear(&control.settings.dir.join("scratch"), &kept);
-    clear(&control.settings.dir.join("builds"), &[]);
-    Ok(resumed)
-}
-
-/// Removes what lies in a folder but for some names.
-fn clear(folder: &Path, keep: &[String]) {
-    let Ok(entries) = std::fs::read_dir(folder) else { return };
-    for entry in entries.flatten() {
-        if !keep.iter().any(|name| entry.file_name().to_str() == Some(name))
-            && let Err(error) = runtime::remove_dir(&entry.path())
-        {
-            tracing::warn!(path = %entry.path().display(), %error, "A left-over folder was not removed");
-        }
-    }
-}
-
-/// Builds and release commands that did not outlive the last server end here, with the reason.
-async fn settle(control: &Control, resumed: &Resumed) -> Result<(), StoreError> {
-    for build in store::build::pending(control.store.db()).await? {
-        build_end::break_off(control, &build, "Flowline was stopped during the build; push again").await;
-    }
-    crate::test_end::break_off(control).await?;
-    for release in store::release::pending(control.store.db()).await? {
-        if !resumed.releases.contains(&release.id) {
-            release_phase::settle(control, &release).await?;
-        }
-    }
-    promotion_target::resume(control).await
 }
 
 /// Ends the control plane. `everything`: dynos and the router end too; else they go on without it.

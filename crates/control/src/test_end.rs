@@ -1,9 +1,12 @@
 //! How test runs go on and end: noted with what their nodes come to, told in their output and in the app's log.
 
+use crate::commit_check::{self, TEST_CHECK};
 use crate::test_run::{setup_key, tests_key};
 use crate::{Control, journal, outcome};
+use model::commit_check::{CheckState, CommitCheck};
 use model::tap::TestCase;
 use model::test_run::{TestEvent, TestNode, TestRun, TestState, TestStep, whole};
+use model::time::Timestamp;
 use store::StoreError;
 use store::test_case::KeptCase;
 
@@ -21,9 +24,31 @@ pub(crate) async fn change(
     store::test_node::change(&mut tx, node.id, &known.state, &next, now).await?;
     let nodes = store::test_node::of_run(tx.db(), run.id).await?;
     let states: Vec<TestState> = nodes.into_iter().map(|node| node.state).collect();
-    store::test_run::set(&mut tx, run.id, &whole(&states), now).await?;
+    let state = whole(&states);
+    store::test_run::set(&mut tx, run.id, &state, now).await?;
+    commit_check::note(&mut tx, run.pipeline, &check(run, &state, now)).await?;
     tx.commit().await?;
+    control.promoter.wake();
     Ok(true)
+}
+
+/// What a run says of its commit, for gates that ask for it.
+fn check(run: &TestRun, state: &TestState, now: Timestamp) -> CommitCheck {
+    CommitCheck {
+        commit: run.commit.sha.clone(),
+        name: TEST_CHECK.to_owned(),
+        state: match state {
+            TestState::At(_) => CheckState::Pending,
+            TestState::Succeeded => CheckState::Success,
+            TestState::Failed { .. } => CheckState::Failure,
+            TestState::Errored { .. } | TestState::Cancelled { .. } => CheckState::Error,
+        },
+        description: Some(format!("Test run #{} {}", run.number, state.word())),
+        url: None,
+        by: "Flowline".to_owned(),
+        created_at: now,
+        updated_at: now,
+    }
 }
 
 /// Notes how a node ended, also when the disk is full just then; what the run came to, which another end may have decided.

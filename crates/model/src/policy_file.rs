@@ -7,7 +7,9 @@ use crate::freeze::{BadFreeze, Freeze, When, Written};
 use crate::pipeline::Stage;
 use crate::stage_policy::{BadPolicy, Promote, StagePolicy, in_words_short, length_of_time};
 use crate::yaml::{self, BadYaml, Node};
-use serde_json::{Value, json};
+use chrono::NaiveDateTime;
+use serde::Serialize;
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// Its name, at the top of the repository.
@@ -144,36 +146,56 @@ fn freeze(node: &Node) -> Result<Freeze, BadYaml> {
     Freeze::read(&written).map_err(|error: BadFreeze| BadYaml::at(node, error.to_string()))
 }
 
+/// The gates of a stage as the file has them.
+#[derive(Debug, Clone, Serialize)]
+struct WrittenStage<'a> {
+    required_checks: &'a [String],
+    green_light: bool,
+    approvals: u8,
+    soak: Option<String>,
+    freeze: Vec<WrittenFreeze<'a>>,
+    promote: Option<&'static str>,
+}
+
+/// A freeze window as the file has it.
+#[derive(Debug, Clone, Serialize)]
+struct WrittenFreeze<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    days: Option<Vec<String>>,
+    from: String,
+    to: String,
+    time_zone: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+}
+
 /// The gates of a stage as the file has them: what [`read_stage`] reads back.
 #[must_use]
 pub fn write_stage(policy: &StagePolicy) -> Value {
-    json!({
-        "required_checks": policy.required_checks,
-        "green_light": policy.green_light,
-        "approvals": policy.approvals,
-        "soak": policy.soak.map(in_words_short),
-        "freeze": policy.freezes.iter().map(write_freeze).collect::<Vec<_>>(),
-        "promote": policy.promote.map(Promote::word),
-    })
+    let written = WrittenStage {
+        required_checks: &policy.required_checks,
+        green_light: policy.green_light,
+        approvals: policy.approvals,
+        soak: policy.soak.map(in_words_short),
+        freeze: policy.freezes.iter().map(write_freeze).collect(),
+        promote: policy.promote.map(Promote::word),
+    };
+    // Text and numbers alone are always JSON.
+    serde_json::to_value(written).unwrap_or_default()
 }
 
-fn write_freeze(freeze: &Freeze) -> Value {
-    let mut value = match &freeze.when {
-        When::Weekly { days, from, to } => json!({
-            "days": days.iter().map(|day| day.to_string().to_lowercase()).collect::<Vec<_>>(),
-            "from": from.format("%H:%M").to_string(),
-            "to": to.format("%H:%M").to_string(),
-        }),
-        When::Once { from, to } => json!({
-            "from": from.format("%Y-%m-%dT%H:%M").to_string(),
-            "to": to.format("%Y-%m-%dT%H:%M").to_string(),
-        }),
+fn write_freeze(freeze: &Freeze) -> WrittenFreeze<'_> {
+    let (days, from, to) = match &freeze.when {
+        When::Weekly { days, from, to } => {
+            let days = days.iter().map(|day| day.to_string().to_lowercase()).collect();
+            (Some(days), from.format("%H:%M").to_string(), to.format("%H:%M").to_string())
+        }
+        When::Once { from, to } => {
+            let text = |at: &NaiveDateTime| at.format("%Y-%m-%dT%H:%M").to_string();
+            (None, text(from), text(to))
+        }
     };
-    value["time_zone"] = json!(freeze.zone.name());
-    if let Some(reason) = &freeze.reason {
-        value["reason"] = json!(reason);
-    }
-    value
+    WrittenFreeze { days, from, to, time_zone: freeze.zone.name(), reason: freeze.reason.as_deref() }
 }
 
 #[cfg(test)]

@@ -37,6 +37,31 @@ struct Shop {
     secrets: Vec<String>,
 }
 
+fn text(value: &Value) -> String {
+    value.as_str().unwrap().to_owned()
+}
+
+/// A pipeline with the app in staging, and the coupling.
+async fn line(flow: &Flow) -> (String, String) {
+    let made = flow.post("/pipelines", &json!({ "name": "silver-line" })).await;
+    let pipeline = text(&made.json()["id"]);
+    let coupling = json!({ "app": "shop", "pipeline": pipeline, "stage": "staging" });
+    let coupling = text(&flow.post("/pipeline-couplings", &coupling).await.json()["id"]);
+    flow.app("shop-2").await;
+    let next = json!({ "app": "shop-2", "pipeline": pipeline, "stage": "production" });
+    assert_eq!(flow.post("/pipeline-couplings", &next).await.status, 201);
+    (pipeline, coupling)
+}
+
+/// Who is told of the app, of the pipeline, of the server.
+async fn routes(flow: &Flow, app: &App<'_>, pipeline: &str) -> [String; 3] {
+    let to_log = json!({ "to": ["log"] });
+    let of_app = app.call("POST", "/notification-routes", Some(&to_log)).await.json()["id"].take();
+    let of_pipeline = flow.post(&format!("/pipelines/{pipeline}/notification-routes"), &to_log).await;
+    let of_server = flow.post("/notification-routes", &to_log).await.json()["id"].take();
+    [of_app, of_pipeline.json()["id"].take(), of_server].map(|id| text(&id))
+}
+
 impl Shop {
     async fn open(flow: &Flow, app: &App<'_>) -> Self {
         app.config(json!({ "PASSWORD": "correct horse battery" })).await;
@@ -44,7 +69,6 @@ impl Shop {
         let webhook = app.call("POST", "/webhooks", Some(&hook)).await.json()["id"].take();
         let release = Source::answering("one").with("Procfile", PROCFILE);
         app.push(release).await.released("v4");
-        let text = |value: &Value| value.as_str().unwrap().to_owned();
         let (build, release) = (app.read("/builds").await[0].clone(), app.latest_release().await);
         let source = flow.post("/sources", &json!({})).await.json()["source_blob"]["put_url"].take();
         assert_eq!(flow.upload(&source, Bytes::from_static(b"some code")).await.status, 200);
@@ -60,13 +84,7 @@ impl Shop {
         let certificate = KeyedCertificate::make(&["www.example.com"], 2400);
         let endpoint = json!({ "certificate_chain": certificate.chain, "private_key": certificate.key });
         let endpoint = text(&app.call("POST", "/sni-endpoints", Some(&endpoint)).await.json()["id"]);
-        let made = flow.post("/pipelines", &json!({ "name": "silver-line" })).await;
-        let pipeline = text(&made.json()["id"]);
-        let coupling = json!({ "app": "shop", "pipeline": pipeline, "stage": "staging" });
-        let coupling = text(&flow.post("/pipeline-couplings", &coupling).await.json()["id"]);
-        flow.app("shop-2").await;
-        let next = json!({ "app": "shop-2", "pipeline": pipeline, "stage": "production" });
-        assert_eq!(flow.post("/pipeline-couplings", &next).await.status, 201);
+        let (pipeline, coupling) = line(flow).await;
         let promotion = json!({ "pipeline": { "id": pipeline }, "source": { "app": { "id": "shop" } },
             "targets": [{ "app": { "id": "shop-2" } }] });
         let promotion = text(&flow.post("/pipeline-promotions", &promotion).await.json()["id"]);
@@ -77,11 +95,7 @@ impl Shop {
             "source_blob_url": source.as_str().unwrap() });
         let test_run = text(&flow.post("/test-runs", &run).await.json()["id"]);
         let test_node = text(&flow.get(&format!("/test-runs/{test_run}/test-nodes")).await.json()[0]["id"]);
-        let to_log = json!({ "to": ["log"] });
-        let of_app = app.call("POST", "/notification-routes", Some(&to_log)).await.json()["id"].take();
-        let of_pipeline = flow.post(&format!("/pipelines/{pipeline}/notification-routes"), &to_log).await;
-        let of_server = flow.post("/notification-routes", &to_log).await.json()["id"].take();
-        let routes = [of_app, of_pipeline.json()["id"].take(), of_server].map(|id| text(&id));
+        let routes = routes(flow, app, &pipeline).await;
         let plain = [
             "secret-branch",
             "correct horse battery",
@@ -152,6 +166,7 @@ impl Shop {
             ("{route}", self.route(route)),
             ("{verification}", &self.verification),
             ("{artifact}", "1"),
+            ("{approved}", "shop-2"),
             ("{session}", session),
             ("{secret}", WRONG),
         ]

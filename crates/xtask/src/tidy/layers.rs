@@ -30,7 +30,8 @@ const WORLD: [&str; 9] = [
     "UdpSocket",
 ];
 /// What `model` may use of other people's crates: types and their text forms.
-const PURE: [&str; 6] = ["chrono", "serde", "serde_json", "thiserror", "url", "uuid"];
+const PURE: [&str; 9] =
+    ["chrono", "chrono-tz", "saphyr-parser", "serde", "serde_json", "strsim", "thiserror", "url", "uuid"];
 
 /// Crates that speak JSON to others: the API, its client, and the test kit, which is a client too.
 const JSON_DOORS: [&str; 3] = ["crates/api/", "crates/cli/", "crates/testkit/"];
