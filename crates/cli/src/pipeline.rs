@@ -353,8 +353,7 @@ async fn info(session: &mut Session<'_>, which: &str) -> Result<(), CliError> {
 async fn update(session: &mut Session<'_>, args: &Update) -> Result<(), CliError> {
     let app = session.app(&args.on)?;
     let coupling = coupling(session, &app).await?;
-    let name = session.console.app_note(&app.name);
-    session.console.begin(&format!("Changing {name} to {}", args.stage))?;
+    session.console.begin(&format!("Changing {} to {}", session.console.app_note(&app.name), args.stage))?;
     let body = json!({ "stage": args.stage.word() });
     let answer = session.client.patch(&format!("/pipeline-couplings/{}", segment(&coupling.id)), &body).await?;
     session.done("done", &answer)

@@ -103,5 +103,5 @@ pub(crate) async fn sweep(control: &Control) -> Result<(), StoreError> {
     let kept_us = i64::try_from(KEPT_FOR.as_micros()).unwrap_or(i64::MAX);
     let mut tx = control.store.begin().await?;
     store::commit_check::forget(&mut tx, Timestamp(control.now().0.saturating_sub(kept_us))).await?;
-    Ok(tx.commit().await?)
+    tx.commit().await
 }

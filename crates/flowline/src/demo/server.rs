@@ -127,7 +127,7 @@ impl Server {
         if !status.contains(" 200 ") {
             return Err(DemoError::Answer(status.to_owned()));
         }
-        let text = body.lines().find(|line| line.contains("Hello")).unwrap_or(status);
+        let text = body.lines().find(|line| line.contains("<h1>")).unwrap_or(status);
         Ok(text.to_owned())
     }
 

@@ -6,6 +6,18 @@ use std::path::Path;
 use std::time::Duration;
 use tokio::time::Instant;
 
+/// The title of the first commit.
+const TITLE: &str = "Hello from Flowline";
+
+/// The title of the commit with the prices.
+const WITH_PRICES: &str = "Hello from Flowline, with prices";
+
+/// Visits until a release is live…
+const TRIES: u32 = 300;
+
+/// …and between two of them.
+const PAUSE_NS: i64 = 100_000_000;
+
 /// Steps with their times.
 struct Walk<'s> {
     server: &'s Server,
@@ -69,10 +81,18 @@ impl Walk<'_> {
         self.server.runs(&["pipelines:promote", "-a", STAGING])
     }
 
-    fn answers(&self) -> Result<(), DemoError> {
-        let answer = self.server.visit(APP)?;
-        say(&format!("       production answers: {}", answer.trim()));
-        Ok(())
+    /// Visits production until it answers with this title: a release that was made is live a moment later.
+    fn answers(&self, title: &str) -> Result<(), DemoError> {
+        let mut answer = String::new();
+        for _ in 0..TRIES {
+            answer = self.server.visit(APP)?;
+            if answer.trim() == format!("<h1>{title}</h1>") {
+                say(&format!("       production answers: {title}"));
+                return Ok(());
+            }
+            let _early = rustix::thread::nanosleep(&rustix::time::Timespec { tv_sec: 0, tv_nsec: PAUSE_NS });
+        }
+        Err(DemoError::Answer(answer))
     }
 
     fn first_change(&mut self) -> Result<(), DemoError> {
@@ -83,7 +103,7 @@ impl Walk<'_> {
             if !walk.promotes()? {
                 return Err(DemoError::Step("flowline pipelines:promote".to_owned()));
             }
-            walk.answers()
+            walk.answers(TITLE)
         })
     }
 
@@ -121,14 +141,14 @@ impl Walk<'_> {
             if walk.promotes()? {
                 return Err(DemoError::NotStopped("flowline pipelines:promote".to_owned()));
             }
-            walk.answers()
+            walk.answers(TITLE)
         })?;
         self.step("Its cause is mended, and the same release promoted once more", |walk| {
             walk.server.run(&["config:set", "SCHEMA=2", "-a", APP])?;
             if !walk.promotes()? {
                 return Err(DemoError::Step("flowline pipelines:promote".to_owned()));
             }
-            walk.answers()
+            walk.answers(WITH_PRICES)
         })
     }
 
@@ -137,7 +157,7 @@ impl Walk<'_> {
             let releases = walk.server.output(&["releases", "-a", APP, "--json"])?;
             let first = first_promoted(&releases);
             walk.server.run(&["releases:rollback", &first, "-a", APP])?;
-            walk.answers()
+            walk.answers(TITLE)
         })
     }
 

@@ -12,6 +12,7 @@ mod cli;
 mod cli_edge;
 mod conventions;
 mod cycling;
+mod demo;
 mod deploy_under_load;
 mod disk;
 mod disk_full;
