@@ -77,7 +77,7 @@ pub struct Add {
     /// E-mail addresses; or an http(s) address for signed posts; or author, who wrote the change; or log, the app's log
     #[arg(long, value_delimiter = ',', required = true, value_name = "ADDRESS,...")]
     to: Vec<String>,
-    /// Only these kinds: build, release, crash
+    /// Only these kinds, such as build, release, crash
     #[arg(long = "kind", value_delimiter = ',', value_name = "KIND,...")]
     kinds: Vec<String>,
     /// Only of apps at this stage of a pipeline: development, staging, production

@@ -73,7 +73,7 @@ async fn what_is_no_route_is_refused() {
         (json!({ "to": ["ops"] }), "no e-mail address"),
         (json!({ "to": ["log", "author"] }), "stand alone"),
         (json!({ "to": ["https://x y"] }), "http or https"),
-        (json!({ "to": ["log"], "kinds": ["fire"] }), "build, release, crash"),
+        (json!({ "to": ["log"], "kinds": ["fire"] }), "must be one of build, release"),
         (json!({ "to": ["log"], "severity": "loud" }), "info, warning or critical"),
         (json!({ "to": ["log"], "after_s": 86_401 }), "after_s"),
         (json!({ "to": ["ops@example.org"] }), "no mail server"),
