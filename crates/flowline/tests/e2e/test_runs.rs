@@ -347,6 +347,27 @@ async fn a_run_does_not_outlive_a_server_that_was_killed_and_says_so() {
 }
 
 #[tokio::test]
+async fn ci_a_node_app_is_tested_by_npm_test_in_its_own_environment() {
+    let flow = flow().await;
+    let app = flow.app("shop").await;
+    let pipeline = gated(&flow, "shop").await;
+    let package = json!({ "name": "shop", "scripts": { "test": "node test.js" } });
+    let index =
+        "require('http').createServer((q, r) => r.end('in ' + process.env.NODE_ENV)).listen(process.env.PORT);\n";
+    let node = Source::empty().with("package.json", &package.to_string()).with("index.js", index);
+    let node = node.with("Procfile", "web: node index.js\n");
+    let test = |sum: u32| {
+        format!("console.log('tested in ' + process.env.NODE_ENV); require('assert').strictEqual(1 + 1, {sum});\n")
+    };
+    let push = app.push(node.clone().with("test.js", &test(3))).await.declined("its tests failed");
+    push.says("Running test command `bin/test of heroku/nodejs`...").says("tested in test").says("AssertionError");
+    is_untouched(&app).await;
+    app.push(node.with("test.js", &test(2))).await.released("v3").says("Test run #2 succeeded");
+    assert_eq!(app.get("/").await.text(), "in production");
+    assert_eq!(run(&flow, &pipeline, 2).await.1["exit_code"], 0);
+}
+
+#[tokio::test]
 async fn what_a_pipelines_tests_left_goes_with_the_pipeline() {
     let mut flow = flow().await;
     let pipeline = {
