@@ -20,6 +20,7 @@ mod domains;
 mod dora;
 mod drains;
 mod ending;
+mod forty_commits;
 mod gate;
 mod gates;
 mod idle;

@@ -1,0 +1,250 @@
+//! Two developers, three stages, forty commits, of which some fail at each step: the ledger tells the same story as the test's own
+//! record, and so do the figures.
+
+use crate::flow;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use testkit::{App, Flow, Source, within};
+use tokio::time::{Duration, sleep};
+
+/// How far a commit comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    /// Its tests fail: nothing is built.
+    Tests,
+    /// Its flowline.yml cannot be read: nothing is built.
+    Build,
+    /// Its release command fails in development, staging, production.
+    Development,
+    Staging,
+    Production,
+    /// Its check on the running server of staging fails.
+    Verify,
+    /// It goes live.
+    Live,
+    /// It goes live, and somebody goes back.
+    RolledBack,
+}
+
+const FATES: [Fate; 10] = [
+    Fate::Live,
+    Fate::Tests,
+    Fate::Live,
+    Fate::Verify,
+    Fate::Production,
+    Fate::Live,
+    Fate::Build,
+    Fate::Development,
+    Fate::RolledBack,
+    Fate::Staging,
+];
+
+const COMMITS: usize = 40;
+
+const STAGES: [(&str, &str); 3] =
+    [("shop-development", "development"), ("shop-staging", "staging"), ("shop", "production")];
+
+/// Somebody with an account of their own.
+struct Developer {
+    email: &'static str,
+    token: String,
+}
+
+/// What an app's ledger has to tell: version by version, whether it came to be.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Record(BTreeMap<i64, (&'static str, String)>);
+
+impl Record {
+    fn add(&mut self, came: bool, what: String) -> i64 {
+        // v1 and v2 are the app's own, v3 its config var.
+        let version = self.0.last_key_value().map_or(3, |(last, _)| *last) + 1;
+        self.0.insert(version, (if came { "succeeded" } else { "failed" }, what));
+        version
+    }
+}
+
+fn source(number: usize, fate: Fate) -> Source {
+    let word = match fate {
+        Fate::Tests => "tests",
+        Fate::Build | Fate::Live | Fate::RolledBack => "none",
+        Fate::Development => "development",
+        Fate::Staging => "staging",
+        Fate::Production => "production",
+        Fate::Verify => "verify",
+    };
+    let app_json = json!({ "environments": {
+        "test": { "scripts": { "test": "test $(cat fate) != tests" } },
+        "staging": { "scripts": { "verify": "bash verify.sh" } },
+    } });
+    let verify = "exec 3<>/dev/tcp/${FLOWLINE_VERIFY_URL#http://*:}\n";
+    let verify = verify.replace("/dev/tcp/${FLOWLINE_VERIFY_URL#http://*:}", "/dev/tcp/$HOST_OF/$PORT_OF");
+    let verify = format!(
+        "at=${{FLOWLINE_VERIFY_URL#http://}}; at=${{at%%/*}}; HOST_OF=${{at%%:*}} PORT_OF=${{at##*:}}\n{verify}\
+         printf 'GET / HTTP/1.1\\r\\nHost: %s\\r\\nConnection: close\\r\\n\\r\\n' \"$at\" >&3\ngrep -q '<h1>' <&3\n\
+         test $(cat fate) != verify\n"
+    );
+    let policy = if fate == Fate::Build { "stages:\n  prodcution: {}\n" } else { "stages: {}\n" };
+    Source::empty()
+        .with("index.html", &format!("<h1>{number}</h1>\n"))
+        .with("fate", word)
+        .with("Procfile", "release: test $(cat fate) != $STAGE\n")
+        .with("app.json", &app_json.to_string())
+        .with("verify.sh", &verify)
+        .with("flowline.yml", policy)
+}
+
+/// Commits and pushes as somebody; was it accepted?
+async fn push(app: &App<'_>, by: &Developer, source: Source) -> (bool, String) {
+    app.commit(source).await;
+    let mut amend = app.git_command(&["commit", "-q", "--amend", "--allow-empty", "--reset-author", "-m", "A change"]);
+    amend.env("GIT_AUTHOR_EMAIL", by.email).env("GIT_COMMITTER_EMAIL", by.email);
+    assert!(within("git", amend.output()).await.unwrap().status.success());
+    let url = app.git_url().replacen("http://", &format!("http://git:{}@", by.token), 1);
+    let mut push = app.git_command(&["push", &url, "HEAD:refs/heads/main"]);
+    // Without the header of the operator.
+    push.env("GIT_CONFIG_COUNT", "2");
+    let output = within("git push", push.output()).await.unwrap();
+    (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+/// Promotes as somebody, and waits until it is settled: did it come to be? `None`: the gates are shut.
+async fn promote(flow: &Flow, by: &Developer, pipeline: &str, from: &str, to: &str) -> Option<bool> {
+    let body = json!({ "pipeline": { "id": pipeline }, "source": { "app": { "id": from } }, "targets": [{ "app": { "id": to } }] });
+    let answer = flow.call_as(&by.token, "POST", "/pipeline-promotions", Some(&body)).await;
+    if answer.status == 422 {
+        assert_eq!(answer.json()["id"], "gates_shut", "{}", answer.text());
+        return None;
+    }
+    assert_eq!(answer.status, 201, "{}", answer.text());
+    let told = flow.read_address(&answer.json()["event_stream_url"]).await.text();
+    let last: Value = serde_json::from_str(told.lines().last().unwrap()).unwrap();
+    Some(last["targets"][0]["status"] == "succeeded")
+}
+
+/// Waits until the newest release of the app was checked on its server; its light.
+async fn light(app: &App<'_>, version: i64) -> String {
+    within("the light", async {
+        loop {
+            let all = app.read("/verifications").await;
+            let newest = all.as_array().unwrap().iter().rfind(|check| check["release"]["version"] == version).cloned();
+            if let Some(state) = newest.as_ref().and_then(|check| check["status"].as_str())
+                && !["pending", "running"].contains(&state)
+            {
+                return state.to_owned();
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await
+}
+
+/// What the ledger of an app tells beyond the first three versions.
+async fn ledger(app: &App<'_>) -> Record {
+    let all = app.read("/releases").await;
+    let told = all.as_array().unwrap().iter().filter(|release| release["version"].as_i64() > Some(3)).map(|release| {
+        let status = if release["status"] == "failed" { "failed" } else { "succeeded" };
+        let words: Vec<&str> = release["description"].as_str().unwrap().split(' ').collect();
+        // Without the commit, which the test does not know.
+        let what = if words[0] == "Rollback" { words.join(" ") } else { words[..words.len() - 1].join(" ") };
+        (release["version"].as_i64().unwrap(), (status, what))
+    });
+    Record(told.collect())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn forty_commits_of_two_developers_and_the_ledger_tells_the_same_story() {
+    let flow = flow().await;
+    let pipeline = flow.post("/pipelines", &json!({ "name": "shop" })).await.json()["id"].as_str().unwrap().to_owned();
+    let mut developers = Vec::new();
+    for email in ["ann@example.org", "bob@example.org"] {
+        developers.push(Developer { email, token: flow.account(email).await });
+    }
+    for (name, stage) in STAGES {
+        let app = flow.app(name).await;
+        app.config(json!({ "STAGE": stage })).await;
+        let coupling = json!({ "app": name, "pipeline": pipeline, "stage": stage });
+        assert_eq!(flow.post("/pipeline-couplings", &coupling).await.status, 201);
+        for developer in &developers {
+            let added = app.call("POST", "/collaborators", Some(&json!({ "user": developer.email }))).await;
+            assert!(added.status.is_success(), "{}", added.text());
+        }
+    }
+    let on = flow.patch(&format!("/pipelines/{pipeline}/test-gate"), &json!({ "enabled": true })).await;
+    assert_eq!(on.status, 200, "{}", on.text());
+    let gates = json!({ "required_checks": ["flowline/test"], "green_light": true });
+    let set = flow.patch(&format!("/pipelines/{pipeline}/stage/production/gates"), &gates).await;
+    assert_eq!(set.status, 200, "{}", set.text());
+    let [development, staging, shop] = STAGES.map(|(name, _)| flow.known_app(name));
+    let (mut of_development, mut of_staging, mut of_shop) = (Record::default(), Record::default(), Record::default());
+    let (mut runs, mut live, mut back): (Vec<&str>, Vec<i64>, usize) = (Vec::new(), Vec::new(), 0);
+    for number in 0..COMMITS {
+        let (fate, by) = (FATES[number % FATES.len()], &developers[number % 2]);
+        let (accepted, said) = push(&development, by, source(number, fate)).await;
+        runs.push(if fate == Fate::Tests { "failed" } else { "succeeded" });
+        assert_eq!(accepted, !matches!(fate, Fate::Tests | Fate::Build), "{number} {fate:?}: {said}");
+        if !accepted {
+            continue;
+        }
+        let from = of_development.add(fate != Fate::Development, "Deploy".to_owned());
+        if fate == Fate::Development {
+            continue;
+        }
+        let came = promote(&flow, by, &pipeline, "shop-development", "shop-staging").await;
+        let version = of_staging.add(fate != Fate::Staging, format!("Promote shop-development v{from}"));
+        assert_eq!(came, Some(fate != Fate::Staging), "{number} {fate:?}");
+        if fate == Fate::Staging {
+            continue;
+        }
+        let green = light(&staging, version).await;
+        assert_eq!(green == "green", fate != Fate::Verify, "{number} {fate:?}: {green}");
+        let came = promote(&flow, by, &pipeline, "shop-staging", "shop").await;
+        assert_eq!(came, (fate != Fate::Verify).then_some(fate != Fate::Production), "{number} {fate:?}");
+        if fate == Fate::Verify {
+            continue;
+        }
+        let new = of_shop.add(fate != Fate::Production, format!("Promote shop-staging v{version}"));
+        if fate == Fate::Production {
+            continue;
+        }
+        shop.served("/", &format!("<h1>{number}</h1>\n")).await;
+        if fate == Fate::RolledBack {
+            let to = *live.last().unwrap();
+            let answer = shop.call("POST", "/releases", Some(&json!({ "release": format!("v{to}") }))).await;
+            assert_eq!(answer.status, 201, "{}", answer.text());
+            of_shop.add(true, format!("Rollback to v{to}"));
+            back += 1;
+        }
+        live.push(new);
+    }
+    assert_eq!(ledger(&development).await, of_development);
+    assert_eq!(ledger(&staging).await, of_staging);
+    let story = async {
+        while ledger(&shop).await != of_shop {
+            sleep(Duration::from_millis(50)).await;
+        }
+    };
+    within("the last release", story).await;
+    let told = flow.get(&format!("/pipelines/{pipeline}/test-runs")).await.json();
+    let mut told: Vec<(i64, String)> = told
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|run| (run["number"].as_i64().unwrap(), run["status"].as_str().unwrap().to_owned()))
+        .collect();
+    told.sort_unstable();
+    assert_eq!(told.iter().map(|(_, status)| status.as_str()).collect::<Vec<_>>(), runs);
+    let figures = async {
+        loop {
+            let figures = flow.get(&format!("/pipelines/{pipeline}/deployments/metrics")).await.json();
+            if figures["failures"] == json!(back) {
+                return figures;
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let figures = within("the figures", figures).await;
+    assert_eq!(figures["deployments"], json!(live.len()), "{figures}");
+    assert_eq!(figures["failures_by_reason"]["rollback"], json!(back), "{figures}");
+    let rate = figures["change_failure_rate"].as_f64().unwrap();
+    assert!((rate - back as f64 / live.len() as f64).abs() < 0.001, "{figures}");
+}
