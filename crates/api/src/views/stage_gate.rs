@@ -161,7 +161,8 @@ impl From<CheckBody> for Report {
 /// What `GET …/checks` is asked with.
 #[derive(Debug, Deserialize)]
 pub struct ChecksOf {
-    /// The whole hash.
+    /// The whole hash; nothing is refused like any other text that is none.
+    #[serde(default)]
     pub commit: String,
 }
 

@@ -27,7 +27,7 @@ async fn the_demo_walks_the_whole_way_and_ends_with_the_board_and_the_figures() 
         "#2  failed     main",
         "#1  v3  green",
         "Deployments:         2",
-        "Change failure rate: 50 % (1 of 2)",
+        "Change failure rate: 50 % (1 of 2: 1 rollback)",
         "ms  A rollback: the release before, with its own config",
     ] {
         assert!(said.contains(words), "`{words}` is not in:\n{said}");
