@@ -236,7 +236,7 @@ async fn launch(control: &Control, app: &Authorized<App>, session: &mut PushSess
     if !has_command {
         match live(control, app.id, release.id).await {
             Live::Serving => say(session, "Verifying deploy... done.").await,
-            other => warn(app, session, other).await,
+            other => warn(control, app, session, (release.id, other)).await,
         }
         verify(control, session, release.id).await;
         return;
@@ -250,7 +250,7 @@ async fn launch(control: &Control, app: &Authorized<App>, session: &mut PushSess
         say(session, "Waiting for release.... done.").await;
         match live(control, app.id, release.id).await {
             Live::Serving => {}
-            other => warn(app, session, other).await,
+            other => warn(control, app, session, (release.id, other)).await,
         }
         verify(control, session, release.id).await;
     } else {
@@ -261,7 +261,7 @@ async fn launch(control: &Control, app: &Authorized<App>, session: &mut PushSess
 }
 
 /// What keeps a release that was made from serving.
-async fn warn(app: &Authorized<App>, session: &mut PushSession, live: Live) {
+async fn warn(control: &Control, app: &Authorized<App>, session: &mut PushSession, (release, live): (ReleaseId, Live)) {
     match live {
         Live::Serving => {}
         Live::NothingToServe => {
@@ -269,7 +269,13 @@ async fn warn(app: &Authorized<App>, session: &mut PushSession, live: Live) {
             let hint = format!("No web dynos run: start one with `flowline ps:scale web=1 -a {}`.", app.name);
             say(session, &hint).await;
         }
-        Live::Overtaken => say(session, "Verifying deploy... a newer release took over.").await,
+        Live::Overtaken => {
+            // By the release before it, because this one never came to live: its check says so below.
+            let check = store::verification::latest_of_release(control.store.db(), release).await;
+            let undone = matches!(check, Ok(Some(check)) if check.rolled_back_by.is_some());
+            let word = if undone { "failed." } else { "a newer release took over." };
+            say(session, &format!("Verifying deploy... {word}")).await;
+        }
         Live::Crashed(why) => {
             say(session, "Verifying deploy... failed.").await;
             say(session, &format!(" !     The release was made, but {why}.")).await;

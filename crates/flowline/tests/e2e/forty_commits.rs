@@ -151,20 +151,29 @@ async fn ledger(app: &App<'_>) -> Record {
     Record(told.collect())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn forty_commits_of_two_developers_and_the_ledger_tells_the_same_story() {
-    let flow = flow().await;
+/// The test's own record.
+#[derive(Default)]
+struct Story {
+    development: Record,
+    staging: Record,
+    production: Record,
+    /// How the test runs came out, in order.
+    runs: Vec<&'static str>,
+    /// The releases that went live by promotion.
+    live: Vec<i64>,
+    /// How many of them were taken back.
+    back: usize,
+}
+
+/// Three apps in a pipeline for both developers, with its gates; its id.
+async fn line(flow: &Flow, developers: &[Developer]) -> String {
     let pipeline = flow.post("/pipelines", &json!({ "name": "shop" })).await.json()["id"].as_str().unwrap().to_owned();
-    let mut developers = Vec::new();
-    for email in ["ann@example.org", "bob@example.org"] {
-        developers.push(Developer { email, token: flow.account(email).await });
-    }
     for (name, stage) in STAGES {
         let app = flow.app(name).await;
         app.config(json!({ "STAGE": stage })).await;
         let coupling = json!({ "app": name, "pipeline": pipeline, "stage": stage });
         assert_eq!(flow.post("/pipeline-couplings", &coupling).await.status, 201);
-        for developer in &developers {
+        for developer in developers {
             let added = app.call("POST", "/collaborators", Some(&json!({ "user": developer.email }))).await;
             assert!(added.status.is_success(), "{}", added.text());
         }
@@ -174,77 +183,99 @@ async fn forty_commits_of_two_developers_and_the_ledger_tells_the_same_story() {
     let gates = json!({ "required_checks": ["flowline/test"], "green_light": true });
     let set = flow.patch(&format!("/pipelines/{pipeline}/stage/production/gates"), &gates).await;
     assert_eq!(set.status, 200, "{}", set.text());
-    let [development, staging, shop] = STAGES.map(|(name, _)| flow.known_app(name));
-    let (mut of_development, mut of_staging, mut of_shop) = (Record::default(), Record::default(), Record::default());
-    let (mut runs, mut live, mut back): (Vec<&str>, Vec<i64>, usize) = (Vec::new(), Vec::new(), 0);
-    for number in 0..COMMITS {
-        let (fate, by) = (FATES[number % FATES.len()], &developers[number % 2]);
-        let (accepted, said) = push(&development, by, source(number, fate)).await;
-        runs.push(if fate == Fate::Tests { "failed" } else { "succeeded" });
+    pipeline
+}
+
+impl Story {
+    /// One commit, as far as it comes.
+    async fn commit(&mut self, flow: &Flow, pipeline: &str, by: &Developer, number: usize) {
+        let fate = FATES[number % FATES.len()];
+        let (accepted, said) = push(&flow.known_app(STAGES[0].0), by, source(number, fate)).await;
+        self.runs.push(if fate == Fate::Tests { "failed" } else { "succeeded" });
         assert_eq!(accepted, !matches!(fate, Fate::Tests | Fate::Build), "{number} {fate:?}: {said}");
         if !accepted {
-            continue;
+            return;
         }
-        let from = of_development.add(fate != Fate::Development, "Deploy".to_owned());
+        let from = self.development.add(fate != Fate::Development, "Deploy".to_owned());
         if fate == Fate::Development {
-            continue;
+            return;
         }
-        let came = promote(&flow, by, &pipeline, "shop-development", "shop-staging").await;
-        let version = of_staging.add(fate != Fate::Staging, format!("Promote shop-development v{from}"));
+        let came = promote(flow, by, pipeline, STAGES[0].0, STAGES[1].0).await;
+        let version = self.staging.add(fate != Fate::Staging, format!("Promote shop-development v{from}"));
         assert_eq!(came, Some(fate != Fate::Staging), "{number} {fate:?}");
         if fate == Fate::Staging {
-            continue;
+            return;
         }
-        let green = light(&staging, version).await;
+        let green = light(&flow.known_app(STAGES[1].0), version).await;
         assert_eq!(green == "green", fate != Fate::Verify, "{number} {fate:?}: {green}");
-        let came = promote(&flow, by, &pipeline, "shop-staging", "shop").await;
+        let came = promote(flow, by, pipeline, STAGES[1].0, STAGES[2].0).await;
         assert_eq!(came, (fate != Fate::Verify).then_some(fate != Fate::Production), "{number} {fate:?}");
-        if fate == Fate::Verify {
-            continue;
+        if came.is_some() {
+            self.reached_production(flow, version, number).await;
         }
-        let new = of_shop.add(fate != Fate::Production, format!("Promote shop-staging v{version}"));
+    }
+
+    async fn reached_production(&mut self, flow: &Flow, version: i64, number: usize) {
+        let (fate, shop) = (FATES[number % FATES.len()], flow.known_app(STAGES[2].0));
+        let new = self.production.add(fate != Fate::Production, format!("Promote shop-staging v{version}"));
         if fate == Fate::Production {
-            continue;
+            return;
         }
         shop.served("/", &format!("<h1>{number}</h1>\n")).await;
         if fate == Fate::RolledBack {
-            let to = *live.last().unwrap();
+            let to = *self.live.last().unwrap();
             let answer = shop.call("POST", "/releases", Some(&json!({ "release": format!("v{to}") }))).await;
             assert_eq!(answer.status, 201, "{}", answer.text());
-            of_shop.add(true, format!("Rollback to v{to}"));
-            back += 1;
+            self.production.add(true, format!("Rollback to v{to}"));
+            self.back += 1;
         }
-        live.push(new);
+        self.live.push(new);
     }
-    assert_eq!(ledger(&development).await, of_development);
-    assert_eq!(ledger(&staging).await, of_staging);
-    let story = async {
-        while ledger(&shop).await != of_shop {
-            sleep(Duration::from_millis(50)).await;
-        }
-    };
-    within("the last release", story).await;
-    let told = flow.get(&format!("/pipelines/{pipeline}/test-runs")).await.json();
-    let mut told: Vec<(i64, String)> = told
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|run| (run["number"].as_i64().unwrap(), run["status"].as_str().unwrap().to_owned()))
-        .collect();
-    told.sort_unstable();
-    assert_eq!(told.iter().map(|(_, status)| status.as_str()).collect::<Vec<_>>(), runs);
-    let figures = async {
-        loop {
-            let figures = flow.get(&format!("/pipelines/{pipeline}/deployments/metrics")).await.json();
-            if figures["failures"] == json!(back) {
-                return figures;
+
+    /// The ledger and the figures tell the same.
+    async fn is_told(&self, flow: &Flow, pipeline: &str) {
+        let [development, staging, shop] = STAGES.map(|(name, _)| flow.known_app(name));
+        assert_eq!(ledger(&development).await, self.development);
+        assert_eq!(ledger(&staging).await, self.staging);
+        let last = async {
+            while ledger(&shop).await != self.production {
+                sleep(Duration::from_millis(50)).await;
             }
-            sleep(Duration::from_millis(50)).await;
-        }
-    };
-    let figures = within("the figures", figures).await;
-    assert_eq!(figures["deployments"], json!(live.len()), "{figures}");
-    assert_eq!(figures["failures_by_reason"]["rollback"], json!(back), "{figures}");
-    let rate = figures["change_failure_rate"].as_f64().unwrap();
-    assert!((rate - back as f64 / live.len() as f64).abs() < 0.001, "{figures}");
+        };
+        within("the last release", last).await;
+        let told = flow.get(&format!("/pipelines/{pipeline}/test-runs")).await.json();
+        let number = |run: &Value| run["number"].as_i64().unwrap();
+        let told = told.as_array().unwrap().iter();
+        let told: BTreeMap<i64, &str> = told.map(|run| (number(run), run["status"].as_str().unwrap())).collect();
+        assert_eq!(told.into_values().collect::<Vec<_>>(), self.runs);
+        let figures = async {
+            loop {
+                let figures = flow.get(&format!("/pipelines/{pipeline}/deployments/metrics")).await.json();
+                if figures["failures"] == json!(self.back) {
+                    return figures;
+                }
+                sleep(Duration::from_millis(50)).await;
+            }
+        };
+        let figures = within("the figures", figures).await;
+        assert_eq!(figures["deployments"], json!(self.live.len()), "{figures}");
+        assert_eq!(figures["failures_by_reason"]["rollback"], json!(self.back), "{figures}");
+        let rate = figures["change_failure_rate"].as_f64().unwrap();
+        assert!((rate - self.back as f64 / self.live.len() as f64).abs() < 0.001, "{figures}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn forty_commits_of_two_developers_and_the_ledger_tells_the_same_story() {
+    let flow = flow().await;
+    let mut developers = Vec::new();
+    for email in ["ann@example.org", "bob@example.org"] {
+        developers.push(Developer { email, token: flow.account(email).await });
+    }
+    let pipeline = line(&flow, &developers).await;
+    let mut story = Story::default();
+    for number in 0..COMMITS {
+        story.commit(&flow, &pipeline, &developers[number % 2], number).await;
+    }
+    story.is_told(&flow, &pipeline).await;
 }
