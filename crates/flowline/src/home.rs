@@ -9,6 +9,13 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// A server that was killed while it started a program left the lock to that program's process until it runs: the next server looks
+/// again, for two seconds in all…
+const LOCK_ATTEMPTS: u32 = 200;
+
+/// …at this interval.
+const LOCK_PAUSE_NS: i64 = 10_000_000;
+
 /// A data folder that this process holds.
 pub(crate) struct Home {
     /// Its absolute path.
@@ -42,11 +49,15 @@ impl Home {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700)).map_err(unusable)?;
         let lock = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path.join("lock"));
         let lock = lock.map_err(unusable)?;
-        match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Self { path, _lock: lock }),
-            Err(rustix::io::Errno::WOULDBLOCK) => Err(FolderError::InUse(path)),
-            Err(error) => Err(unusable(error.into())),
+        for _ in 0..LOCK_ATTEMPTS {
+            match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => return Ok(Self { path, _lock: lock }),
+                Err(rustix::io::Errno::WOULDBLOCK) => {}
+                Err(error) => return Err(unusable(error.into())),
+            }
+            let _early = rustix::thread::nanosleep(&rustix::time::Timespec { tv_sec: 0, tv_nsec: LOCK_PAUSE_NS });
         }
+        Err(FolderError::InUse(path))
     }
 
     /// The admin's token, made at the first start (API-2).
