@@ -76,20 +76,18 @@ fn source(number: usize, fate: Fate) -> Source {
         "test": { "scripts": { "test": "test $(cat fate) != tests" } },
         "staging": { "scripts": { "verify": "bash verify.sh" } },
     } });
-    let verify = "exec 3<>/dev/tcp/${FLOWLINE_VERIFY_URL#http://*:}\n";
-    let verify = verify.replace("/dev/tcp/${FLOWLINE_VERIFY_URL#http://*:}", "/dev/tcp/$HOST_OF/$PORT_OF");
-    let verify = format!(
-        "at=${{FLOWLINE_VERIFY_URL#http://}}; at=${{at%%/*}}; HOST_OF=${{at%%:*}} PORT_OF=${{at##*:}}\n{verify}\
-         printf 'GET / HTTP/1.1\\r\\nHost: %s\\r\\nConnection: close\\r\\n\\r\\n' \"$at\" >&3\ngrep -q '<h1>' <&3\n\
-         test $(cat fate) != verify\n"
-    );
+    let verify = "at=${FLOWLINE_VERIFY_URL#http://}; at=${at%%/*}\n\
+        exec 3<>/dev/tcp/${at%%:*}/${at##*:}\n\
+        printf 'GET / HTTP/1.1\\r\\nHost: %s\\r\\nConnection: close\\r\\n\\r\\n' \"$at\" >&3\n\
+        grep -q '<h1>' <&3\n\
+        test $(cat fate) != verify\n";
     let policy = if fate == Fate::Build { "stages:\n  prodcution: {}\n" } else { "stages: {}\n" };
     Source::empty()
         .with("index.html", &format!("<h1>{number}</h1>\n"))
         .with("fate", word)
         .with("Procfile", "release: test $(cat fate) != $STAGE\n")
         .with("app.json", &app_json.to_string())
-        .with("verify.sh", &verify)
+        .with("verify.sh", verify)
         .with("flowline.yml", policy)
 }
 
