@@ -3,7 +3,7 @@
 //! It takes no hint of what changed: woken by whatever may open a gate, and by the clock, it looks at what is where. A release goes on by
 //! itself once: where it was before, be it that it failed there or was rolled back, it is left to people.
 
-use crate::promotion;
+use crate::promotion::{self, PromotionError};
 use crate::stage_board::{self, CandidateGates};
 use crate::stage_gate;
 use crate::{Control, journal};
@@ -94,6 +94,10 @@ async fn look_at(control: &Control, pipeline: &Pipeline, stage: Stage) -> Result
         Ok(_) => {
             let text = format!("{what} goes on to {} by itself: every gate is open", stage.word());
             journal::api(control, candidate.app.id, control.now(), text).await;
+        }
+        // It waits for somebody, or for the promotion before it; nobody has to look into that at night.
+        Err(error @ (PromotionError::Held { .. } | PromotionError::Busy { .. })) => {
+            tracing::debug!(pipeline = %pipeline.name, %error, "{what} does not go on by itself yet");
         }
         Err(error) => tracing::error!(pipeline = %pipeline.name, %error, "{what} could not go on by itself"),
     }
