@@ -11,6 +11,7 @@ use axum::Json;
 use axum::extract::{Path, Query, State};
 use control::Control;
 use control::{commit_check, stage_board, stage_gate};
+use model::policy_file::GateChange;
 use serde_json::Value;
 
 /// GET /pipelines/{pipeline}/gates - of each stage: its gates as the settings have them, its lock, and how every gate stands for what is on
@@ -39,15 +40,10 @@ pub(crate) async fn update(
     State(control): State<Control>,
     ForPipeline(pipeline): ForPipeline,
     Path((_, stage)): Path<(String, String)>,
-    JsonBody(change): JsonBody<serde_json::Map<String, Value>>,
+    JsonBody(change): JsonBody<GateChange>,
 ) -> Result<Json<Value>, ApiError> {
     let stage = stage_gate::gated(&stage)?;
-    let policy = stage_gate::settings(&control, &pipeline).await?.remove(&stage).unwrap_or_default();
-    let mut written = model::policy_file::write_stage(&policy);
-    if let Value::Object(known) = &mut written {
-        known.extend(change);
-    }
-    let policy = stage_gate::set(&control, &pipeline, stage, &written.to_string()).await?;
+    let policy = stage_gate::change(&control, &pipeline, stage, change).await?;
     Ok(Json(model::policy_file::write_stage(&policy)))
 }
 

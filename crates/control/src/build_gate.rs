@@ -1,7 +1,7 @@
 //! What is pushed, at the gates of its app's stage, and the `flowline.yml` that comes with it.
 
 use crate::Control;
-use crate::stage_gate::{self, Candidate, GATED, StageGateError};
+use crate::stage_gate::{self, Candidate, GATED};
 use model::app::App;
 use model::policy_file::{self, POLICY_FILE, POLICY_FILE_LIMIT_BYTES, Policies};
 use model::slug::Slug;
@@ -72,10 +72,6 @@ async fn admit(control: &Control, app: &App, commit: Option<&str>, file: &Polici
     let Some(pipeline) = store::pipeline::by_id(db, coupling.pipeline).await? else { return Ok(()) };
     let known_since = control.now();
     let candidate = Candidate { pipeline: &pipeline, stage: coupling.stage, commit, known_since, file, from: None };
-    match stage_gate::decide(control, &candidate).await {
-        Ok(_open) => Ok(()),
-        Err(StageGateError::Refused(refused)) => Err(refused.into()),
-        Err(StageGateError::Store(error)) => Err(error.into()),
-        Err(other) => Err(StoreError::BadRow { table: "stage_policy", what: other.to_string() }.into()),
-    }
+    stage_gate::decide(control, &candidate).await??;
+    Ok(())
 }

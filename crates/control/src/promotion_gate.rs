@@ -2,7 +2,7 @@
 
 use crate::Control;
 use crate::promotion::PromotionError;
-use crate::stage_gate::{self, Candidate, StageGateError};
+use crate::stage_gate::{self, Candidate};
 use model::account::Account;
 use model::app::App;
 use model::permission::Right;
@@ -11,7 +11,6 @@ use model::promotion::{PromotionTarget, TargetState};
 use model::release::Release;
 use model::stage_gate::{Finding, Refused};
 use std::collections::BTreeMap;
-use store::StoreError;
 
 /// What is to be promoted.
 pub(crate) struct Asked<'a> {
@@ -61,11 +60,7 @@ pub(crate) async fn pass_gates(
                 file: &file,
                 from: Some((asked.source, asked.release)),
             };
-            let decided = match stage_gate::decide(control, &candidate).await {
-                Ok(findings) => Ok(findings),
-                Err(StageGateError::Refused(refused)) => Err(refused),
-                Err(error) => return Err(broken(error)),
-            };
+            let decided = stage_gate::decide(control, &candidate).await?;
             unasked.insert(decided);
         }
         match stages.get(&stage) {
@@ -106,12 +101,4 @@ async fn overridden(
     let word =
         |finding: &Finding| format!("{} overridden by {} ({reason}): {}", finding.rule, by.who.email, finding.says);
     Ok(Some(refused.findings.iter().map(word).collect()))
-}
-
-fn broken(error: StageGateError) -> PromotionError {
-    match error {
-        StageGateError::Store(error) => error.into(),
-        StageGateError::Gate(error) => error.into(),
-        other => PromotionError::Store(StoreError::BadRow { table: "stage_policy", what: other.to_string() }),
-    }
 }

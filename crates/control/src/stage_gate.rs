@@ -7,7 +7,7 @@ use model::app::App;
 use model::commit_check::CommitCheck;
 use model::id::{PipelineId, SlugId};
 use model::pipeline::{NoSuchStage, Pipeline, Stage};
-use model::policy_file::{self, Policies};
+use model::policy_file::{self, GateChange, Policies};
 use model::release::Release;
 use model::stage_gate::{self, Approver, Asked, Finding, Light, Lock, Origin, Refused};
 use model::stage_policy::StagePolicy;
@@ -29,9 +29,6 @@ pub const GATED: [Stage; 3] = [Stage::Development, Stage::Staging, Stage::Produc
 /// Why gates are not changed, or stay shut.
 #[derive(Debug, thiserror::Error)]
 pub enum StageGateError {
-    /// They are shut.
-    #[error(transparent)]
-    Refused(#[from] Refused),
     /// No such word.
     #[error(transparent)]
     Stage(#[from] NoSuchStage),
@@ -122,9 +119,12 @@ pub(crate) async fn look(control: &Control, candidate: &Candidate<'_>) -> Result
 }
 
 /// May it be deployed? The open gates are for the receipt.
-pub(crate) async fn decide(control: &Control, candidate: &Candidate<'_>) -> Result<Vec<Finding>, StageGateError> {
+pub(crate) async fn decide(
+    control: &Control,
+    candidate: &Candidate<'_>,
+) -> Result<Result<Vec<Finding>, Refused>, StoreError> {
     let asked = Answers::collect(control, candidate).await?;
-    Ok(stage_gate::decide(&asked.asked(candidate, control.now()))?)
+    Ok(stage_gate::decide(&asked.asked(candidate, control.now())))
 }
 
 /// What the ledger says of a candidate.
@@ -235,18 +235,20 @@ pub async fn settings(control: &Control, pipeline: &Authorized<Pipeline>) -> Res
     Ok(store::stage_policy::of_pipeline(control.store.db(), pipeline.id).await?)
 }
 
-/// Sets the gates of a stage, written as in `flowline.yml` or as JSON of the same shape.
+/// Changes the gates of a stage that are named, in the shape of `flowline.yml`; the others stay, null takes one away. One
+/// transaction: of two changes at once none is lost.
 ///
 /// # Errors
 /// What cannot be read, with its line.
-pub async fn set(
+pub async fn change(
     control: &Control,
     pipeline: &Authorized<Pipeline>,
     stage: Stage,
-    written: &str,
+    change: GateChange,
 ) -> Result<StagePolicy, StageGateError> {
-    let policy = policy_file::read_stage(written)?;
     let mut tx = control.store.begin().await?;
+    let present = store::stage_policy::of_pipeline(tx.db(), pipeline.id).await?.remove(&stage).unwrap_or_default();
+    let policy = policy_file::change_stage(&present, change)?;
     store::stage_policy::set(&mut tx, pipeline.id, stage, &policy, control.now()).await?;
     tx.commit().await?;
     control.promoter.wake();

@@ -184,6 +184,21 @@ pub fn write_stage(policy: &StagePolicy) -> Value {
     serde_json::to_value(written).unwrap_or_default()
 }
 
+/// What is changed of the gates of a stage: keys of the file with their new values.
+pub type GateChange = serde_json::Map<String, Value>;
+
+/// The gates with some of them changed; null takes one away.
+///
+/// # Errors
+/// What is wrong with the change, as [`read_stage`] says it.
+pub fn change_stage(present: &StagePolicy, change: GateChange) -> Result<StagePolicy, BadYaml> {
+    let mut written = write_stage(present);
+    if let Value::Object(known) = &mut written {
+        known.extend(change);
+    }
+    read_stage(&written.to_string())
+}
+
 fn write_freeze(freeze: &Freeze) -> WrittenFreeze<'_> {
     let (days, from, to) = match &freeze.when {
         When::Weekly { days, from, to } => {
@@ -235,6 +250,15 @@ stages:
         assert_eq!(read_stage(&write_stage(&StagePolicy::default()).to_string()), Ok(StagePolicy::default()));
         assert_eq!(read("# nothing yet\n"), Ok(Policies::new()));
         assert_eq!(read("stages:\n"), Ok(Policies::new()));
+    }
+
+    #[test]
+    fn what_is_not_named_in_a_change_stays_and_null_takes_a_gate_away() {
+        let present = read_stage("approvals: 2\nsoak: 30m\n").unwrap();
+        let change = |text: &str| change_stage(&present, serde_json::from_str(text).unwrap());
+        let next = change(r#"{"approvals": null, "green_light": true}"#).unwrap();
+        assert_eq!((next.approvals, next.green_light, next.soak), (0, true, present.soak));
+        assert!(change(r#"{"aprovals": 1}"#).unwrap_err().why.contains("did you mean `approvals`?"));
     }
 
     #[test]

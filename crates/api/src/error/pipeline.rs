@@ -79,7 +79,6 @@ impl From<PromotionError> for ApiError {
 impl From<StageGateError> for ApiError {
     fn from(error: StageGateError) -> Self {
         match error {
-            StageGateError::Refused(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "gates_shut", error),
             StageGateError::NotLocked(_) => Self { message: error.to_string(), ..Self::not_found("lock") },
             StageGateError::NotApproved(_) => Self { message: error.to_string(), ..Self::not_found("approval") },
             StageGateError::OwnWork(_) => Self::forbidden(error),
