@@ -16,7 +16,7 @@ use control::app::{self, AppChange, AppDetail, NewApp};
 pub(crate) const FIELDS: &[Field<AppDetail>] = &[
     ("name", |detail| Key::Text(detail.app.name.to_string())),
     ("id", |detail| Key::Text(detail.app.id.to_string())),
-    ("updated_at", |detail| Key::Text(detail.app.updated_at.rfc3339())),
+    ("updated_at", |detail| Key::Time(detail.app.updated_at)),
 ];
 
 /// POST /apps - 201 with the app.

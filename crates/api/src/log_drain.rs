@@ -13,7 +13,7 @@ use control::{Control, log_drain};
 use model::log_drain::LogDrain;
 
 const FIELDS: &[Field<LogDrain>] =
-    &[("id", |drain| Key::Text(drain.id.to_string())), ("created_at", |drain| Key::Text(drain.created_at.rfc3339()))];
+    &[("id", |drain| Key::Text(drain.id.to_string())), ("created_at", |drain| Key::Time(drain.created_at))];
 
 /// POST /apps/{app}/log-drains - 201 with the drain.
 pub(crate) async fn create(

@@ -27,7 +27,7 @@ use model::pipeline::Pipeline;
 const FIELDS: &[Field<Pipeline>] = &[
     ("id", |one| Key::Text(one.id.to_string())),
     ("name", |one| Key::Text(one.name.to_string())),
-    ("created_at", |one| Key::Text(one.created_at.rfc3339())),
+    ("created_at", |one| Key::Time(one.created_at)),
 ];
 
 /// POST /pipelines - 201 with the pipeline; yours, unless `owner` names one of your teams.

@@ -15,7 +15,7 @@ use control::pipeline_coupling::{self, CouplingDetail};
 
 const FIELDS: &[Field<CouplingDetail>] = &[
     ("id", |one| Key::Text(one.coupling.id.to_string())),
-    ("created_at", |one| Key::Text(one.coupling.created_at.rfc3339())),
+    ("created_at", |one| Key::Time(one.coupling.created_at)),
 ];
 
 /// POST /pipeline-couplings - 201; asks for the right to work with the app and with the pipeline.

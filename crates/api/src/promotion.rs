@@ -23,7 +23,7 @@ use model::promotion::{Promotion, PromotionTarget};
 use std::io;
 
 const FIELDS: &[Field<Promotion>] =
-    &[("created_at", |one| Key::Text(one.created_at.rfc3339())), ("id", |one| Key::Text(one.id.to_string()))];
+    &[("created_at", |one| Key::Time(one.created_at)), ("id", |one| Key::Text(one.id.to_string()))];
 
 const TARGETS: &[Field<PromotionTarget>] = &[("id", |one| Key::Text(one.id.to_string()))];
 

@@ -1,5 +1,6 @@
 //! The `Range` header of lists (API-5, CLI-24), in every spelling that clients use.
 
+use model::time::Timestamp;
 use std::fmt;
 
 /// Entries in one answer when the client names no number.
@@ -120,15 +121,27 @@ impl ListRange {
 pub enum Key {
     /// Ordered by number.
     Number(i64),
+    /// Ordered by moment, which the headers give to the microsecond: two entries of one second keep their order, and the next
+    /// page begins between them.
+    Time(Timestamp),
     /// Ordered by bytes.
     Text(String),
 }
 
 impl Key {
+    /// This key, as precise as a bound is written: bodies give moments in whole seconds, and a bound of one means all of it.
+    fn beside(&self, text: &str) -> Self {
+        match self {
+            Self::Time(at) if !text.contains('.') => Self::Time(Timestamp::parse(&at.rfc3339()).unwrap_or(*at)),
+            Self::Time(_) | Self::Number(_) | Self::Text(_) => self.clone(),
+        }
+    }
+
     /// Reads a bound as the same kind of value as this key.
     fn bound(&self, text: &str) -> Self {
         match self {
             Self::Number(_) => Self::Number(text.parse().unwrap_or(0)),
+            Self::Time(_) => Self::Time(Timestamp::parse(text).unwrap_or(Timestamp(0))),
             Self::Text(_) => Self::Text(text.to_owned()),
         }
     }
@@ -138,6 +151,7 @@ impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Number(number) => number.fmt(f),
+            Self::Time(at) => f.write_str(&at.log_time().replace("+00:00", "Z")),
             Self::Text(text) => f.write_str(text),
         }
     }
@@ -193,13 +207,13 @@ impl ListRange {
     fn holds(&self, key: &Key) -> bool {
         let within = |low: &Key, high: &Key| low <= high;
         let from = self.from.as_ref().is_none_or(|from| {
-            let bound = key.bound(&from.value);
-            let beyond = if self.descending { within(key, &bound) } else { within(&bound, key) };
-            beyond && !(from.after && *key == bound)
+            let (key, bound) = (key.beside(&from.value), key.bound(&from.value));
+            let beyond = if self.descending { within(&key, &bound) } else { within(&bound, &key) };
+            beyond && !(from.after && key == bound)
         });
         let to = self.to.as_ref().is_none_or(|to| {
-            let bound = key.bound(to);
-            if self.descending { within(&bound, key) } else { within(key, &bound) }
+            let (key, bound) = (key.beside(to), key.bound(to));
+            if self.descending { within(&bound, &key) } else { within(&key, &bound) }
         });
         from && to
     }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends at the first surprise")]
 
 use api::range::{Bound, Key, ListRange, Page, RangeError};
+use model::time::Timestamp;
 
 fn read(text: &str) -> (Option<String>, usize, bool) {
     let range = ListRange::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
@@ -89,4 +90,23 @@ fn an_unknown_key_names_the_known_ones() {
     let range = ListRange::parse("domain ..").unwrap();
     let error = Page::cut(vec![1_i64], &range, &[("id", |n| Key::Number(*n))]).unwrap_err();
     assert_eq!(error.to_string(), "Cannot order this list by `domain`: use one of id");
+}
+
+/// Three entries of one second: bodies and older clients know whole seconds, the server more.
+#[test]
+fn api_5_entries_of_one_second_keep_their_order_and_none_is_lost_between_pages() {
+    const SECOND: i64 = 1_767_323_045_000_000;
+    let cut = |text: &str| {
+        let all = [SECOND + 900, SECOND + 100, SECOND + 500, SECOND + 1_000_000].map(Timestamp).to_vec();
+        let key: (&str, fn(&Timestamp) -> Key) = ("created_at", |at| Key::Time(*at));
+        let page = Page::cut(all, &ListRange::parse(text).unwrap(), &[key]).unwrap();
+        (page.entries.iter().map(|at| at.0 - SECOND).collect::<Vec<_>>(), page.next)
+    };
+    let (first, next) = cut("created_at ..; max=2");
+    assert_eq!(first, [100, 500]);
+    assert_eq!(next.as_deref(), Some("created_at ]2026-01-02T03:04:05.000500Z..; max=2, order=asc"));
+    assert_eq!(cut(&next.unwrap()), (vec![900, 1_000_000], None));
+    assert_eq!(cut("created_at ..2026-01-02T03:04:05Z").0, [100, 500, 900], "a whole second is all of it");
+    assert_eq!(cut("created_at 2026-01-02T03:04:05Z..; order=desc").0, [900, 500, 100]);
+    assert_eq!(cut("created_at ]2026-01-02T03:04:05Z..").0, [1_000_000]);
 }
