@@ -13,10 +13,8 @@ use axum::response::Response;
 use control::Control;
 use control::pipeline_coupling::{self, CouplingDetail};
 
-const FIELDS: &[Field<CouplingDetail>] = &[
-    ("id", |one| Key::Text(one.coupling.id.to_string())),
-    ("created_at", |one| Key::Time(one.coupling.created_at)),
-];
+const FIELDS: &[Field<CouplingDetail>] =
+    &[("id", |one| Key::Text(one.coupling.id.to_string())), ("created_at", |one| Key::Time(one.coupling.created_at))];
 
 /// POST /pipeline-couplings - 201; asks for the right to work with the app and with the pipeline.
 pub(crate) async fn create(
