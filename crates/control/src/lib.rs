@@ -10,6 +10,7 @@ mod attach;
 pub mod audit;
 pub mod author;
 pub mod authorization;
+mod browser;
 pub mod build;
 mod build_end;
 pub mod build_gate;

@@ -1,5 +1,6 @@
 //! One check, from a release that comes to live to what follows from the check's end.
 
+use crate::browser::{self, NoProgram};
 use crate::output::OutputWriter;
 use crate::phase::{self, Over, Terms};
 use crate::sandbox::{OneOff, SandboxError};
@@ -34,6 +35,8 @@ enum NotRun {
     Sandbox(#[from] SandboxError),
     #[error("its folder of reports cannot be made: {0}")]
     Folder(#[from] std::io::Error),
+    #[error(transparent)]
+    Browser(#[from] NoProgram),
 }
 
 /// Runs a check in the background, as soon as its release is live.
@@ -145,9 +148,11 @@ async fn surroundings(
 ) -> Result<OneOff, NotRun> {
     let db = control.store.db();
     let host = control.settings.host(&app.name);
-    let mut env = BTreeMap::new();
+    let (mut env, mut mounts) = (BTreeMap::new(), Vec::new());
     if let Some(slug) = release.slug {
-        env = store::verify_setting::environment(db, slug, check.stage.word()).await?.env;
+        let said = store::verify_setting::environment(db, slug, check.stage.word()).await?;
+        env = said.env;
+        mounts = browser::mounts(said.browser)?;
         let commit = store::slug::by_id(db, slug).await?.and_then(|slug| slug.commit);
         env.extend(commit.map(|commit| ("FLOWLINE_COMMIT".to_owned(), commit)));
     }
@@ -161,7 +166,7 @@ async fn surroundings(
     ];
     env.extend(known.map(|(name, value)| (name.to_owned(), value)));
     let hosts = hosts(control.settings.apps.ip(), &host, &dyno.name.to_string().replace('.', "-"));
-    let mounts = vec![Mount::File { to: "/etc/hosts".into(), contents: hosts }, artifact::mount(control, dyno.id)?];
+    mounts.extend([Mount::File { to: "/etc/hosts".into(), contents: hosts }, artifact::mount(control, dyno.id)?]);
     Ok(OneOff { env, mounts, ..OneOff::default() })
 }
 

@@ -10,6 +10,7 @@ pub mod app_setup;
 pub mod audit;
 pub mod author;
 pub mod authorization;
+pub mod browser;
 pub mod budget;
 pub mod build;
 pub mod build_queue;

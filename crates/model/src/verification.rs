@@ -1,6 +1,7 @@
 //! Verify: the check of a release on the running server. It gives the release a green light, or raises the alarm.
 
 use crate::app_json::AppJson;
+use crate::browser::Browser;
 use crate::dyno::{Exit, OutOfMemory};
 use crate::id::{AccountId, AppId, ReleaseId, VerificationId};
 use crate::pipeline::Stage;
@@ -238,6 +239,8 @@ pub struct Environment {
     pub env: BTreeMap<String, String>,
     /// `scripts.verify`.
     pub verify: Option<String>,
+    /// By `buildpacks`, which build nothing here.
+    pub browser: Option<Browser>,
 }
 
 impl Environment {
@@ -246,7 +249,7 @@ impl Environment {
     pub fn of(stage: &AppJson) -> Self {
         let valued = stage.env.iter().filter_map(|(name, var)| Some((name.clone(), var.value.clone()?)));
         let verify = stage.scripts.get("verify").map(|command| command.trim()).filter(|command| !command.is_empty());
-        Self { env: valued.collect(), verify: verify.map(str::to_owned) }
+        Self { env: valued.collect(), verify: verify.map(str::to_owned), browser: Browser::asked_by(&stage.buildpacks) }
     }
 }
 

@@ -100,7 +100,7 @@ fn appjson_4_a_stage_has_settings_and_a_check_of_its_own() {
         "scripts":{"verify":" npm run smoke ","test":"x"}},"test":{"scripts":{"verify":" "}}}}"#;
     let stages = crate::app_json::parse(app).unwrap().environments;
     let env = [("A", "1"), ("B", "2")].map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let staging = Environment { env: env.into(), verify: Some("npm run smoke".into()) };
+    let staging = Environment { env: env.into(), verify: Some("npm run smoke".into()), browser: None };
     assert_eq!(Environment::of(&stages["staging"]), staging);
     assert_eq!(Environment::of(&stages["test"]), Environment::default());
 }

@@ -2,6 +2,7 @@
 
 use crate::row::Cells;
 use crate::{StoreError, Tx};
+use model::browser::Browser;
 use model::id::{AppId, PipelineId, SlugId};
 use model::pipeline::Stage;
 use model::verification::{Environment, Policy};
@@ -15,8 +16,9 @@ const OF_APP: &str = "SELECT policy, limit_s FROM verify_setting WHERE app_id = 
 const PUT_OF_STAGE: &str = "INSERT INTO verify_stage_setting (pipeline_id, stage, policy, limit_s) VALUES ($1, $2, $3, $4) \
      ON CONFLICT (pipeline_id, stage) DO UPDATE SET policy = $3, limit_s = $4";
 const OF_STAGE: &str = "SELECT policy, limit_s FROM verify_stage_setting WHERE pipeline_id = $1 AND stage = $2";
-const PUT_ENVIRONMENT: &str = "INSERT INTO slug_environment (slug_id, stage, verify, env) VALUES ($1, $2, $3, $4)";
-const ENVIRONMENT: &str = "SELECT verify, env FROM slug_environment WHERE slug_id = $1 AND stage = $2";
+const PUT_ENVIRONMENT: &str =
+    "INSERT INTO slug_environment (slug_id, stage, verify, env, browser) VALUES ($1, $2, $3, $4, $5)";
+const ENVIRONMENT: &str = "SELECT verify, env, browser FROM slug_environment WHERE slug_id = $1 AND stage = $2";
 
 /// Every statement of this file, for the test that prepares them all.
 pub const ALL: &[&str] = &[PUT, OF_APP, PUT_OF_STAGE, OF_STAGE, PUT_ENVIRONMENT, ENVIRONMENT];
@@ -98,7 +100,7 @@ pub async fn put_environment(
     let bad = |error: serde_json::Error| StoreError::BadRow { table: "slug_environment", what: error.to_string() };
     let env = serde_json::to_string(&environment.env).map_err(bad)?;
     let query = sqlx::query(PUT_ENVIRONMENT).bind(slug.to_string()).bind(stage).bind(&environment.verify).bind(env);
-    query.execute(tx.db()).await?;
+    query.bind(environment.browser.map(Browser::word)).execute(tx.db()).await?;
     Ok(())
 }
 
@@ -115,5 +117,5 @@ pub async fn environment<'e>(
     let Some(row) = &row else { return Ok(Environment::default()) };
     let cells = Cells { table: "slug_environment", row };
     let env = serde_json::from_str(&cells.text("env")?).map_err(|error| cells.bad(error))?;
-    Ok(Environment { env, verify: cells.maybe_text("verify")? })
+    Ok(Environment { env, verify: cells.maybe_text("verify")?, browser: cells.maybe_parsed("browser")? })
 }

@@ -49,6 +49,7 @@ mod survive;
 mod test_runs;
 mod tls;
 mod verify;
+mod verify_browser;
 mod webhooks;
 
 use testkit::Flow;
