@@ -254,9 +254,10 @@ async fn launch(control: &Control, app: &Authorized<App>, session: &mut PushSess
         }
         verify(control, session, release.id).await;
     } else {
-        say(session, "Waiting for release.... failed.").await;
         let hint = format!(" !     v{} is not live; the release before it keeps running.", release.version);
         say(session, &hint).await;
+        // RELPH-22: what clients look for at the end.
+        say(session, "Waiting for release.... failed.").await;
     }
 }
 

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends by panicking")]
 
 mod app;
+mod checklist;
 mod clients;
 mod command_line;
 mod doors;

@@ -1,5 +1,6 @@
 //! Pipelines: apps at their stages, promotion to one and to several apps, handing over.
 
+use crate::checklist;
 use crate::command_line::CommandLine;
 use serde_json::json;
 
@@ -15,6 +16,7 @@ pub(crate) async fn lane(heroku: CommandLine<'_>) {
     several(&heroku).await;
     refusals(&heroku).await;
     owners(&heroku).await;
+    checklist::lane(&heroku).await;
 }
 
 async fn places(heroku: &CommandLine<'_>) {
@@ -80,8 +82,16 @@ async fn several(heroku: &CommandLine<'_>) {
         "source": { "app": { "id": "line-staging" }, "release": { "id": "v3" } },
         "targets": [{ "app": { "id": "line" } }],
     });
+    let newer = heroku.flow.known_app("line-staging");
+    let set = newer.call("PATCH", "/config-vars", Some(&json!({ "NEWER": "yes" }))).await;
+    heroku.holds(set.status == 200, &set.text());
+    newer.settled(4).await;
     let begun = heroku.flow.post("/pipeline-promotions", &chosen).await;
     heroku.holds(begun.status == 201, &begun.text());
+    heroku.flow.read_address(&begun.json()["event_stream_url"]).await;
+    let made = heroku.flow.known_app("line").latest_release().await;
+    let described = made["description"].as_str().unwrap_or_default();
+    heroku.holds(described.starts_with("Promote line-staging v3 "), &format!("pipe_32: {described}"));
 }
 
 async fn refusals(heroku: &CommandLine<'_>) {
