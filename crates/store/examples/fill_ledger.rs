@@ -1,6 +1,7 @@
-//! Fills the ledger of a data folder whose server is stopped, for measurements: `fill_ledger DIR APPS RELEASES`.
+//! Fills the ledger of a data folder whose server is stopped, for measurements: `fill_ledger DIR APPS RELEASES DAYS_AGO`.
 //!
-//! Every app that is there gets as many releases of the code that it runs as a new one gets without code: RELEASES over APPS.
+//! Every app that is there gets as many releases of the code that it runs as a new one gets without code: RELEASES over APPS. The newest went
+//! live so many days before the data folder's newest app was made, the others every 14 hours before it.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -20,6 +21,11 @@ use uuid::Uuid;
 
 /// Releases that are committed together.
 const AT_ONCE: usize = 1000;
+
+/// Between two releases of an app going live: 50 fit the month that metrics are asked for.
+const APART: i64 = 14 * 3600 * 1_000_000;
+
+const DAY: i64 = 24 * 3600 * 1_000_000;
 
 struct Ledger {
     store: Store,
@@ -69,7 +75,9 @@ impl Ledger {
         app.id
     }
 
-    async fn release(&mut self, tx: &mut Tx, app: AppId, slug: Option<SlugId>) {
+    /// The release of an app's turn: the later its turn, the longer ago.
+    async fn release(&mut self, tx: &mut Tx, (app, slug): (AppId, Option<SlugId>), turn: usize) {
+        let live_at = Timestamp(self.at.0 - i64::try_from(turn).unwrap() * APART);
         let release = Release {
             id: ReleaseId(self.next()),
             app,
@@ -83,15 +91,18 @@ impl Ledger {
             updated_at: self.at,
         };
         store::release::insert(tx, &release, &ConfigVars::new()).await.unwrap();
+        store::release_step::made(tx, release.id, "promotion").await.unwrap();
+        store::release_step::live(tx, release.id, live_at).await.unwrap();
     }
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    let [folder, apps, releases] = words.as_slice() else { panic!("fill_ledger DIR APPS RELEASES") };
+    let [folder, apps, releases, days_ago] = words.as_slice() else { panic!("fill_ledger DIR APPS RELEASES DAYS_AGO") };
     let (apps, releases): (usize, usize) = (apps.parse().unwrap(), releases.parse().unwrap());
     let mut ledger = Ledger::open(Path::new(folder)).await;
+    ledger.at = Timestamp(ledger.at.0 - days_ago.parse::<i64>().unwrap() * DAY);
     let mut all: Vec<(AppId, Option<SlugId>)> = Vec::new();
     for app in store::app::list(ledger.store.db()).await.unwrap() {
         let current = store::release::current(ledger.store.db(), app.id).await.unwrap();
@@ -102,11 +113,11 @@ async fn main() {
         all.push((app, None));
     }
     let mut left = releases;
-    let mut turn = all.iter().cycle();
+    let mut turns = all.iter().cycle().zip(0..);
     while left > 0 {
         let mut tx = ledger.store.begin().await.unwrap();
-        for (app, slug) in turn.by_ref().take(left.min(AT_ONCE)) {
-            ledger.release(&mut tx, *app, *slug).await;
+        for (app, place) in turns.by_ref().take(left.min(AT_ONCE)) {
+            ledger.release(&mut tx, *app, place / all.len()).await;
         }
         tx.commit().await.unwrap();
         left -= left.min(AT_ONCE);

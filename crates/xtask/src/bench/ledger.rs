@@ -1,4 +1,4 @@
-//! What a ledger of 100,000 releases of 1,000 apps costs against one of 100: to list, and to promote.
+//! What a ledger of 100,000 releases of 1,000 apps costs against one of 100: to list, to promote, and to count.
 
 use std::process::Command;
 
@@ -14,8 +14,9 @@ use super::{Aim, BenchError, Checkout, Figure};
 const AIM: f64 = 1.5;
 /// An odd number, so that the median is a measured one.
 const ROUNDS: usize = 41;
-const SMALL: [&str; 2] = ["2", "100"];
-const LARGE: [&str; 2] = ["1000", "100000"];
+/// Apps, releases, and how many days ago the newest of them went live: the month that the metrics look at holds the same in both.
+const SMALL: [&str; 3] = ["2", "100", "0"];
+const LARGE: [&str; 3] = ["1000", "100000", "40"];
 const SOURCE: &str = "bench-ledger-staging";
 const TARGET: &str = "bench-ledger";
 
@@ -34,12 +35,12 @@ pub(super) fn run(checkout: &Checkout) -> Result<Vec<Figure>, BenchError> {
     promote(&server)?;
     server.flowline(&["ps:scale", "web=0", "-a", TARGET])?;
     let mut figures = Vec::new();
-    for [apps, releases] in [SMALL, LARGE] {
+    for [apps, releases, days_ago] in [SMALL, LARGE] {
         let data = server.data();
-        server.paused(|| output(Command::new(&fill).arg(&data).args([apps, releases])).map(drop))?;
+        server.paused(|| output(Command::new(&fill).arg(&data).args([apps, releases, days_ago])).map(drop))?;
         figures.extend(measure(&server, releases)?);
     }
-    for name in ["list", "latest", "promote"] {
+    for name in ["list", "latest", "promote", "metrics"] {
         let of = |releases: &str| {
             figures.iter().find(|figure| figure.name == format!("{name}.{releases}")).map(|figure| figure.value)
         };
@@ -53,7 +54,11 @@ pub(super) fn run(checkout: &Checkout) -> Result<Vec<Figure>, BenchError> {
 }
 
 fn measure(server: &Server, releases: &str) -> Result<Vec<Figure>, BenchError> {
-    let mut taken = [const { Vec::new() }; 3];
+    let mut taken = [const { Vec::new() }; 4];
+    // Without the promotions of these rounds.
+    let app = server.call("GET", &format!("/apps/{TARGET}"), "")?;
+    let made = text(&app, "created_at").ok_or_else(|| BenchError::Unexpected(format!("no time in {app}")))?;
+    let metrics = format!("/pipelines/{TARGET}/deployments/metrics?to={made}");
     for _ in 0..ROUNDS {
         // In turns, because the machine itself changes pace.
         let begin = now();
@@ -65,12 +70,16 @@ fn measure(server: &Server, releases: &str) -> Result<Vec<Figure>, BenchError> {
         let begin = now();
         promote(server)?;
         taken[2].push(begin.elapsed().as_secs_f64() * 1000.0);
+        let begin = now();
+        server.call("GET", &metrics, "")?;
+        taken[3].push(begin.elapsed().as_secs_f64() * 1000.0);
     }
-    let [list, latest, promote] = taken.map(median);
+    let [list, latest, promote, metrics] = taken.map(median);
     Ok(vec![
         Figure::new(&format!("list.{releases}"), list, "ms"),
         Figure::new(&format!("latest.{releases}"), latest, "ms"),
         Figure::new(&format!("promote.{releases}"), promote, "ms"),
+        Figure::new(&format!("metrics.{releases}"), metrics, "ms"),
     ])
 }
 
