@@ -300,8 +300,11 @@ async fn judge(control: &Control, app: AppId, release: ReleaseId) -> Option<Live
     }
     let routed = control.registry.routed(app).filter(|routed| routed.release == Some(release));
     let dynos = control.registry.of_app(app);
-    match routed.map(|routed| routed.entry.route.web)? {
-        Web::Up { .. } if wanted.web_is_up(&dynos) => Some(Live::Serving),
+    let routed = routed?;
+    // A dyno is up a moment before the router knows it.
+    let is_served = routed.serving == Some(release) && wanted.web_is_up(&dynos);
+    match routed.entry.route.web {
+        Web::Up { .. } if is_served => Some(Live::Serving),
         // It is just being woken for this release.
         Web::Asleep => None,
         Web::NoWeb | Web::Maintenance | Web::Blank => Some(Live::NothingToServe),
