@@ -302,6 +302,8 @@ impl From<PhaseError> for ApiError {
     fn from(error: PhaseError) -> Self {
         match error {
             PhaseError::BadLimit(_) => Self::invalid_params(error),
+            PhaseError::Decided { .. } => Self::conflict(error),
+            PhaseError::Release(error) => error.into(),
             PhaseError::Store(_) => Self::internal(&error),
         }
     }

@@ -10,7 +10,7 @@ use crate::views::notification::{AlarmView, CreateRoute, MadeRouteView, NoticeVi
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::Response;
-use control::{Control, alarm, notification_route};
+use control::{Control, alarm, drill, notification_route};
 use model::alarm::Alarm;
 use model::notice::Notice;
 use model::notification_route::NotificationRoute;
@@ -66,7 +66,17 @@ pub(crate) async fn test(
     ForApp(app): ForApp,
     Path((_, which)): Path<(String, String)>,
 ) -> Result<Created<Vec<NoticeView>>, ApiError> {
-    let notices = notification_route::test(&control, &app, &which).await?;
+    let notices = drill::test(&control, &app, &which).await?;
+    Ok(Created(notices.iter().map(NoticeView::from).collect()))
+}
+
+/// POST /apps/{app}/alarms/actions/drill - tells a drill by every route that the app's alarms can take; 201 with the notices that are
+/// on their way.
+pub(crate) async fn drill(
+    State(control): State<Control>,
+    ForApp(app): ForApp,
+) -> Result<Created<Vec<NoticeView>>, ApiError> {
+    let notices = drill::drill(&control, &app).await?;
     Ok(Created(notices.iter().map(NoticeView::from).collect()))
 }
 

@@ -8,6 +8,7 @@ use crate::moment::ago;
 use crate::session::Session;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use std::time::Duration;
 
 /// The newest first, as many as one answer holds.
 const NEWEST: &str = "seq ..; order=desc, max=1000";
@@ -30,6 +31,9 @@ pub enum NotificationCommand {
     /// Send a test
     #[command(name = "notifications:test")]
     Test(OneOfApp),
+    /// Send a drill to everybody who would be told if something broke, and see that it arrives
+    #[command(name = "notifications:drill")]
+    Drill(Drill),
     /// List what was told to whom, and whether it was taken
     #[command(name = "notifications:sent")]
     Sent(AppOnly),
@@ -43,6 +47,7 @@ impl NotificationCommand {
             Self::Add(args) => args.which.on.print,
             Self::Remove(args) => args.which.on.print,
             Self::Test(args) => args.on.print,
+            Self::Drill(args) => args.on.print,
         }
     }
 
@@ -53,6 +58,7 @@ impl NotificationCommand {
             Self::Add(args) => add(session, args).await,
             Self::Remove(args) => remove(session, args).await,
             Self::Test(args) => test(session, args).await,
+            Self::Drill(args) => drill(session, args).await,
             Self::Sent(args) => sent(session, &args.on).await,
         }
     }
@@ -102,6 +108,16 @@ pub struct One {
     which: Which,
 }
 
+/// What `notifications:drill` takes.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Drill {
+    /// Wait so long for what is on its way
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    wait: u64,
+    #[command(flatten)]
+    on: OnApp,
+}
+
 /// One route of an app.
 #[derive(Debug, Clone, clap::Args)]
 pub struct OneOfApp {
@@ -134,8 +150,9 @@ struct Alarm {
 }
 
 /// What is read of a notice.
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 struct Notice {
+    id: String,
     headline: String,
     to: String,
     status: String,
@@ -253,6 +270,42 @@ async fn test(session: &mut Session<'_>, args: &OneOfApp) -> Result<(), CliError
     session.done("on its way; `flowline notifications:sent` says what became of it", &answer)
 }
 
+/// Between two looks at what is on its way.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Sends a drill, and waits until it arrived everywhere.
+async fn drill(session: &mut Session<'_>, args: &Drill) -> Result<(), CliError> {
+    let app = session.app(&args.on)?;
+    session.console.begin(&format!("Sending a drill to everybody who is told of {}", app.name))?;
+    let mut sent = session.client.post(&app.path("/alarms/actions/drill"), &json!({})).await?;
+    let mut notices: Vec<Notice> = session.client.read(&sent)?;
+    let is_open = |notice: &Notice| matches!(notice.status.as_str(), "pending" | "retrying");
+    let until = tokio::time::Instant::now() + Duration::from_secs(args.wait);
+    while notices.iter().any(is_open) && tokio::time::Instant::now() < until {
+        tokio::time::sleep(LOOK).await;
+        let mut all = session.client.page(&app.path("/notices"), NEWEST).await?;
+        all.retain(|one| notices.iter().any(|notice| one["id"] == notice.id.as_str()));
+        sent = Value::Array(all);
+        notices = session.client.read(&sent)?;
+    }
+    let arrived = notices.iter().filter(|notice| notice.status == "sent").count();
+    let said = format!("{arrived} of {} arrived", notices.len());
+    session.done(&said, &sent)?;
+    if !session.console.is_json() && !notices.is_empty() {
+        table(session, notices.clone())?;
+    }
+    match notices.len() {
+        0 => {
+            Err(CliError::failed(format!("Nobody is told of {}.", app.name), "Add a route: flowline notifications:add"))
+        }
+        all if all == arrived => Ok(()),
+        _ => Err(CliError::failed(
+            format!("Not everybody was reached: {said}."),
+            "`flowline notifications:sent` says why",
+        )),
+    }
+}
+
 /// What was told.
 async fn sent(session: &mut Session<'_>, on: &OnApp) -> Result<(), CliError> {
     let app = session.app(on)?;
@@ -266,6 +319,11 @@ async fn sent(session: &mut Session<'_>, on: &OnApp) -> Result<(), CliError> {
         return session.console.line(&format!("Nobody was told anything of {name}."));
     }
     session.console.head(&format!("{name} Notices"))?;
+    table(session, notices)
+}
+
+/// A line for each notice.
+fn table(session: &mut Session<'_>, notices: Vec<Notice>) -> Result<(), CliError> {
     let now = (session.env.now)();
     let row = |notice: Notice| {
         let paint = match notice.status.as_str() {

@@ -40,6 +40,9 @@ pub enum Verb {
     /// Run the release command of the newest release once more, by a new release
     #[command(name = "releases:retry")]
     Retry(Retry),
+    /// End a release whose command runs, or waits for its turn
+    #[command(name = "releases:abort")]
+    Abort(OneRelease),
     /// Say how long a release command may run and whether two may run at once, or change it
     #[command(name = "releases:phase")]
     Phase(Phase),
@@ -49,7 +52,7 @@ impl Verb {
     pub(crate) fn print(&self) -> Print {
         match self {
             Self::List(args) => args.on.print,
-            Self::Show(args) | Self::Output(args) | Self::Rollback(args) => args.on.print,
+            Self::Show(args) | Self::Output(args) | Self::Rollback(args) | Self::Abort(args) => args.on.print,
             Self::Retry(args) => args.on.print,
             Self::Phase(args) => args.on.print,
         }
@@ -62,6 +65,7 @@ impl Verb {
             Self::Output(args) => output(session, args).await,
             Self::Rollback(args) => rollback(session, args).await,
             Self::Retry(args) => release_phase::retry(session, &args.on).await,
+            Self::Abort(args) => release_phase::abort(session, args).await,
             Self::Phase(args) => release_phase::phase(session, args).await,
         }
     }
@@ -81,7 +85,7 @@ pub struct Releases {
 #[derive(Debug, Clone, clap::Args)]
 pub struct OneRelease {
     /// v12 or 12, or its id; without it the newest, for rollback the one before
-    release: Option<String>,
+    pub(crate) release: Option<String>,
     #[command(flatten)]
     pub(crate) on: OnApp,
 }
@@ -89,7 +93,7 @@ pub struct OneRelease {
 /// What is read of a release.
 #[derive(Deserialize)]
 pub(crate) struct Release {
-    id: String,
+    pub(crate) id: String,
     pub(crate) version: i64,
     pub(crate) status: String,
     #[serde(default)]
@@ -270,7 +274,11 @@ pub(crate) fn announce_pending(session: &mut Session<'_>, app: &Chosen, release:
 }
 
 /// The release of this version or id; without one the newest.
-async fn one(session: &Session<'_>, app: &Chosen, wanted: Option<&str>) -> Result<(Value, Release), CliError> {
+pub(crate) async fn one(
+    session: &Session<'_>,
+    app: &Chosen,
+    wanted: Option<&str>,
+) -> Result<(Value, Release), CliError> {
     let answer = match wanted {
         Some(wanted) => session.client.get(&app.path(&format!("/releases/{}", segment(bare(wanted))))).await?,
         None => {

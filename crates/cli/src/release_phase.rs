@@ -1,8 +1,9 @@
-//! `releases:retry`, `releases:phase`.
+//! `releases:retry`, `releases:abort`, `releases:phase`.
 
 use crate::args::OnApp;
+use crate::client::segment;
 use crate::error::CliError;
-use crate::release::{Release, see_through};
+use crate::release::{OneRelease, Release, one, see_through};
 use crate::session::Session;
 use crate::verification::{Seconds, seconds};
 use serde::Deserialize;
@@ -69,6 +70,17 @@ pub(crate) async fn retry(session: &mut Session<'_>, on: &OnApp) -> Result<(), C
     session.console.end(&format!("done, v{}", release.version))?;
     let answer = see_through(session, &app, answer).await?;
     if session.console.is_json() { session.console.json(&answer) } else { Ok(()) }
+}
+
+/// Ends a release that is not decided.
+pub(crate) async fn abort(session: &mut Session<'_>, args: &OneRelease) -> Result<(), CliError> {
+    let app = session.app(&args.on)?;
+    let (_, release) = one(session, &app, args.release.as_deref()).await?;
+    session.console.begin(&format!("Aborting v{} of {}", release.version, session.console.app_note(&app.name)))?;
+    let path = app.path(&format!("/releases/{}/actions/abort", segment(&release.id)));
+    let answer = session.client.post(&path, &json!({})).await?;
+    let still_runs = answer["status"] == "pending";
+    session.done(if still_runs { "its command is told to end" } else { "done" }, &answer)
 }
 
 /// How release commands run.

@@ -5,6 +5,7 @@ use model::account::Account;
 use model::app::App;
 use model::author::Authors;
 use model::build::Build;
+use model::id::AccountId;
 use model::permission::Right;
 use model::release::{Release, is_about_code};
 use store::{Connection, StoreError};
@@ -51,13 +52,25 @@ pub(crate) async fn to_tell(
     app: &App,
     authors: &Authors,
 ) -> Result<Option<Account>, StoreError> {
-    if let Some(commit) = &authors.commit {
-        let wrote = store::account::by_email(&mut *db, &commit.email.to_ascii_lowercase()).await?;
+    let email = authors.commit.as_ref().map(|commit| commit.email.as_str());
+    wrote_or(control, db, app, email, authors.built_by.unwrap_or(authors.released_by)).await
+}
+
+/// The account of this address if it sees the app, else the other one.
+pub(crate) async fn wrote_or(
+    control: &Control,
+    db: &mut Connection,
+    app: &App,
+    email: Option<&str>,
+    other: AccountId,
+) -> Result<Option<Account>, StoreError> {
+    if let Some(email) = email {
+        let wrote = store::account::by_email(&mut *db, &email.to_ascii_lowercase()).await?;
         if let Some(account) = wrote
             && control.permissions(&account, app).await?.grant(Right::View)
         {
             return Ok(Some(account));
         }
     }
-    store::account::by_id(&mut *db, authors.built_by.unwrap_or(authors.released_by)).await
+    store::account::by_id(&mut *db, other).await
 }

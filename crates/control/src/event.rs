@@ -15,8 +15,11 @@ use crate::build::BuildDetail;
 use crate::collaborator::Access;
 use crate::domain::DomainDetail;
 use crate::formation::FormationDetail;
+use crate::pipeline_coupling::CouplingDetail;
+use crate::promotion::TargetDetail;
 use crate::release::ReleaseDetail;
 use crate::sni_endpoint::SniEndpointDetail;
+use crate::test_run::TestRunDetail;
 use crate::verification::VerificationDetail;
 use crate::{Control, Settings, alarm};
 use model::app::App;
@@ -51,6 +54,12 @@ pub enum Resource<'a> {
     Dyno(&'a App, &'a Dyno),
     /// A check of a release of this app.
     Verification(&'a App, &'a VerificationDetail),
+    /// A test run of what was pushed to this app.
+    TestRun(&'a App, &'a TestRunDetail),
+    /// A promotion to this app.
+    PromotionTarget(&'a App, &'a TargetDetail),
+    /// The place of this app in a pipeline.
+    PipelineCoupling(&'a App, &'a CouplingDetail),
 }
 
 impl Resource<'_> {
@@ -67,6 +76,9 @@ impl Resource<'_> {
             Self::SniEndpoint(..) => Entity::SniEndpoint,
             Self::Dyno(..) => Entity::Dyno,
             Self::Verification(..) => Entity::Verification,
+            Self::TestRun(..) => Entity::TestRun,
+            Self::PromotionTarget(..) => Entity::PromotionTarget,
+            Self::PipelineCoupling(..) => Entity::PipelineCoupling,
         }
     }
 
@@ -80,7 +92,10 @@ impl Resource<'_> {
             | Self::Collaborator(app, _)
             | Self::SniEndpoint(app, _)
             | Self::Dyno(app, _)
-            | Self::Verification(app, _) => app.id,
+            | Self::Verification(app, _)
+            | Self::TestRun(app, _)
+            | Self::PromotionTarget(app, _)
+            | Self::PipelineCoupling(app, _) => app.id,
         }
     }
 }
@@ -202,7 +217,9 @@ pub(crate) async fn sweep(control: &Control) -> Result<(), StoreError> {
     let mut tx = control.store.begin().await?;
     let old = store::event::delete_older(&mut tx, Timestamp(control.now().0.saturating_sub(kept_us))).await?;
     let orphans = store::webhook::delete_orphans(&mut tx).await?;
-    let old_notices = store::notice::delete_older(&mut tx, Timestamp(control.now().0.saturating_sub(kept_us))).await?;
+    let before = Timestamp(control.now().0.saturating_sub(kept_us));
+    store::alarm::forget_branches(&mut tx, before).await?;
+    let old_notices = store::notice::delete_older(&mut tx, before).await?;
     tx.commit().await?;
     let mut surplus = 0;
     for app in store::event::crowded(control.store.db()).await? {

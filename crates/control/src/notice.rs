@@ -129,7 +129,8 @@ impl Courier {
         };
         let letter = letter(lot, &format!("http://{}", self.control.settings.api));
         let key = &first.key;
-        let thing = key.thing.replace('.', "-");
+        // Of a header: a branch may be called anything.
+        let thing: String = key.thing.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
         let thread = format!("alarm-{}-{}-{thing}-{}", key.app, key.kind, first.since.0);
         let (id, at) = (format!("notice-{}", first.id), self.control.now());
         let mail = Mail { to: to.to_owned(), subject: letter.subject, text: letter.text, id, thread, at };

@@ -2,11 +2,11 @@
 
 use crate::Control;
 use crate::gate::Authorized;
-use model::alarm::{AlarmKey, AlarmKind, NoSuchKind, Severity, Turn};
+use model::alarm::{AlarmKind, NoSuchKind, Severity};
 use model::app::App;
 use model::id::NotificationRouteId;
-use model::notice::{Notice, NoticeState};
-use model::notification_route::{self, Addressee, Channel, LIMIT_PER_SCOPE, NotificationRoute, RouteRefused, Scope};
+use model::notice::Notice;
+use model::notification_route::{self, Channel, LIMIT_PER_SCOPE, NotificationRoute, RouteRefused, Scope};
 use model::pipeline::Pipeline;
 use store::StoreError;
 
@@ -79,7 +79,11 @@ async fn add(
     Ok((route, secret))
 }
 
-async fn find(control: &Control, scope: Scope, which: &str) -> Result<NotificationRoute, NotificationRouteError> {
+pub(crate) async fn find(
+    control: &Control,
+    scope: Scope,
+    which: &str,
+) -> Result<NotificationRoute, NotificationRouteError> {
     let id: NotificationRouteId = which.parse().map_err(|_| NotificationRouteError::NoSuchRoute)?;
     let found = store::notification_route::by_id(&control.store, id).await?;
     found.filter(|route| route.scope == scope).ok_or(NotificationRouteError::NoSuchRoute)
@@ -207,55 +211,4 @@ pub async fn delete_of_server(control: &Control, which: &str) -> Result<Notifica
 /// When the database fails.
 pub async fn notices(control: &Control, app: &Authorized<App>) -> Result<Vec<Notice>, NotificationRouteError> {
     Ok(store::notice::of_app(control.store.db(), app.id).await?)
-}
-
-/// Tells a test to everybody whom a route tells; to the author means the caller. What is on its way.
-///
-/// # Errors
-/// [`NotificationRouteError::NoSuchRoute`].
-pub async fn test(
-    control: &Control,
-    app: &Authorized<App>,
-    which: &str,
-) -> Result<Vec<Notice>, NotificationRouteError> {
-    let route = find(control, Scope::App(app.id), which).await?;
-    let to = match &route.channel {
-        Channel::Author => vec![Addressee::Email(app.by().email.clone())],
-        Channel::Email(addresses) => addresses.iter().map(|one| Addressee::Email(one.to_string())).collect(),
-        Channel::Webhook(_) => vec![Addressee::Webhook(route.id)],
-        Channel::Log => vec![Addressee::Log],
-    };
-    let notices: Vec<Notice> = to.into_iter().map(|to| tested(control, app, &route, to)).collect();
-    let mut tx = control.store.begin().await?;
-    for notice in &notices {
-        store::notice::insert(&mut tx, notice).await?;
-    }
-    tx.commit().await?;
-    Ok(notices)
-}
-
-fn tested(control: &Control, app: &App, route: &NotificationRoute, addressee: Addressee) -> Notice {
-    let now = control.now();
-    Notice {
-        id: control.world.new_id(),
-        sequence: 0,
-        route: Some(route.id),
-        addressee,
-        key: AlarmKey { app: app.id, kind: AlarmKind::Build, thing: String::new() },
-        app_name: app.name.clone(),
-        stage: None,
-        turn: Turn::Test,
-        severity: Severity::Info,
-        what: "Somebody tries whether this reaches you. Nothing is broken.".to_owned(),
-        first_line: None,
-        author: None,
-        since: now,
-        failures: 0,
-        delayed: false,
-        state: NoticeState::Pending { due: now },
-        attempts: 0,
-        why: None,
-        created_at: now,
-        updated_at: now,
-    }
 }

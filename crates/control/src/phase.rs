@@ -106,7 +106,8 @@ pub(crate) fn adopted(control: &Control, dyno: &Dyno, running: &runtime::Dyno) {
 }
 
 /// From its start to its end: lines into the log and the output; ended as any dyno when it runs too long (RELPH-24, RELPH-28),
-/// or when `unwanted` says why nobody waits for it any more.
+/// or when `unwanted` says why nobody waits for it any more. The lines are to be finished when what came of it is noted: until then
+/// a server that starts later finds its end again.
 pub(crate) async fn follow(
     control: &Control,
     dyno: &Dyno,
@@ -114,7 +115,7 @@ pub(crate) async fn follow(
     writer: &mut OutputWriter,
     terms: Terms,
     unwanted: impl Future<Output = String>,
-) -> Over {
+) -> (Over, Lines) {
     let Terms { what, limit } = terms;
     let handle = running.control();
     // From its start, also when another server began it.
@@ -157,8 +158,8 @@ pub(crate) async fn follow(
         writer.line(&format!(" !     The {what} was stopped"));
     }
     sample::explain_end(control, dyno, out_of_memory).await;
-    lines.finish(control).await;
-    Over { exit, stopped, late, out_of_memory }
+    lines.acknowledge(control).await;
+    (Over { exit, stopped, late, out_of_memory }, lines)
 }
 
 /// Its end in the log; its files go.

@@ -1,10 +1,10 @@
 //! Pipelines: make, list, rename, destroy; what their apps last did; config vars of the stages that have some.
 
-use crate::Control;
-use crate::app;
 use crate::build::BuildDetail;
 use crate::gate::{Authorized, GateError};
+use crate::pipeline_coupling::{self, CouplingDetail};
 use crate::release::{self, ReleaseDetail, ReleaseError};
+use crate::{Control, app};
 use model::account::Account;
 use model::app::App;
 use model::config_var::{ConfigError, ConfigPatch, ConfigVars, apply};
@@ -154,6 +154,10 @@ pub async fn rename(
 /// When it is gone already.
 pub async fn destroy(control: &Control, pipeline: &Authorized<Pipeline>) -> Result<(), PipelineError> {
     let mut tx = control.store.begin().await?;
+    for coupling in store::pipeline_coupling::of_pipeline(tx.db(), pipeline.id).await? {
+        let detail = CouplingDetail { coupling, pipeline: Pipeline::clone(pipeline) };
+        pipeline_coupling::left(control, &mut tx, pipeline.by(), &detail).await?;
+    }
     if !store::pipeline::delete(&mut tx, pipeline.id).await? {
         return Err(PipelineError::Gone);
     }

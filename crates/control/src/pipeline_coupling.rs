@@ -1,15 +1,16 @@
 //! Couplings: which app is at which stage of which pipeline.
 
-use crate::Control;
+use crate::event::{self, Change, Resource};
 use crate::gate::{Authorized, GateError};
-use crate::pipeline;
+use crate::{Control, alarm, pipeline};
 use model::account::Account;
+use model::alarm::AlarmKind;
 use model::app::{App, AppName};
 use model::id::PipelineCouplingId;
 use model::permission::Right;
 use model::pipeline::{NoSuchStage, Pipeline, PipelineName};
 use model::pipeline_coupling::PipelineCoupling;
-use store::StoreError;
+use store::{StoreError, Tx};
 
 /// Apps of one pipeline: as many as an account has.
 pub const COUPLING_LIMIT: usize = 1000;
@@ -90,8 +91,10 @@ pub async fn create(
         Err(error) if error.is_in_use() => return Err(GateError::NoSuchPipeline.into()),
         other => other?,
     }
+    let detail = CouplingDetail { coupling, pipeline: Pipeline::clone(&pipeline) };
+    event::note(control, &mut tx, who.id, &Change::create(Resource::PipelineCoupling(&app, &detail))).await?;
     tx.commit().await?;
-    Ok(CouplingDetail { coupling, pipeline: Pipeline::clone(&pipeline) })
+    Ok(detail)
 }
 
 /// Those of a pipeline, the oldest first; also of apps that the caller may not see, who are told as ids (PERM-21).
@@ -172,10 +175,15 @@ pub async fn update(
     }
     let stage = stage.map_or(Ok(detail.coupling.stage), str::parse)?;
     if stage != detail.coupling.stage {
+        let before = detail.clone();
         (detail.coupling.stage, detail.coupling.updated_at) = (stage, control.now());
         let mut tx = control.store.begin().await?;
         if !store::pipeline_coupling::update(&mut tx, &detail.coupling).await? {
             return Err(CouplingError::NoSuchCoupling);
+        }
+        if let Some(app) = store::app::by_id(tx.db(), detail.coupling.app).await? {
+            let place = |detail| Resource::PipelineCoupling(&app, detail);
+            event::note(control, &mut tx, who.id, &Change::update(place(&before), place(&detail))).await?;
         }
         tx.commit().await?;
     }
@@ -193,11 +201,26 @@ pub async fn destroy(control: &Control, who: &Account, which: &str) -> Result<Co
         return Err(GateError::lacks_pipeline(&pipeline, Right::Run).into());
     }
     let mut tx = control.store.begin().await?;
+    left(control, &mut tx, who, &detail).await?;
     if !store::pipeline_coupling::delete(&mut tx, detail.coupling.id).await? {
         return Err(CouplingError::NoSuchCoupling);
     }
     tx.commit().await?;
     Ok(detail)
+}
+
+/// An app is taken out of its pipeline, as part of that: an event, and what only a pipeline can break is broken no more.
+pub(crate) async fn left(
+    control: &Control,
+    tx: &mut Tx,
+    who: &Account,
+    detail: &CouplingDetail,
+) -> Result<(), StoreError> {
+    let Some(app) = store::app::by_id(tx.db(), detail.coupling.app).await? else { return Ok(()) };
+    event::note(control, tx, who.id, &Change::destroy(Resource::PipelineCoupling(&app, detail))).await?;
+    let kinds = [AlarmKind::Test, AlarmKind::Promotion, AlarmKind::Gate];
+    let why = format!("{} left the pipeline {}", app.name, detail.pipeline.name);
+    alarm::moot(control, tx, app.id, &kinds, &why).await
 }
 
 /// Those of all pipelines that an account may see.

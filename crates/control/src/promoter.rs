@@ -3,6 +3,7 @@
 //! It takes no hint of what changed: woken by whatever may open a gate, and by the clock, it looks at what is where. A release goes on by
 //! itself once: where it was before, be it that it failed there or was rolled back, it is left to people.
 
+use crate::gate_alarm::{self, Held};
 use crate::promotion::{self, PromotionError};
 use crate::stage_board::{self, CandidateGates};
 use crate::stage_gate;
@@ -86,6 +87,11 @@ async fn look_at(control: &Control, pipeline: &Pipeline, stage: Stage) -> Result
         return Ok(PERIOD);
     }
     if !candidate.findings.iter().all(Finding::is_open) {
+        if candidate.findings.iter().any(Finding::waits_for_people) {
+            let CandidateGates { app, release, findings, .. } = &candidate;
+            let held = |target: &App| Held::new(target.id, app, release, stage, findings);
+            gate_alarm::raise_all(control, &targets.iter().map(held).collect::<Vec<_>>(), release).await?;
+        }
         return Ok(opens_in(&candidate.findings, control.now()));
     }
     let Some(by) = store::account::by_id(control.store.db(), candidate.release.by).await? else { return Ok(PERIOD) };

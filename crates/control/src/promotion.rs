@@ -1,10 +1,12 @@
 //! Promotions: the same slug to other apps of the pipeline, each with its own config and release phase (PIPE-30 to PIPE-47).
 
 use crate::gate::{Authorized, GateError};
-use crate::promotion_gate::{Asked, Override, pass_gates, passed};
+use crate::gate_alarm::{self, Held};
+use crate::promotion_gate::{Asked, Override, Passed, pass_gates, passed};
+use crate::promotion_places::{coupled, target, targets};
 use crate::release::{self, ReleaseError};
 use crate::stage_board::CandidateGates;
-use crate::{Control, promotion_target, verification};
+use crate::{Control, promotion_target};
 use model::account::Account;
 use model::app::{App, AppName};
 use model::id::{AppId, PromotionId};
@@ -13,7 +15,7 @@ use model::pipeline::{Pipeline, PipelineName};
 use model::promotion::{Promotable, Promotion, PromotionTarget, TARGET_LIMIT, TargetState, promotable};
 use model::release::Release;
 use model::stage_gate::Refused;
-use model::verification::Held;
+use model::verification;
 use store::StoreError;
 
 /// Promotions of one pipeline that a list shows: the newest.
@@ -63,7 +65,7 @@ pub enum PromotionError {
         app: AppName,
         /// What is missing.
         #[source]
-        why: Held,
+        why: verification::Held,
     },
     /// PIPE-32.
     #[error(
@@ -124,6 +126,15 @@ pub struct PromotionDetail {
     pub targets: Vec<PromotionTarget>,
 }
 
+/// One app of a promotion, with the promotion.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TargetDetail {
+    /// The promotion.
+    pub promotion: Promotion,
+    /// The app that it goes to.
+    pub target: PromotionTarget,
+}
+
 /// Begins a promotion; each target settles in the background.
 ///
 /// # Errors
@@ -137,8 +148,9 @@ pub async fn create(control: &Control, who: &Account, new: NewPromotion) -> Resu
     let mut promotion = promotion_of(control, who, &pipeline, &source, &chosen).await?;
     let mut targets = targets(control, who, &pipeline, &source, &promotion, &new.targets).await?;
     let asked = Asked { pipeline: &pipeline, source: &source, release: &chosen };
-    promotion.gates = pass_gates(control, &asked, &mut targets, Override { who, reason }).await?;
-    start(control, promotion, targets).await
+    let Passed { gates, held } = pass_gates(control, &asked, &mut targets, Override { who, reason }).await?;
+    promotion.gates = gates;
+    start(control, promotion, targets, &chosen, &held).await
 }
 
 /// The same without anybody asking: the stage says that it is promoted to as soon as its gates are open, and they are. In the name of who
@@ -158,7 +170,7 @@ pub(crate) async fn create_automatic(
     promotion.gates.push("promote: auto".to_owned());
     let target = |app: App| target(control, &promotion, &app, TargetState::Waiting);
     let targets = apps.into_iter().map(target).collect();
-    start(control, promotion, targets).await
+    start(control, promotion, targets, &candidate.release, &[]).await
 }
 
 /// What is promoted, if it can be.
@@ -179,7 +191,7 @@ async fn promotion_of(
             return Err(PromotionError::Expired { app: source.name.clone(), version: chosen.version });
         }
     };
-    let may_leave = verification::may_leave(control, source.id, chosen.id).await?;
+    let may_leave = crate::verification::may_leave(control, source.id, chosen.id).await?;
     may_leave.map_err(|why| PromotionError::Held { app: source.name.clone(), why })?;
     let now = control.now();
     let commit = store::slug::by_id(control.store.db(), code).await?.and_then(|slug| slug.commit);
@@ -214,9 +226,11 @@ async fn start(
     control: &Control,
     mut promotion: Promotion,
     targets: Vec<PromotionTarget>,
+    release: &Release,
+    held: &[Held],
 ) -> Result<PromotionDetail, PromotionError> {
     promotion.completed = targets.iter().all(|target| target.state.is_settled());
-    insert(control, &promotion, &targets).await?;
+    insert(control, &promotion, &targets, release, held).await?;
     tracing::info!(promotion.id = %promotion.id, targets = targets.len(), "Promotion of {} v{} began",
         promotion.source_name, promotion.version);
     let open = targets.iter().filter(|target| !target.state.is_settled());
@@ -226,7 +240,13 @@ async fn start(
     Ok(now.unwrap_or(PromotionDetail { promotion, targets }))
 }
 
-async fn insert(control: &Control, promotion: &Promotion, targets: &[PromotionTarget]) -> Result<(), PromotionError> {
+async fn insert(
+    control: &Control,
+    promotion: &Promotion,
+    targets: &[PromotionTarget],
+    release: &Release,
+    held: &[Held],
+) -> Result<(), PromotionError> {
     let mut tx = control.store.begin().await?;
     for target in targets {
         if let Some(open) = store::promotion::open_to(tx.db(), target.app).await? {
@@ -234,15 +254,13 @@ async fn insert(control: &Control, promotion: &Promotion, targets: &[PromotionTa
         }
     }
     store::promotion::insert(&mut tx, promotion, targets).await?;
-    Ok(tx.commit().await?)
-}
-
-async fn coupled(control: &Control, app: &App, pipeline: &Pipeline) -> Result<(), PromotionError> {
-    let coupling = store::pipeline_coupling::of_app(control.store.db(), app.id).await?;
-    if coupling.is_some_and(|coupling| coupling.pipeline == pipeline.id) {
-        return Ok(());
+    for target in targets {
+        promotion_target::tell_asked(control, &mut tx, promotion, target).await?;
     }
-    Err(PromotionError::Outside { app: app.name.clone(), pipeline: pipeline.name.clone() })
+    for one in held {
+        gate_alarm::raise(control, &mut tx, one, release).await?;
+    }
+    Ok(tx.commit().await?)
 }
 
 /// The release that was asked for, else the one that runs (PIPE-32).
@@ -252,84 +270,6 @@ async fn chosen(control: &Control, source: &Authorized<App>, which: Option<&str>
     }
     let current = store::release::current(control.store.db(), source.id).await?;
     current.ok_or_else(|| PromotionError::NoCode(source.name.clone()))
-}
-
-/// Where to, each app once.
-async fn targets(
-    control: &Control,
-    who: &Account,
-    pipeline: &Pipeline,
-    source: &App,
-    promotion: &Promotion,
-    wanted: &[String],
-) -> Result<Vec<PromotionTarget>, PromotionError> {
-    if wanted.is_empty() {
-        return Err(PromotionError::NoTargets);
-    }
-    if wanted.len() > TARGET_LIMIT {
-        return Err(PromotionError::TooManyTargets);
-    }
-    let mut targets: Vec<PromotionTarget> = Vec::new();
-    for wanted in wanted {
-        let (app, state) = match control.app(who, wanted, Right::Deploy).await {
-            Ok(app) => (App::clone(&app), TargetState::Waiting),
-            Err(error) => (seen(control, who, pipeline, wanted, error).await?, denied()),
-        };
-        if app.id == source.id {
-            return Err(PromotionError::ToItself(app.name));
-        }
-        coupled(control, &app, pipeline).await?;
-        if targets.iter().any(|target| target.app == app.id) {
-            continue;
-        }
-        targets.push(target(control, promotion, &app, state));
-    }
-    Ok(targets)
-}
-
-fn target(control: &Control, promotion: &Promotion, app: &App, state: TargetState) -> PromotionTarget {
-    PromotionTarget {
-        id: control.world.new_id(),
-        promotion: promotion.id,
-        app: app.id,
-        app_name: app.name.to_string(),
-        state,
-        passage: None,
-        updated_at: promotion.created_at,
-    }
-}
-
-/// PIPE-40.
-fn denied() -> TargetState {
-    TargetState::Failed { made: None, why: "User does not have access to that app".to_owned() }
-}
-
-/// An app that the caller may not deploy to, but knows of: one that they may see, or whose id the pipeline tells them (PERM-21).
-async fn seen(
-    control: &Control,
-    who: &Account,
-    pipeline: &Pipeline,
-    wanted: &str,
-    error: GateError,
-) -> Result<App, PromotionError> {
-    match error {
-        GateError::Forbidden { .. } => Ok(App::clone(&*control.app(who, wanted, Right::View).await?)),
-        GateError::NoSuchApp => {
-            let Ok(id) = wanted.parse::<AppId>() else { return Err(GateError::NoSuchApp.into()) };
-            let coupling = store::pipeline_coupling::of_app(control.store.db(), id).await?;
-            if coupling.is_none_or(|coupling| coupling.pipeline != pipeline.id) {
-                return Err(GateError::NoSuchApp.into());
-            }
-            Ok(store::app::by_id(control.store.db(), id).await?.ok_or(GateError::NoSuchApp)?)
-        }
-        error @ (GateError::NoSuchTeam
-        | GateError::NoSuchPipeline
-        | GateError::Ambiguous { .. }
-        | GateError::PipelineForbidden { .. }
-        | GateError::NotAdmin(_)
-        | GateError::NotOperator
-        | GateError::Store(_)) => Err(error.into()),
-    }
 }
 
 /// One promotion, for whoever asked for it, sees its pipeline or one of its apps, or runs the server.

@@ -1,6 +1,7 @@
 //! A promotion at the gates of its targets' stages.
 
 use crate::Control;
+use crate::gate_alarm::{self, Held};
 use crate::promotion::PromotionError;
 use crate::stage_gate::{self, Candidate};
 use model::account::Account;
@@ -30,6 +31,14 @@ pub(crate) fn passed(findings: &[Finding]) -> Vec<String> {
     findings.iter().map(|finding| format!("{}: {}", finding.rule, finding.says)).collect()
 }
 
+/// What came of asking.
+pub(crate) struct Passed {
+    /// The gates that were passed, in words.
+    pub(crate) gates: Vec<String>,
+    /// The targets whose gates are shut.
+    pub(crate) held: Vec<Held>,
+}
+
 /// Asks the gates of every target that is not refused already; targets behind shut gates fail by themselves. What was passed.
 ///
 /// # Errors
@@ -39,7 +48,7 @@ pub(crate) async fn pass_gates(
     asked: &Asked<'_>,
     targets: &mut [PromotionTarget],
     by: Override<'_>,
-) -> Result<Vec<String>, PromotionError> {
+) -> Result<Passed, PromotionError> {
     let slug = match asked.release.slug {
         Some(slug) => store::slug::by_id(control.store.db(), slug).await?,
         None => None,
@@ -47,7 +56,7 @@ pub(crate) async fn pass_gates(
     let file = stage_gate::file(control, asked.release.slug).await?;
     let mut stages: BTreeMap<Stage, Result<Vec<Finding>, Refused>> = BTreeMap::new();
     let mut gates: Vec<String> = Vec::new();
-    let mut last = None;
+    let (mut last, mut held) = (None, Vec::new());
     for target in targets.iter_mut().filter(|target| target.state == TargetState::Waiting) {
         let Some(coupling) = store::pipeline_coupling::of_app(control.store.db(), target.app).await? else { continue };
         let stage = coupling.stage;
@@ -69,6 +78,7 @@ pub(crate) async fn pass_gates(
                 Some(words) => add(&mut gates, words),
                 None => {
                     target.state = TargetState::Failed { made: None, why: refused.to_string() };
+                    held.push(Held::new(target.app, asked.source, asked.release, stage, &refused.findings));
                     last = Some(refused.clone());
                 }
             },
@@ -76,8 +86,11 @@ pub(crate) async fn pass_gates(
         }
     }
     match last {
-        Some(refused) if targets.iter().all(|target| target.state.is_settled()) => Err(refused.into()),
-        Some(_) | None => Ok(gates),
+        Some(refused) if targets.iter().all(|target| target.state.is_settled()) => {
+            gate_alarm::raise_all(control, &held, asked.release).await?;
+            Err(refused.into())
+        }
+        Some(_) | None => Ok(Passed { gates, held }),
     }
 }
 

@@ -3,7 +3,9 @@
 //! A promotion and its targets are rows. Each target is carried out by itself: one transaction for its release and another, made
 //! by whoever decides the release, for its end; so a server that died goes on where the rows are.
 
-use crate::{Control, outcome, release};
+use crate::event::{self, Change, Resource};
+use crate::promotion::TargetDetail;
+use crate::{Control, gate_alarm, outcome, release};
 use model::account::Account;
 use model::app::App;
 use model::id::{PromotionTargetId, ReleaseId};
@@ -104,9 +106,36 @@ async fn settle(
     event: TargetEvent,
 ) -> Result<(), StoreError> {
     // Too late: it was settled by whoever came first.
+    let before = target.clone();
     let Ok(state) = target.state.on(event) else { return Ok(()) };
     (target.state, target.updated_at) = (state, control.now());
-    store::promotion::update_target(tx, &target).await.map(drop)
+    if !store::promotion::update_target(tx, &target).await? {
+        return Ok(());
+    }
+    let Some(app) = store::app::by_id(tx.db(), target.app).await? else { return Ok(()) };
+    let Some(promotion) = store::promotion::by_id(tx.db(), target.promotion).await? else { return Ok(()) };
+    let by = promotion.by;
+    let before = TargetDetail { promotion: promotion.clone(), target: before };
+    let now = TargetDetail { promotion, target };
+    let change = Change::update(Resource::PromotionTarget(&app, &before), Resource::PromotionTarget(&app, &now));
+    event::note(control, tx, by, &change).await
+}
+
+/// It was just asked for: an event, and whoever heard that the app's gates were shut hears that they let it in.
+pub(crate) async fn tell_asked(
+    control: &Control,
+    tx: &mut Tx,
+    promotion: &Promotion,
+    target: &PromotionTarget,
+) -> Result<(), StoreError> {
+    let Some(app) = store::app::by_id(tx.db(), target.app).await? else { return Ok(()) };
+    let detail = TargetDetail { promotion: promotion.clone(), target: target.clone() };
+    event::note(control, tx, promotion.by, &Change::create(Resource::PromotionTarget(&app, &detail))).await?;
+    if target.state == TargetState::Waiting {
+        let what = format!("{} v{} passed the gates", promotion.source_name, promotion.version);
+        gate_alarm::let_in(control, tx, app.id, promotion.by, what).await?;
+    }
+    Ok(())
 }
 
 /// The command of a release ended: the target that waits for it settles as part of that.

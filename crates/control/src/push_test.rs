@@ -57,6 +57,7 @@ async fn tested(
     (pipeline, gate): (&Pipeline, TestGate),
 ) -> bool {
     let message = session.message(commit).await.unwrap_or_default();
+    let about = session.commit(commit).await.unwrap_or_default();
     let commit_of = Commit {
         branch: update.name.branch().unwrap_or_default().to_owned(),
         message: kept_message(&message),
@@ -67,6 +68,7 @@ async fn tested(
         pipeline: pipeline.id,
         app: Some((app.id, app.name.clone())),
         commit: commit_of,
+        author_email: about.map(|commit| commit.email),
         source_url: String::new(),
         clear_cache: false,
     };

@@ -3,11 +3,13 @@
 use crate::gate::Authorized;
 use crate::output::OutputWriter;
 use crate::phase::{self, Over, Terms};
-use crate::{Control, formation, journal, outcome, progress, promotion_target, release, sandbox, verification};
+use crate::release::{ReleaseDetail, ReleaseError};
+use crate::{Control, formation, journal, life, outcome, progress, promotion_target, release, sandbox, verification};
 use model::app::App;
 use model::dyno::{Dyno, DynoRole};
+use model::id::ReleaseId;
 use model::procfile::ProcessType;
-use model::release::{BadPhaseLimit, PhaseSetting, Release};
+use model::release::{BadPhaseLimit, PhaseSetting, Release, ReleaseStatus};
 use std::time::Duration;
 use store::StoreError;
 
@@ -17,6 +19,17 @@ pub(crate) const LOOK: Duration = Duration::from_secs(1);
 /// Why an app's setting is not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum PhaseError {
+    /// Too late.
+    #[error("v{version} is not pending: it {status} already. `flowline rollback` goes back to the release before it")]
+    Decided {
+        /// Its number.
+        version: i64,
+        /// How it was decided.
+        status: &'static str,
+    },
+    /// No such release.
+    #[error(transparent)]
+    Release(#[from] ReleaseError),
     /// A time limit out of range.
     #[error(transparent)]
     BadLimit(#[from] BadPhaseLimit),
@@ -62,8 +75,8 @@ pub async fn set(control: &Control, app: &Authorized<App>, change: PhaseChange) 
     Ok(setting)
 }
 
-/// Runs the command in the background, when it is its turn, and decides the release when it ends. Also for a release that waited
-/// for its turn when the server before this one ended.
+/// Runs the command in the background, when it is its turn, and decides the release when it ends. Also for a release whose command had
+/// not started when the server before this one ended.
 pub(crate) fn spawn(control: &Control, release: Release) {
     // Made before anybody knows of it, so that a reader never misses its first line.
     let writer = control.outputs.resume(&release::output_key(release.id));
@@ -76,7 +89,8 @@ pub(crate) fn spawn(control: &Control, release: Release) {
             }
         };
         let begun = match turn(&control, &release, &mut writer).await {
-            Ok(()) => begin(&control, &release).await,
+            Ok(true) => prepare(&control, &release).await,
+            Ok(false) => return writer.line(" !     The release command did not run: the release was aborted"),
             Err(error) => Err(error),
         };
         let (dyno, terms) = match begun {
@@ -86,24 +100,75 @@ pub(crate) fn spawn(control: &Control, release: Release) {
                 return fail_unstarted(&control, &release, &error.to_string()).await;
             }
         };
-        let over = match sandbox::start(&control, &dyno).await {
+        match sandbox::start(&control, &dyno).await {
             Ok(running) => {
                 phase::started(&control, &dyno, &running).await;
-                progress::begun(&control, release.id).await;
-                phase::follow(&control, &dyno, running, &mut writer, terms, std::future::pending()).await
+                see_through(&control, &release, &dyno, running, (&mut writer, terms)).await;
             }
             Err(error) => {
                 writer.line(&format!(" !     The release command could not be started: {error}"));
-                Over::LOST
+                finish(&control, &release, &dyno, Over::LOST).await;
             }
-        };
-        finish(&control, &release, &dyno, over).await;
-        drop(writer);
+        }
     });
 }
 
-/// Waits until no earlier release of the app is pending, unless the app allows several at once (RELPH-29).
-async fn turn(control: &Control, release: &Release, writer: &mut OutputWriter) -> Result<(), StoreError> {
+/// From its start, or this server's, to the decision.
+async fn see_through(
+    control: &Control,
+    release: &Release,
+    dyno: &Dyno,
+    running: runtime::Dyno,
+    (writer, terms): (&mut OutputWriter, Terms),
+) {
+    // Before its end can be taken from the keeper: a command that has run is not run again.
+    progress::begun(control, release.id).await;
+    let aborted = aborted(control, release.id);
+    let (over, lines) = phase::follow(control, dyno, running, writer, terms, aborted).await;
+    finish(control, release, dyno, over).await;
+    lines.finish(control).await;
+}
+
+/// Waits until somebody else decided the release; why nobody waits for its command any more.
+async fn aborted(control: &Control, id: ReleaseId) -> String {
+    let mut changes = control.phases.hear();
+    loop {
+        changes.borrow_and_update();
+        match store::release::by_own_id(control.store.db(), id).await {
+            Ok(Some(release)) if release.status == ReleaseStatus::Pending => {}
+            Ok(Some(_)) => return "the release was aborted".to_owned(),
+            Ok(None) => return "its app is gone".to_owned(),
+            // The next change asks again.
+            Err(error) => tracing::warn!(release.id = %id, %error, "Whether a release is still wanted is not known"),
+        }
+        if changes.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// Ends a release that is not decided: its command, as a dyno that is stopped, or its wait for it.
+///
+/// # Errors
+/// No such release, or one that is decided.
+pub async fn abort(control: &Control, app: &Authorized<App>, which: &str) -> Result<ReleaseDetail, PhaseError> {
+    let release = release::find(control, app, which).await?.release;
+    if release.status != ReleaseStatus::Pending {
+        return Err(PhaseError::Decided { version: release.version, status: release.status.word() });
+    }
+    let said = format!("Release v{} aborted by user {}", release.version, app.by().email);
+    journal::api(control, app.id, control.now(), said).await;
+    let dynos = control.registry.of_app(app.id);
+    match dynos.iter().find(|dyno| dyno.role == DynoRole::Release && dyno.release == release.id) {
+        Some(dyno) => life::stop(control, dyno),
+        None => note(control, &release, false).await,
+    }
+    Ok(release::find(control, app, &release.id.to_string()).await?)
+}
+
+/// Waits until no earlier release of the app is pending, unless the app allows several at once (RELPH-29). `false`: it was decided
+/// meanwhile.
+async fn turn(control: &Control, release: &Release, writer: &mut OutputWriter) -> Result<bool, StoreError> {
     let mut turns = control.phases.hear();
     let mut told = None;
     loop {
@@ -113,10 +178,14 @@ async fn turn(control: &Control, release: &Release, writer: &mut OutputWriter) -
             std::future::pending::<()>().await;
         }
         let db = control.store.db();
+        let now = store::release::by_own_id(db, release.id).await?;
+        if now.is_none_or(|now| now.status != ReleaseStatus::Pending) {
+            return Ok(false);
+        }
         let earlier = store::release_phase::earlier(db, release.app, release.version).await?;
-        let Some(earlier) = earlier else { return Ok(()) };
+        let Some(earlier) = earlier else { return Ok(true) };
         if store::release_phase::of_app(db, release.app).await?.at_once {
-            return Ok(());
+            return Ok(true);
         }
         if told != Some(earlier) {
             let said = format!("The release command of v{} waits for that of v{earlier}", release.version);
@@ -125,13 +194,13 @@ async fn turn(control: &Control, release: &Release, writer: &mut OutputWriter) -
             told = Some(earlier);
         }
         if turns.changed().await.is_err() {
-            return Ok(());
+            return Ok(true);
         }
     }
 }
 
-/// Notes that the command is about to start.
-async fn begin(control: &Control, release: &Release) -> Result<(Dyno, Terms), StoreError> {
+/// What is to be run, and for how long.
+async fn prepare(control: &Control, release: &Release) -> Result<(Dyno, Terms), StoreError> {
     let db = control.store.db();
     let slug = match release.slug {
         Some(slug) => store::slug::by_id(db, slug).await?,
@@ -141,11 +210,7 @@ async fn begin(control: &Control, release: &Release) -> Result<(Dyno, Terms), St
     let command = types.get(&ProcessType::release()).cloned().unwrap_or_default();
     let about = (release.app, release.id, release.version);
     let dyno = phase::dyno(control, DynoRole::Release, ProcessType::release(), about, command).await?;
-    let terms = terms(control, release).await?;
-    let mut tx = control.store.begin().await?;
-    store::release_phase::begin(&mut tx, release.id, control.now()).await?;
-    tx.commit().await?;
-    Ok((dyno, terms))
+    Ok((dyno, terms(control, release).await?))
 }
 
 async fn terms(control: &Control, release: &Release) -> Result<Terms, StoreError> {
@@ -163,15 +228,14 @@ pub(crate) fn resume(control: &Control, release: Release, dyno: Dyno, running: r
         phase::adopted(&control, &dyno, &running);
         let usual = Terms { what: "release command", limit: PhaseSetting::default().limit() };
         let terms = terms(&control, &release).await.unwrap_or(usual);
-        let over = phase::follow(&control, &dyno, running, &mut writer, terms, std::future::pending()).await;
-        finish(&control, &release, &dyno, over).await;
+        see_through(&control, &release, &dyno, running, (&mut writer, terms)).await;
     });
 }
 
-/// A release whose command did not outlive the server: failed, with the reason where people look for it. One that had not begun
-/// begins now.
+/// A release whose command did not outlive the server: failed, with the reason where people look for it. One that had not started
+/// starts now.
 pub(crate) async fn settle(control: &Control, release: &Release) -> Result<(), StoreError> {
-    if store::release_phase::begun(control.store.db(), release.id).await? {
+    if store::release_step::has_begun(control.store.db(), release.id).await? {
         fail_unstarted(control, release, "Flowline was stopped").await;
     } else {
         spawn(control, release.clone());

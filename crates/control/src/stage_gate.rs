@@ -197,19 +197,14 @@ pub(crate) async fn file(control: &Control, slug: Option<SlugId>) -> Result<Poli
 async fn origin(control: &Control, app: &App, release: &Release, to: To) -> Result<Origin, StoreError> {
     let mut db = control.store.reader().await?;
     let authors = author::of_release(&mut db, release).await?;
-    let mut emails = Vec::new();
-    for account in [Some(authors.released_by), authors.built_by].into_iter().flatten() {
-        emails.extend(store::account::by_id(&mut *db, account).await?.map(|account| account.email));
-    }
-    emails.extend(authors.commit.as_ref().map(|commit| commit.email.clone()));
-    emails.dedup();
+    let author = store::account::by_id(&mut *db, authors.built_by.unwrap_or(authors.released_by)).await?;
     let light = light(&mut db, release).await?;
     let approvals = store::approval::of_release(&mut *db, to).await?;
     Ok(Origin {
         name: format!("{} v{}", app.name, release.version),
         app: format!("-a {}", app.name),
-        author: authors.built_by.unwrap_or(authors.released_by),
-        author_emails: emails,
+        authors,
+        author: author.map(|account| account.email),
         light,
         live_since: store::release_step::live_at(&mut *db, release.id).await?,
         approvals: approvals.into_iter().map(|(approver, _)| approver).collect(),

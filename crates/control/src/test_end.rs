@@ -1,14 +1,17 @@
 //! How test runs go on and end: noted with what their nodes come to, told in their output and in the app's log.
 
 use crate::commit_check::{self, TEST_CHECK};
-use crate::test_run::{setup_key, tests_key};
-use crate::{Control, journal, outcome};
+use crate::event::{self, Change, Resource};
+use crate::said::says_test;
+use crate::test_run::{self, setup_key, tests_key};
+use crate::{Control, alarm, journal, outcome, test_gate};
+use model::app::App;
 use model::commit_check::{CheckState, CommitCheck};
 use model::tap::TestCase;
 use model::test_run::{TestEvent, TestNode, TestRun, TestState, TestStep, whole};
 use model::time::Timestamp;
-use store::StoreError;
 use store::test_case::KeptCase;
+use store::{StoreError, Tx};
 
 /// Notes what happened to a node, and what its run comes to by it. `false`: it is over, or gone.
 pub(crate) async fn change(
@@ -27,9 +30,50 @@ pub(crate) async fn change(
     let state = whole(&states);
     store::test_run::set(&mut tx, run.id, &state, now).await?;
     commit_check::note(&mut tx, run.pipeline, &check(run, &state, now)).await?;
+    if state.is_over() {
+        tell_over(control, &mut tx, run, (node, &state)).await?;
+    }
     tx.commit().await?;
     control.promoter.wake();
     Ok(true)
+}
+
+/// Notes the event of a run that a push began.
+pub(crate) async fn tell_made(control: &Control, tx: &mut Tx, run: &TestRun) -> Result<(), StoreError> {
+    let Some(app) = of_push(tx, run).await? else { return Ok(()) };
+    let made = test_run::detail_in(tx, run.clone()).await?;
+    event::note(control, tx, run.by, &Change::create(Resource::TestRun(&app, &made))).await
+}
+
+/// The event of its end, and what it says of the app: of the one that was pushed to, else of the one that such code comes to first.
+async fn tell_over(
+    control: &Control,
+    tx: &mut Tx,
+    run: &TestRun,
+    (node, state): (&TestNode, &TestState),
+) -> Result<(), StoreError> {
+    let Some(now) = store::test_run::by_id(tx.db(), run.id).await? else { return Ok(()) };
+    let app = of_push(tx, &now).await?;
+    if let Some(app) = &app {
+        let (before, now) = (test_run::detail_in(tx, run.clone()).await?, test_run::detail_in(tx, now.clone()).await?);
+        let change = Change::update(Resource::TestRun(app, &before), Resource::TestRun(app, &now));
+        event::note(control, tx, run.by, &change).await?;
+    }
+    let app = match app {
+        Some(app) => Some(app.id),
+        None => test_gate::first_app(&store::pipeline_coupling::of_pipeline(tx.db(), run.pipeline).await?),
+    };
+    match app.and_then(|app| says_test(app, &now, node, state)) {
+        Some(said) => alarm::turn(control, tx, run.by, said).await,
+        None => Ok(()),
+    }
+}
+
+async fn of_push(tx: &mut Tx, run: &TestRun) -> Result<Option<App>, StoreError> {
+    match run.app {
+        Some(app) => store::app::by_id(tx.db(), app).await,
+        None => Ok(None),
+    }
 }
 
 /// What a run says of its commit, for gates that ask for it.

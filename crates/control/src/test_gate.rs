@@ -1,9 +1,11 @@
 //! How a pipeline tests: whether what is pushed to its apps is tested first, and for how long.
 
-use crate::Control;
 use crate::gate::Authorized;
+use crate::{Control, alarm};
+use model::alarm::AlarmKind;
 use model::id::{AppId, PipelineId};
 use model::pipeline::Pipeline;
+use model::pipeline_coupling::PipelineCoupling;
 use model::stack::Stack;
 use model::test_run::{BadTimeLimit, TestGate};
 use store::StoreError;
@@ -40,6 +42,12 @@ pub async fn update(
     let mut tx = control.store.begin().await?;
     let gate = store::test_gate::find(tx.db(), pipeline.id).await?.with(enabled, time_limit_s)?;
     store::test_gate::set(&mut tx, pipeline.id, gate).await?;
+    if !gate.enabled {
+        for coupling in store::pipeline_coupling::of_pipeline(tx.db(), pipeline.id).await? {
+            let why = "What is pushed is not tested any more";
+            alarm::moot(control, &mut tx, coupling.app, &[AlarmKind::Test], why).await?;
+        }
+    }
     tx.commit().await?;
     Ok(gate)
 }
@@ -58,10 +66,15 @@ pub(crate) async fn of_app(control: &Control, app: AppId) -> Result<Option<(Pipe
 /// What a run stands on that no push began: stack and packs of the app that its code would come to first.
 pub(crate) async fn ground(control: &Control, pipeline: PipelineId) -> Result<(Stack, Vec<String>), StoreError> {
     let db = control.store.db();
-    let first = store::pipeline_coupling::of_pipeline(db, pipeline).await?.into_iter().min_by_key(|one| one.stage);
-    let Some(first) = first else { return Ok((Stack::default(), Vec::new())) };
-    let stack = store::app::by_id(db, first.app).await?.map(|app| app.stack).unwrap_or_default();
-    Ok((stack, buildpacks(control, first.app).await?))
+    let couplings = store::pipeline_coupling::of_pipeline(db, pipeline).await?;
+    let Some(first) = first_app(&couplings) else { return Ok((Stack::default(), Vec::new())) };
+    let stack = store::app::by_id(db, first).await?.map(|app| app.stack).unwrap_or_default();
+    Ok((stack, buildpacks(control, first).await?))
+}
+
+/// The app that code of a pipeline comes to first.
+pub(crate) fn first_app(couplings: &[PipelineCoupling]) -> Option<AppId> {
+    couplings.iter().min_by_key(|one| one.stage).map(|one| one.app)
 }
 
 /// The packs that somebody chose for an app.

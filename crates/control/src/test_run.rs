@@ -15,8 +15,8 @@ use model::pipeline::Pipeline;
 use model::test_run::{Commit, TestEvent, TestNode, TestRun, TestState, TestStep, kept_message};
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
-use store::StoreError;
 pub use store::test_case::KeptCase;
+use store::{StoreError, Tx};
 use tokio::sync::{mpsc, watch};
 
 /// A branch's or commit's name that is longer is none: git itself stops at the length of a file's name.
@@ -121,6 +121,8 @@ pub(crate) struct Asked<'a> {
     /// The app that was pushed to.
     pub(crate) app: Option<(AppId, AppName)>,
     pub(crate) commit: Commit,
+    /// The address of whoever wrote it, if that is known.
+    pub(crate) author_email: Option<String>,
     pub(crate) source_url: String,
     pub(crate) clear_cache: bool,
 }
@@ -151,6 +153,7 @@ pub async fn create(
         pipeline: pipeline.id,
         app: None,
         commit,
+        author_email: None,
         source_url: wanted.source_url,
         clear_cache: wanted.clear_cache,
     };
@@ -193,7 +196,9 @@ pub(crate) async fn begin(
         clear_cache: asked.clear_cache,
         state: state.clone(),
         warning: None,
+        author_email: asked.author_email,
         created_at: now,
+        begun_at: None,
         updated_at: now,
     };
     let node = TestNode {
@@ -211,6 +216,7 @@ pub(crate) async fn begin(
         (inserted, _) => inserted?,
     };
     store::test_node::insert(&mut tx, &node).await?;
+    test_end::tell_made(control, &mut tx, &run).await?;
     // Before anybody can ask for them: a reader never takes a run's output for one that is complete.
     let setup = control.outputs.create(&setup_key(node.id)).map_err(TestRunError::Output)?;
     let tests = control.outputs.create(&tests_key(node.id)).map_err(TestRunError::Output)?;
@@ -276,6 +282,12 @@ pub async fn find(
         Err(error) => Err(error.into()),
         Ok(_) => detail(control, run).await,
     }
+}
+
+/// A run as a change sees it that is not yet committed.
+pub(crate) async fn detail_in(tx: &mut Tx, run: TestRun) -> Result<TestRunDetail, StoreError> {
+    let by = store::account::known(tx.db(), run.by).await?;
+    Ok(TestRunDetail { run, by })
 }
 
 async fn detail(control: &Control, run: TestRun) -> Result<TestRunDetail, TestRunError> {

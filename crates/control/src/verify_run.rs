@@ -188,7 +188,8 @@ async fn follow(
     writer: &mut OutputWriter,
 ) -> Outcome {
     let terms = Terms { what: "verify command", limit: check.limit };
-    let over = phase::follow(control, dyno, running, writer, terms, unwanted(control, check.id)).await;
+    let (over, lines) = phase::follow(control, dyno, running, writer, terms, unwanted(control, check.id)).await;
+    lines.finish(control).await;
     let Over { exit, stopped, late, out_of_memory } = over;
     let requests = requests_since(control, check, before).await;
     let Collected { artifacts, left_out } = artifact::collect(control, dyno.id, check.id).await;

@@ -52,6 +52,8 @@ impl FromStr for Severity {
 enum Mends {
     /// The next one that works.
     AtOnce,
+    /// The next one that works; that it works is no news otherwise.
+    Quietly,
     /// Working for [`CALM_AFTER`].
     Calmly,
 }
@@ -111,6 +113,14 @@ kinds! {
     Verify = "verify", Critical, AtOnce, "flowline verify:output";
     /// A dyno crashes again and again.
     Crash = "crash", Critical, Calmly, "flowline logs";
+    /// A pushed commit did not pass its tests: nothing is built of it.
+    Test = "test", Warning, AtOnce, "flowline ci";
+    /// A promotion to the app came to nothing: what ran before goes on.
+    Promotion = "promotion", Warning, AtOnce, "flowline releases";
+    /// Gates keep code from the app.
+    Gate = "gate", Warning, Quietly, "flowline pipelines:info";
+    /// Nothing: somebody tries whether everybody is reached.
+    Drill = "drill", Info, AtOnce, "flowline notifications:sent";
 }
 
 /// A word that is no kind.
@@ -282,11 +292,11 @@ impl Alarm {
             }
             (AlarmState::Fine, Health::Good) => match self.key.kind.mends() {
                 Mends::AtOnce => (AlarmState::Fine, Some(Turn::Well)),
-                // That it does not crash is no news.
-                Mends::Calmly => (AlarmState::Fine, None),
+                // That it does not crash, or that a gate is open, is no news.
+                Mends::Calmly | Mends::Quietly => (AlarmState::Fine, None),
             },
             (AlarmState::Broken { since }, Health::Good) => match self.key.kind.mends() {
-                Mends::AtOnce => (AlarmState::Fine, Some(Turn::Fixed)),
+                Mends::AtOnce | Mends::Quietly => (AlarmState::Fine, Some(Turn::Fixed)),
                 Mends::Calmly => (AlarmState::Mending { since, from: at }, None),
             },
             (mending @ AlarmState::Mending { .. }, Health::Good) => (mending, None),
@@ -343,6 +353,13 @@ mod tests {
         assert_eq!(crash.calm(Timestamp(140 * second), CALM_AFTER), Some(Turn::Fixed));
         assert_eq!((crash.state, crash.failures), (AlarmState::Fine, 2));
         assert_eq!(crash.calm(Timestamp(999 * second), CALM_AFTER), None);
+    }
+
+    #[test]
+    fn that_a_gate_is_open_is_told_only_to_those_who_heard_that_it_was_shut() {
+        let mut gate = alarm(AlarmKind::Gate);
+        let turns = [Health::Good, Health::Bad, Health::Good, Health::Good].map(|health| gate.on(health, Timestamp(1)));
+        assert_eq!(turns, [None, Some(Turn::Broke), Some(Turn::Fixed), None]);
     }
 
     #[test]

@@ -20,17 +20,23 @@ impl Authors {
     /// it can only make somebody an author who is none; never the other way round.
     #[must_use]
     pub fn include(&self, account: &Account) -> bool {
-        self.released_by == account.id || self.built_by == Some(account.id) || self.wrote(account)
+        self.are(account.id, &account.email)
+    }
+
+    /// The same of an account that is known by its id and its e-mail address then.
+    #[must_use]
+    pub fn are(&self, account: AccountId, email: &str) -> bool {
+        self.released_by == account || self.built_by == Some(account) || self.wrote(email)
     }
 
     /// The same before the release is made: whoever promotes is not an author for it, whoever wrote or built it is.
     #[must_use]
     pub fn of_code(&self, account: &Account) -> bool {
-        self.built_by == Some(account.id) || self.wrote(account)
+        self.built_by == Some(account.id) || self.wrote(&account.email)
     }
 
-    fn wrote(&self, account: &Account) -> bool {
-        self.commit.as_ref().is_some_and(|commit| commit.email.eq_ignore_ascii_case(&account.email))
+    fn wrote(&self, email: &str) -> bool {
+        self.commit.as_ref().is_some_and(|commit| commit.email.eq_ignore_ascii_case(email))
     }
 }
 

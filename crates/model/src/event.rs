@@ -37,6 +37,12 @@ pub enum Entity {
     SniEndpoint,
     /// A check of a release on the running server: an extension.
     Verification,
+    /// A test run of what was pushed: an extension.
+    TestRun,
+    /// The app as the target of a promotion: an extension.
+    PromotionTarget,
+    /// The app's place in a pipeline: an extension.
+    PipelineCoupling,
 }
 
 /// A word that is no entity.
@@ -49,7 +55,7 @@ pub struct NoSuchEntity {
 
 impl Entity {
     /// All of them, by word.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 14] = [
         Self::AddonAttachment,
         Self::Addon,
         Self::App,
@@ -60,6 +66,9 @@ impl Entity {
         Self::Release,
         Self::SniEndpoint,
         Self::Verification,
+        Self::TestRun,
+        Self::PromotionTarget,
+        Self::PipelineCoupling,
         Self::Dyno,
     ];
 
@@ -78,6 +87,9 @@ impl Entity {
             Self::Release => "api:release",
             Self::SniEndpoint => "api:sni-endpoint",
             Self::Verification => "api:verification",
+            Self::TestRun => "api:test-run",
+            Self::PromotionTarget => "api:pipeline-promotion-target",
+            Self::PipelineCoupling => "api:pipeline-coupling",
         }
     }
 

@@ -175,7 +175,7 @@ pub fn after(seconds: u64) -> Result<u32, RouteRefused> {
 }
 
 impl NotificationRoute {
-    /// Is this told here?
+    /// Is this told here? Of a test every route hears that the app's alarms can take, whatever it wants to hear otherwise.
     #[must_use]
     pub fn wants(&self, news: &News) -> bool {
         let scope = match self.scope {
@@ -184,13 +184,14 @@ impl NotificationRoute {
             Scope::App(app) => app == news.app,
         };
         let stage = self.stage.is_none_or(|stage| news.place.is_some_and(|(_, at)| at == stage));
-        scope && stage && (self.kinds.is_empty() || self.kinds.contains(&news.kind)) && news.severity() >= self.severity
+        let wanted = (self.kinds.is_empty() || self.kinds.contains(&news.kind)) && news.severity() >= self.severity;
+        scope && stage && (wanted || news.turn == Turn::Test)
     }
 
     /// How long after it happened.
     #[must_use]
-    pub fn delay(&self) -> Duration {
-        Duration::from_secs(u64::from(self.after_s))
+    pub fn delay(&self, news: &News) -> Duration {
+        if news.turn == Turn::Test { Duration::ZERO } else { Duration::from_secs(u64::from(self.after_s)) }
     }
 }
 
@@ -223,14 +224,16 @@ pub fn recipients(routes: &[NotificationRoute], news: &News, author: Option<&str
     let mut told: Vec<Recipient> = Vec::new();
     let mut add = |route: Option<&NotificationRoute>, addressee: Addressee| {
         if !told.iter().any(|one| one.addressee == addressee) {
-            let (id, delay) = (route.map(|route| route.id), route.map(NotificationRoute::delay).unwrap_or_default());
+            let delay = route.map(|route| route.delay(news)).unwrap_or_default();
+            let id = route.map(|route| route.id);
             told.push(Recipient { route: id, addressee, delay });
         }
     };
     if let Some(author) = author {
         let to_author = |route: &&NotificationRoute| route.channel == Channel::Author;
         let wanted = routes.iter().filter(to_author).find(|route| route.wants(news));
-        let by_default = !routes.iter().any(|route| to_author(&route)) && news.severity() >= Severity::Warning;
+        let matters = news.severity() >= Severity::Warning || news.turn == Turn::Test;
+        let by_default = !routes.iter().any(|route| to_author(&route)) && matters;
         if wanted.is_some() || by_default {
             add(wanted, Addressee::Email(author.to_ascii_lowercase()));
         }
@@ -308,6 +311,20 @@ mod tests {
         assert_eq!(emails(&recipients(&[ops, seldom.clone()], &broke, Some("bob@x"))), ["ops@example.org"]);
         let crash = News { kind: AlarmKind::Crash, ..broke };
         assert_eq!(recipients(std::slice::from_ref(&seldom), &crash, Some("bob@x"))[0].route, Some(seldom.id));
+    }
+
+    #[test]
+    fn a_drill_reaches_every_route_at_once_whatever_it_wants_to_hear_otherwise() {
+        let news = News { app: SHOP, place: None, kind: AlarmKind::Drill, turn: Turn::Test };
+        let mut late = route(1, &["boss@example.org"], Severity::Critical);
+        (late.kinds, late.after_s) = (vec![AlarmKind::Build], 3600);
+        let mut elsewhere = route(2, &["log"], Severity::Info);
+        elsewhere.scope = Scope::App(AppId(Uuid::from_u128(2)));
+        let mut staged = route(3, &["http://127.0.0.1:1/x"], Severity::Info);
+        staged.stage = Some(Stage::Production);
+        let told = recipients(&[late, elsewhere, staged], &news, Some("ada@x"));
+        assert_eq!(emails(&told), ["ada@x", "boss@example.org"]);
+        assert!(told.iter().all(|one| one.delay.is_zero()));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Gates: may this be deployed to that stage now, and if not, which rule says so and who or what can lift it.
 
+use crate::author::Authors;
 use crate::commit_check::{CheckState, CommitCheck};
 use crate::id::AccountId;
 use crate::pipeline::Stage;
@@ -86,10 +87,10 @@ pub struct Origin {
     pub name: String,
     /// The app and version as arguments of a command: `-a shop-staging`.
     pub app: String,
-    /// Who made it.
-    pub author: AccountId,
-    /// The e-mails of its author: the account's, and the commit's.
-    pub author_emails: Vec<String>,
+    /// The people behind it.
+    pub authors: Authors,
+    /// The e-mail of who had it built, for those who look for somebody else.
+    pub author: Option<String>,
     /// Its light there.
     pub light: Light,
     /// Since when it is, or was first, live there.
@@ -134,26 +135,37 @@ pub struct Finding {
     pub lift: Option<String>,
     /// When it opens by itself, if that is known.
     pub opens_at: Option<Timestamp>,
+    /// Nobody has to do anything: time or a machine opens it.
+    pub by_itself: bool,
 }
 
 impl Finding {
     fn open(rule: Rule, says: impl Into<String>) -> Self {
-        Self { rule, says: says.into(), lift: None, opens_at: None }
+        Self { rule, says: says.into(), lift: None, opens_at: None, by_itself: false }
     }
 
     fn shut(rule: Rule, says: impl Into<String>, lift: impl Into<String>) -> Self {
-        Self { rule, says: says.into(), lift: Some(lift.into()), opens_at: None }
+        Self { rule, says: says.into(), lift: Some(lift.into()), opens_at: None, by_itself: false }
     }
 
-    fn until(mut self, at: Timestamp) -> Self {
-        self.opens_at = Some(at);
-        self
+    fn until(self, at: Timestamp) -> Self {
+        Self { opens_at: Some(at), by_itself: true, ..self }
+    }
+
+    fn by_itself(self) -> Self {
+        Self { by_itself: true, ..self }
     }
 
     /// May it pass?
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.lift.is_none()
+    }
+
+    /// Does it stay shut until somebody does something?
+    #[must_use]
+    pub fn waits_for_people(&self) -> bool {
+        !self.is_open() && !self.by_itself
     }
 }
 
@@ -261,7 +273,8 @@ fn check(asked: &Asked<'_>, name: &str) -> Finding {
             Rule::RequiredChecks,
             format!("`{name}` has been pending on {commit} for {ago}"),
             "It opens when that check reports success",
-        ),
+        )
+        .by_itself(),
         CheckState::Failure | CheckState::Error => Finding::shut(
             Rule::RequiredChecks,
             format!("`{name}` reported {} on {commit} {ago} ago", check.state.word()),
@@ -275,7 +288,8 @@ fn unheard(asked: &Asked<'_>, name: &str, commit: &str) -> Finding {
     let age = in_words(asked.now.since(asked.known_since));
     let says = format!("`{name}` has not reported on {commit}, which is here for {age}");
     let lift = if asked.known_checks.iter().any(|known| known == name) {
-        "It opens when that check reports success".to_owned()
+        let lift = "It opens when that check reports success";
+        return Finding::shut(Rule::RequiredChecks, says, lift).by_itself();
     } else if asked.known_checks.is_empty() {
         "No check ever reported to this pipeline: connect one, or take the name out of required_checks".to_owned()
     } else {
@@ -304,7 +318,8 @@ fn light(from: &Origin) -> Finding {
             Rule::GreenLight,
             format!("{name} is still being verified"),
             "It opens when the check on the server passes",
-        ),
+        )
+        .by_itself(),
         Light::None => Finding::shut(
             Rule::GreenLight,
             format!("{name} was never verified on its server"),
@@ -320,12 +335,11 @@ fn light(from: &Origin) -> Finding {
 
 /// Everybody's own yes counts once, and the author's not at all.
 fn approved(asked: &Asked<'_>, from: &Origin) -> Finding {
-    let is_author = |approver: &Approver| {
-        approver.account == from.author
-            || from.author_emails.iter().any(|email| email.eq_ignore_ascii_case(&approver.email))
-    };
     let mut counted: Vec<&Approver> = Vec::new();
-    for approver in from.approvals.iter().filter(|approver| !is_author(approver)) {
+    for approver in &from.approvals {
+        if from.authors.are(approver.account, &approver.email) {
+            continue;
+        }
         if !counted.iter().any(|known| known.account == approver.account) {
             counted.push(approver);
         }
@@ -336,7 +350,7 @@ fn approved(asked: &Asked<'_>, from: &Origin) -> Finding {
         return Finding::open(Rule::Approvals, format!("{} approved by {}", from.name, who.join(", ")));
     }
     let has = if who.is_empty() { "nobody".to_owned() } else { who.join(", ") };
-    let author = from.author_emails.first().map_or("its author", String::as_str);
+    let author = from.author.as_deref().unwrap_or("its author");
     let missing = match wanted - counted.len() {
         1 => "one more person".to_owned(),
         more => format!("{more} more people"),
@@ -357,7 +371,7 @@ fn soaked(asked: &Asked<'_>, from: &Origin, soak: Duration) -> Finding {
     let wanted = in_words(soak);
     let Some(since) = from.live_since else {
         let says = format!("{} was never live, and has to be for {wanted}", from.name);
-        return Finding::shut(Rule::Soak, says, "It opens that long after it is live");
+        return Finding::shut(Rule::Soak, says, "It opens that long after it is live").by_itself();
     };
     let ripe = since.plus(soak);
     if ripe <= asked.now {

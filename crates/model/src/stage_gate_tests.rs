@@ -1,6 +1,7 @@
 //! Which gates are open, and what they say when they are not.
 
 use super::*;
+use crate::commit::Commit;
 use crate::freeze::{Freeze, Written};
 use uuid::Uuid;
 
@@ -22,8 +23,17 @@ fn from() -> Origin {
     Origin {
         name: "shop-staging v12".into(),
         app: "-a shop-staging".into(),
-        author: account(1),
-        author_emails: vec!["ann@example.com".into(), "ann@home.example".into()],
+        authors: Authors {
+            released_by: account(1),
+            built_by: Some(account(1)),
+            commit: Some(Commit {
+                at: before(900),
+                author: "Ann".into(),
+                email: "ann@home.example".into(),
+                subject: "Basket".into(),
+            }),
+        },
+        author: Some("ann@example.com".into()),
         light: Light::Green,
         live_since: Some(before(600)),
         approvals: Vec::new(),
@@ -132,6 +142,21 @@ fn time_on_the_stage_before() {
     assert!(refused.to_string().contains("live for 10 min of 10 min 1 s"), "{refused}");
     let ripe = StagePolicy { soak: Some(Duration::from_secs(600)), ..StagePolicy::default() };
     assert!(decide(&asked(&ripe, Some(&from))).is_ok());
+}
+
+#[test]
+fn what_opens_by_itself_is_told_apart_from_what_people_open() {
+    let policy = StagePolicy {
+        required_checks: vec!["ci".into(), "never".into()],
+        green_light: true,
+        approvals: 1,
+        soak: Some(Duration::from_secs(3600)),
+        ..StagePolicy::default()
+    };
+    let (from, known) = (Origin { light: Light::Open, ..from() }, ["ci".to_owned()]);
+    let all = look(&Asked { known_checks: &known, ..asked(&policy, Some(&from)) });
+    let people: Vec<bool> = all.iter().map(Finding::waits_for_people).collect();
+    assert_eq!(people, [false, true, false, true, false], "{all:?}");
 }
 
 #[test]

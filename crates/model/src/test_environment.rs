@@ -91,7 +91,9 @@ mod tests {
             clear_cache: false,
             state: TestState::At(TestStep::Creating),
             warning: None,
+            author_email: None,
             created_at: AT,
+            begun_at: None,
             updated_at: AT,
         }
     }

@@ -39,8 +39,12 @@ pub struct TestRun {
     pub state: TestState,
     /// What the app asks for and this server does not give.
     pub warning: Option<String>,
+    /// The address of whoever wrote the commit, where a push told it. Nobody has proven it.
+    pub author_email: Option<String>,
     /// When it was asked for.
     pub created_at: Timestamp,
+    /// When it had its turn.
+    pub begun_at: Option<Timestamp>,
     /// When it last changed.
     pub updated_at: Timestamp,
 }

@@ -25,8 +25,10 @@ const PUT: &str = "INSERT INTO alarm (app_id, kind, thing, state, since, mending
      updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (app_id, kind, thing) DO UPDATE SET \
      state = $4, since = $5, mending_from = $6, failures = $7, author_id = $8, what = $9, first_line = $10, updated_at = $11";
 
+const FORGET: &str = "DELETE FROM alarm WHERE kind = 'test' AND thing <> '' AND updated_at < $1";
+
 /// Every statement of this file, for the test that prepares them all.
-pub const ALL: &[&str] = &[FIND, OF_APP, CALM, PUT];
+pub const ALL: &[&str] = &[FIND, OF_APP, CALM, PUT, FORGET];
 
 /// One alarm, if anything is known of it.
 ///
@@ -66,6 +68,15 @@ pub async fn put(tx: &mut Tx, alarm: &Alarm) -> Result<(), StoreError> {
     let query = query.bind(alarm.state.word()).bind(alarm.state.since().map(|at| at.0)).bind(from);
     let query = query.bind(i64::from(alarm.failures)).bind(alarm.author.map(|id| id.to_string()));
     query.bind(&alarm.what).bind(&alarm.first_line).bind(alarm.updated_at.0).execute(tx.db()).await?;
+    Ok(())
+}
+
+/// Forgets branches that were not tested since this moment: who heard of them is not known any more either.
+///
+/// # Errors
+/// When the database fails.
+pub async fn forget_branches(tx: &mut Tx, moment: Timestamp) -> Result<(), StoreError> {
+    sqlx::query(FORGET).bind(moment.0).execute(tx.db()).await?;
     Ok(())
 }
 

@@ -1,17 +1,13 @@
-//! Release commands: which began, how long an app's may run, and whether two may run at once.
+//! Release commands: how long an app's may run, and whether two may run at once.
 
 use crate::row::Cells;
 use crate::{StoreError, Tx};
-use model::id::{AppId, ReleaseId};
+use model::id::AppId;
 use model::release::PhaseSetting;
-use model::time::Timestamp;
 use sqlx::SqliteExecutor;
 use sqlx::sqlite::SqliteRow;
 use std::time::Duration;
 
-const BEGIN: &str = "INSERT INTO release_phase (release_id, begun_at) \
-     SELECT $1, $2 WHERE EXISTS (SELECT 1 FROM release WHERE id = $1) ON CONFLICT (release_id) DO NOTHING";
-const BEGUN: &str = "SELECT COUNT(*) FROM release_phase WHERE release_id = $1";
 const EARLIER: &str =
     "SELECT version FROM release WHERE app_id = $1 AND version < $2 AND status = 'pending' ORDER BY version LIMIT 1";
 const PUT: &str = "INSERT INTO release_phase_setting (app_id, limit_s, at_once) VALUES ($1, $2, $3) \
@@ -19,25 +15,7 @@ const PUT: &str = "INSERT INTO release_phase_setting (app_id, limit_s, at_once) 
 const OF_APP: &str = "SELECT limit_s, at_once FROM release_phase_setting WHERE app_id = $1";
 
 /// Every statement of this file, for the test that prepares them all.
-pub const ALL: &[&str] = &[BEGIN, BEGUN, EARLIER, PUT, OF_APP];
-
-/// Notes that a release's command is about to start. Nothing happens when its app was destroyed meanwhile.
-///
-/// # Errors
-/// When the database fails.
-pub async fn begin(tx: &mut Tx, release: ReleaseId, at: Timestamp) -> Result<(), StoreError> {
-    sqlx::query(BEGIN).bind(release.to_string()).bind(at.0).execute(tx.db()).await?;
-    Ok(())
-}
-
-/// Did a release's command begin?
-///
-/// # Errors
-/// When the database fails.
-pub async fn begun<'e>(db: impl SqliteExecutor<'e>, release: ReleaseId) -> Result<bool, StoreError> {
-    let found: i64 = sqlx::query_scalar(BEGUN).bind(release.to_string()).fetch_one(db).await?;
-    Ok(found > 0)
-}
+pub const ALL: &[&str] = &[EARLIER, PUT, OF_APP];
 
 /// The oldest release of the app below `version` that is not decided.
 ///

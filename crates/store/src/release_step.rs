@@ -13,10 +13,11 @@ const BEGUN: &str = "UPDATE release SET begun_at = $2 WHERE id = $1 AND begun_at
 const LIVE: &str = "UPDATE release SET live_at = $2 WHERE id = $1 AND live_at IS NULL";
 const LIVE_AT: &str = "SELECT live_at FROM release WHERE id = $1";
 const IS_LIVE: &str = "SELECT live_at IS NOT NULL FROM release WHERE id = $1";
+const HAS_BEGUN: &str = "SELECT begun_at IS NOT NULL FROM release WHERE id = $1";
 const CAUSE: &str = "SELECT cause FROM release WHERE id = $1";
 
 /// Every statement of this file, for the test that prepares them all.
-pub const ALL: &[&str] = &[MADE, BEGUN, LIVE, LIVE_AT, IS_LIVE, CAUSE];
+pub const ALL: &[&str] = &[MADE, BEGUN, LIVE, LIVE_AT, IS_LIVE, HAS_BEGUN, CAUSE];
 
 /// It is in the ledger, for this reason ([`model::release::ReleaseCause::word`]).
 ///
@@ -51,6 +52,14 @@ pub async fn live(tx: &mut Tx, id: ReleaseId, at: Timestamp) -> Result<(), Store
 /// When the database fails.
 pub async fn is_live<'e>(db: impl SqliteExecutor<'e>, id: ReleaseId) -> Result<bool, StoreError> {
     Ok(sqlx::query_scalar(IS_LIVE).bind(id.to_string()).fetch_optional(db).await?.unwrap_or(false))
+}
+
+/// Did its command run?
+///
+/// # Errors
+/// When the database fails.
+pub async fn has_begun<'e>(db: impl SqliteExecutor<'e>, id: ReleaseId) -> Result<bool, StoreError> {
+    Ok(sqlx::query_scalar(HAS_BEGUN).bind(id.to_string()).fetch_optional(db).await?.unwrap_or(false))
 }
 
 /// Why it was made, as [`made`] was told.

@@ -12,17 +12,18 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             "SELECT id, pipeline_id, number, app_id, by_id, commit_branch, commit_message, commit_sha, source_url, clear_cache, ",
-            "state, why, during, exit_code, warning, created_at, updated_at FROM test_run ",
+            "state, why, during, exit_code, warning, author_email, created_at, begun_at, updated_at FROM test_run ",
             $rest
         )
     };
 }
 
 const INSERT: &str = "INSERT INTO test_run (id, pipeline_id, number, app_id, by_id, commit_branch, commit_message, commit_sha, \
-     source_url, clear_cache, state, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'pending', $11, $11)";
+     source_url, clear_cache, author_email, state, created_at, updated_at) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'pending', $12, $12)";
 const NEXT: &str = "SELECT COALESCE(MAX(number), 0) + 1 FROM test_run WHERE pipeline_id = $1";
-const SET: &str =
-    "UPDATE test_run SET state = $2, why = $3, during = $4, exit_code = $5, updated_at = $6 WHERE id = $1";
+const SET: &str = "UPDATE test_run SET state = $2, why = $3, during = $4, exit_code = $5, updated_at = $6, \
+     begun_at = CASE WHEN begun_at IS NULL AND $2 <> 'pending' THEN $6 ELSE begun_at END WHERE id = $1";
 const WARN: &str = "UPDATE test_run SET warning = $2 WHERE id = $1";
 const BY_ID: &str = select!("WHERE id = $1");
 const BY_NUMBER: &str = select!("WHERE pipeline_id = $1 AND number = $2");
@@ -41,7 +42,7 @@ pub async fn insert(tx: &mut Tx, run: &TestRun) -> Result<i64, StoreError> {
     let query = sqlx::query(INSERT).bind(run.id.to_string()).bind(run.pipeline.to_string()).bind(number);
     let query = query.bind(run.app.map(|app| app.to_string())).bind(run.by.to_string());
     let query = query.bind(&run.commit.branch).bind(&run.commit.message).bind(&run.commit.sha).bind(&run.source_url);
-    query.bind(run.clear_cache).bind(run.created_at.0).execute(tx.db()).await?;
+    query.bind(run.clear_cache).bind(&run.author_email).bind(run.created_at.0).execute(tx.db()).await?;
     Ok(number)
 }
 
@@ -119,7 +120,9 @@ fn read(row: &SqliteRow) -> Result<TestRun, StoreError> {
         clear_cache: cells.flag("clear_cache")?,
         state: state(&cells)?,
         warning: cells.maybe_text("warning")?,
+        author_email: cells.maybe_text("author_email")?,
         created_at: cells.time("created_at")?,
+        begun_at: cells.maybe_time("begun_at")?,
         updated_at: cells.time("updated_at")?,
     })
 }

@@ -58,6 +58,8 @@ fn run(n: u128, pipeline: PipelineId, app: &App, pushed: bool) -> TestRun {
         clear_cache: true,
         state: PENDING,
         warning: None,
+        author_email: Some("ada@example.org".into()),
+        begun_at: None,
         created_at: AT,
         updated_at: AT,
     }
@@ -96,6 +98,7 @@ async fn ci_2_runs_are_numbered_per_pipeline_and_one_push_per_app_is_tested_at_a
         number: 1,
         state: TestState::Failed { exit_code: 3 },
         warning: Some("w".into()),
+        begun_at: Some(Timestamp(2_000)),
         updated_at: Timestamp(2_000),
         ..run(21, one, &app, true)
     };

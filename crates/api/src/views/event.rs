@@ -8,8 +8,11 @@ use crate::views::domain::DomainView;
 use crate::views::dyno::DynoView;
 use crate::views::formation::FormationView;
 use crate::views::notification::notices;
+use crate::views::pipeline::CouplingView;
+use crate::views::promotion::TargetView;
 use crate::views::release::ReleaseView;
 use crate::views::sni_endpoint::SniEndpointView;
+use crate::views::test_run::TestRunView;
 use crate::views::verification::VerificationView;
 use control::Settings;
 use control::event::{Change, Content, Notification, Resource, Wire};
@@ -147,6 +150,9 @@ fn object(resource: &Resource<'_>, links: &Links) -> Map<String, Value> {
         Resource::SniEndpoint(app, detail) => serde_json::to_value(SniEndpointView::new(app, detail)),
         Resource::Dyno(app, dyno) => serde_json::to_value(DynoView::new(app, dyno)),
         Resource::Verification(app, detail) => serde_json::to_value(VerificationView::new(app, detail, links)),
+        Resource::TestRun(_, detail) => serde_json::to_value(TestRunView::from(*detail)),
+        Resource::PromotionTarget(_, detail) => serde_json::to_value(TargetView::from(&detail.target)),
+        Resource::PipelineCoupling(_, detail) => serde_json::to_value(CouplingView::from(*detail)),
     };
     match value {
         Ok(Value::Object(object)) => object,

@@ -2,16 +2,15 @@
 
 use super::over;
 use crate::gate::Authorized;
-use crate::lines::Lines;
 use crate::output::OutputWriter;
+use crate::phase::{self, Over, Terms};
 use crate::sandbox::{self, OneOff};
-use crate::{Control, journal, life, sample};
+use crate::{Control, journal, life};
 use model::app::App;
 use model::app_setup::{AppSetup, Failure, POSTDEPLOY_LIMIT_S, POSTDEPLOY_OUTPUT_LIMIT_BYTES, Postdeploy, Ran};
-use model::dyno::{Dyno, DynoName, DynoRole, DynoSize, DynoState, Exit};
+use model::dyno::{Dyno, DynoName, DynoRole, DynoSize, DynoState};
 use model::id::AppSetupId;
 use model::procfile::ProcessType;
-use runtime::Output;
 use std::time::Duration;
 use store::StoreError;
 
@@ -31,8 +30,7 @@ pub(super) async fn run(control: &Control, app: &Authorized<App>, setup: &AppSet
         Ok((dyno, running, mut writer)) => {
             control.registry.insert(dyno.clone(), Some(running.control()));
             journal::dyno(control, app.id, &dyno.name, "State changed from starting to up").await;
-            let exit = follow(control, &dyno, running, &mut writer).await;
-            return end(control, setup.id, &dyno, exit).await;
+            return see_through(control, setup.id, &dyno, running, &mut writer).await;
         }
         Err(failure) => failure,
     };
@@ -107,15 +105,14 @@ pub(crate) async fn adopt(
     control.registry.adopt(dyno.clone(), Some(running.control()));
     let (control, dyno) = (control.clone(), dyno.clone());
     tokio::spawn(async move {
-        let exit = match control.outputs.resume(&output_key(setup.id)) {
-            Ok(mut writer) => follow(&control, &dyno, running, &mut writer).await,
+        match control.outputs.resume(&output_key(setup.id)) {
+            Ok(mut writer) => see_through(&control, setup.id, &dyno, running, &mut writer).await,
             Err(error) => {
                 tracing::error!(app_setup.id = %setup.id, %error, "The output of scripts.postdeploy cannot be kept");
                 life::kill(&running.control());
-                Exit::Lost
+                end(&control, setup.id, &dyno, Over::LOST).await;
             }
-        };
-        end(&control, setup.id, &dyno, exit).await;
+        }
     });
     Ok(None)
 }
@@ -137,44 +134,21 @@ pub(super) async fn sweep(control: &Control) -> Result<(), StoreError> {
     Ok(())
 }
 
-async fn follow(control: &Control, dyno: &Dyno, mut running: runtime::Dyno, writer: &mut OutputWriter) -> Exit {
-    let handle = running.control();
-    let left = dyno.created_at.plus(Duration::from_secs(POSTDEPLOY_LIMIT_S)).since(control.now());
-    let limit = tokio::time::sleep(left);
-    tokio::pin!(limit);
-    let mut late = false;
-    let mut lines = Lines::of(handle.clone());
-    let exit = loop {
-        tokio::select! {
-            () = lines.due() => lines.acknowledge(control).await,
-            output = running.next() => match output {
-                Some(Output::Line { seq, at, text }) => {
-                    writer.line(&text);
-                    lines.keep(control, dyno, seq, at, text).await;
-                }
-                Some(Output::Dropped { count }) => {
-                    writer.line(&format!(" !     {count} lines were lost: they came faster than they could be kept"));
-                }
-                Some(Output::Exited(exit)) => break exit,
-                None => break Exit::Lost,
-            },
-            () = &mut limit, if !late => {
-                late = true;
-                writer.line(&format!(" !     It ran longer than {POSTDEPLOY_LIMIT_S} seconds and is ended"));
-                life::kill(&handle);
-            }
-        }
-    };
-    let why = handle.ended().await.out_of_memory;
-    if why.is_some() {
-        writer.line(" !     It ran out of memory and was killed");
-    }
-    sample::explain_end(control, dyno, why).await;
+/// From its start, or this server's, to the end of the setup.
+async fn see_through(
+    control: &Control,
+    id: AppSetupId,
+    dyno: &Dyno,
+    running: runtime::Dyno,
+    writer: &mut OutputWriter,
+) {
+    let terms = Terms { what: "postdeploy command", limit: Duration::from_secs(POSTDEPLOY_LIMIT_S) };
+    let (over, lines) = phase::follow(control, dyno, running, writer, terms, std::future::pending()).await;
+    end(control, id, dyno, over).await;
     lines.finish(control).await;
-    exit
 }
 
-async fn end(control: &Control, id: AppSetupId, dyno: &Dyno, exit: Exit) {
+async fn end(control: &Control, id: AppSetupId, dyno: &Dyno, Over { exit, stopped, late, .. }: Over) {
     let key = output_key(id);
     let output = control.outputs.tail(&key, POSTDEPLOY_OUTPUT_LIMIT_BYTES).unwrap_or_else(|error| {
         tracing::warn!(app_setup.id = %id, %error, "The output of scripts.postdeploy cannot be read");
@@ -183,10 +157,11 @@ async fn end(control: &Control, id: AppSetupId, dyno: &Dyno, exit: Exit) {
     journal::dyno(control, dyno.app, &dyno.name, format!("Process exited with status {}", exit.status())).await;
     journal::dyno(control, dyno.app, &dyno.name, "State changed from up to complete").await;
     let ran = Ran { output, exit_code: exit.status() };
-    let ended = if exit.is_success() {
-        Ok(())
-    } else {
-        Err(Failure::new(format!("scripts.postdeploy exited with status {}", exit.status())))
+    let ended = match (exit.is_success(), late, stopped) {
+        (true, false, false) => Ok(()),
+        (_, true, _) => Err(Failure::new(format!("scripts.postdeploy ran longer than {POSTDEPLOY_LIMIT_S} seconds"))),
+        (_, _, true) => Err(Failure::new("scripts.postdeploy was stopped".to_owned())),
+        (false, ..) => Err(Failure::new(format!("scripts.postdeploy exited with status {}", exit.status()))),
     };
     over(control, id, ended, Some(ran)).await;
     control.outputs.remove_if_there(&key);

@@ -94,6 +94,31 @@ async fn relph_29_one_waits_for_the_other_and_says_so_also_when_the_server_is_ki
 }
 
 #[tokio::test]
+async fn relph_28_29_a_release_is_aborted_while_its_command_waits_or_runs() {
+    let flow = flow().await;
+    let app = flow.app("shop").await;
+    app.push(released_by("one", HOLDS)).await.released("v3");
+    app.config(json!({ "HOLD": "yes", "MARK": "four" })).await;
+    who_printed(&app, "]: begun with four").await;
+    for (mark, version) in [("five", 5), ("six", 6)] {
+        app.config(json!({ "HOLD": null, "MARK": mark })).await;
+        app.log_says(&format!("The release command of v{version} waits for that of v4")).await;
+    }
+    let aborted = app.call("POST", "/releases/5/actions/abort", None).await;
+    assert_eq!((aborted.status.as_u16(), &aborted.json()["status"]), (200, &json!("failed")), "{}", aborted.text());
+    assert!(output(&app, 5).await.contains("The release command did not run: the release was aborted"));
+    app.log_says("Release v5 aborted by user admin@localhost").await;
+    let cli = flow.cli(&["releases:abort", "v4", "-a", "shop"]).await;
+    assert!(cli.status.success(), "{cli:?}");
+    assert_eq!((app.settled(4).await.as_str(), app.settled(6).await.as_str()), ("failed", "succeeded"));
+    assert!(output(&app, 4).await.contains("The release command was stopped"));
+    let said = output(&app, 6).await;
+    assert!(said.contains("begun with six"), "{said}");
+    let late = app.call("POST", "/releases/4/actions/abort", None).await;
+    assert!(late.status == 409 && late.text().contains("v4 is not pending"), "{}", late.text());
+}
+
+#[tokio::test]
 async fn relph_29_an_app_may_let_two_run_at_once() {
     let flow = flow().await;
     let app = flow.app("shop").await;

@@ -1,6 +1,7 @@
 //! Alarms: who is told of what breaks and what is mended, by mail, by a signed post, in the log.
 
 mod mailed;
+mod of_pipelines;
 mod routed;
 
 use serde_json::{Value, json};
