@@ -10,6 +10,8 @@ provider "heroku" {}
 variable "colour" { default = "red" }
 variable "quantity" { default = 1 }
 variable "colleague" { default = "ada@example.org" }
+variable "certificate" { default = "first" }
+variable "certificates" {}
 variable "source_path" {}
 variable "slug_path" {}
 
@@ -26,10 +28,15 @@ resource "heroku_app" "shop" {
   }
 }
 
+resource "heroku_config" "shared" {
+  vars           = { LEVEL = "9" }
+  sensitive_vars = { TOKEN = "t-${var.colour}" }
+}
+
 resource "heroku_app_config_association" "more" {
   app_id         = heroku_app.shop.id
-  vars           = { LEVEL = "9" }
-  sensitive_vars = { KEY = "k" }
+  vars           = heroku_config.shared.vars
+  sensitive_vars = merge(heroku_config.shared.sensitive_vars, { KEY = "k" })
 }
 
 resource "heroku_app_feature" "metadata" {
@@ -66,14 +73,21 @@ resource "heroku_drain" "logs" {
 resource "heroku_app_webhook" "hook" {
   app_id  = heroku_app.shop.id
   level   = "notify"
-  url     = "http://127.0.0.1:1599/hook"
+  url     = "http://127.0.0.1:1599/${var.colour}"
   include = ["api:release"]
+}
+
+resource "heroku_ssl" "www" {
+  app_id            = heroku_app.shop.id
+  certificate_chain = file("${var.certificates}/${var.certificate}.pem")
+  private_key       = file("${var.certificates}/${var.certificate}.key")
+  depends_on        = [heroku_formation.web]
 }
 
 resource "heroku_domain" "www" {
   app_id          = heroku_app.shop.id
   hostname        = "www.example.org"
-  sni_endpoint_id = null
+  sni_endpoint_id = heroku_ssl.www.id
 }
 
 resource "heroku_domain" "all" {
@@ -148,4 +162,31 @@ resource "heroku_pipeline_promotion" "first" {
   release_id    = heroku_app_release.code.id
   targets       = [heroku_app.live.id]
   depends_on    = [heroku_pipeline_coupling.staging, heroku_pipeline_coupling.live]
+}
+
+data "heroku_app" "shop" {
+  name       = heroku_app.shop.name
+  depends_on = [heroku_formation.web]
+}
+
+data "heroku_pipeline" "line" {
+  name       = heroku_pipeline.line.name
+  depends_on = [heroku_pipeline_coupling.live]
+}
+
+data "heroku_team" "acme" {
+  name = "acme"
+}
+
+data "heroku_team_members" "viewers" {
+  team       = "acme"
+  roles      = ["viewer"]
+  depends_on = [heroku_team_member.bob]
+}
+
+output "read" {
+  value = [
+    data.heroku_app.shop.name, data.heroku_pipeline.line.name, data.heroku_team.acme.name,
+    data.heroku_team_members.viewers.members[0].email,
+  ]
 }

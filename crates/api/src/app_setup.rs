@@ -35,7 +35,8 @@ pub(crate) async fn create(
     let app = NewApp { name: app.name, region, stack, team, locked: app.locked.unwrap_or_default() };
     let buildpacks = body.overrides.buildpacks.into_iter().map(|pack| pack.url).collect();
     let overrides = Overrides { env: body.overrides.env, buildpacks };
-    let new = NewAppSetup { source: body.source_blob.into(), app, overrides };
+    let coupling = body.pipeline_coupling.map(|place| (place.pipeline.into_text(), place.stage));
+    let new = NewAppSetup { source: body.source_blob.into(), app, overrides, coupling };
     Ok(Begun(AppSetupView::new(&app_setup::create(&control, &who, new).await?, &links)))
 }
 

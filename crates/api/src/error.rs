@@ -3,6 +3,7 @@
 mod access;
 mod alarm;
 mod artifact;
+mod edge;
 mod pipeline;
 mod test_run;
 
@@ -14,19 +15,17 @@ use control::app::AppError;
 use control::buildpack_installation::BuildpackError;
 use control::config_var::ConfigVarError;
 use control::delivery::DeliveryError;
-use control::domain::DomainError;
 use control::dyno::DynoError;
 use control::feature::FeatureError;
 use control::formation::ScaleError;
 use control::idempotency::IdempotencyError;
 use control::idle::IdleError;
-use control::log_drain::LogDrainError;
 use control::log_session::LogSessionError;
 use control::release::ReleaseError;
 use control::release_phase::PhaseError;
-use control::sni_endpoint::SniEndpointError;
 use control::verification::VerificationError;
 use control::webhook::WebhookError;
+use model::app::AppName;
 use model::formation::FormationError;
 use serde::Serialize;
 use std::error::Error;
@@ -43,6 +42,8 @@ pub struct ApiError {
     pub message: String,
     /// What kind of thing was not found.
     pub resource: Option<&'static str>,
+    /// The app that asks for a second factor: clients send the code there (API-14).
+    pub app: Option<AppName>,
 }
 
 #[derive(Serialize)]
@@ -51,12 +52,19 @@ struct Body<'a> {
     message: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     resource: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    app: Option<NamedApp<'a>>,
+}
+
+#[derive(Serialize)]
+struct NamedApp<'a> {
+    name: &'a AppName,
 }
 
 impl ApiError {
     /// Any error.
     pub fn new(status: StatusCode, id: &'static str, message: impl Display) -> Self {
-        Self { status, id, message: message.to_string(), resource: None }
+        Self { status, id, message: message.to_string(), resource: None, app: None }
     }
 
     /// 400: the request cannot be read.
@@ -194,6 +202,7 @@ impl From<FeatureError> for ApiError {
     fn from(error: FeatureError) -> Self {
         match error {
             FeatureError::NoSuchFeature(_) => Self { message: error.to_string(), ..Self::not_found("feature") },
+            FeatureError::OwnFactor => Self::invalid_params(error),
             FeatureError::Store(_) => Self::internal(&error),
         }
     }
@@ -208,22 +217,6 @@ impl From<ScaleError> for ApiError {
             }
             ScaleError::Formation(_) | ScaleError::Size(_) => Self::invalid_params(error),
             ScaleError::Store(_) => Self::internal(&error),
-        }
-    }
-}
-
-impl From<DomainError> for ApiError {
-    fn from(error: DomainError) -> Self {
-        match error {
-            DomainError::NoSuchDomain => Self::not_found("domain"),
-            DomainError::NoSuchSniEndpoint => Self { message: error.to_string(), ..Self::not_found("sni_endpoint") },
-            DomainError::BadHostname(_)
-            | DomainError::Reserved(_)
-            | DomainError::Already(_)
-            | DomainError::Taken(_)
-            | DomainError::TooMany
-            | DomainError::Own(_) => Self::invalid_params(error),
-            DomainError::Store(_) => Self::internal(&error),
         }
     }
 }
@@ -264,16 +257,6 @@ impl From<IdleError> for ApiError {
             IdleError::BadSleepAfter(_) | IdleError::NoWeb(_) => Self::invalid_params(error),
             IdleError::Busy(_) => Self::conflict(error),
             IdleError::Failed(_) | IdleError::Store(_) => Self::internal(&error),
-        }
-    }
-}
-
-impl From<LogDrainError> for ApiError {
-    fn from(error: LogDrainError) -> Self {
-        match error {
-            LogDrainError::NoSuchDrain => Self::not_found("log_drain"),
-            LogDrainError::BadUrl(_) | LogDrainError::Already | LogDrainError::TooMany => Self::invalid_params(error),
-            LogDrainError::Store(_) => Self::internal(&error),
         }
     }
 }
@@ -336,19 +319,6 @@ impl From<DeliveryError> for ApiError {
     }
 }
 
-impl From<SniEndpointError> for ApiError {
-    fn from(error: SniEndpointError) -> Self {
-        match error {
-            SniEndpointError::NoSuchEndpoint => Self { message: error.to_string(), ..Self::not_found("sni_endpoint") },
-            SniEndpointError::BadChain(_)
-            | SniEndpointError::BadKey(_)
-            | SniEndpointError::Mismatch
-            | SniEndpointError::TooMany => Self::invalid_params(error),
-            SniEndpointError::Store(_) => Self::internal(&error),
-        }
-    }
-}
-
 /// The longest message, in characters: what is repeated of a request must not fill a terminal.
 const MESSAGE_LIMIT_CHARS: usize = 2000;
 
@@ -361,7 +331,8 @@ fn tame(message: &str) -> String {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let message = tame(&self.message);
-        let body = Body { id: self.id, message: &message, resource: self.resource };
+        let app = self.app.as_ref().map(|name| NamedApp { name });
+        let body = Body { id: self.id, message: &message, resource: self.resource, app };
         (self.status, Json(body)).into_response()
     }
 }

@@ -13,6 +13,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use control::gate::Authorized;
 use control::push::{self, Service, Ticket};
+use control::second_factor;
 use futures_util::stream::{BoxStream, StreamExt, TryStreamExt};
 use model::app::App;
 use model::audit::Change;
@@ -72,6 +73,7 @@ pub(crate) async fn refs(
     if service == Service::ReceivePack {
         // Here and not only later: this refusal git shows to its user, with its words.
         push::admits(&door.control).map_err(ApiError::from)?;
+        second_factor::ask(&door.control, &app, None).await.map_err(ApiError::from)?;
     }
     let output = push::repositories(&door.control).advertise(app.id, service, protocol(&headers)).await;
     let output = output.map_err(|error| unavailable(&error))?;
@@ -97,6 +99,7 @@ pub(crate) async fn receive(
 ) -> Result<Response, Refused> {
     let (parts, body) = request.into_parts();
     let app = enter(&door, &repository, &parts.headers).await?;
+    second_factor::ask(&door.control, &app, None).await.map_err(ApiError::from)?;
     let (path, action) = (parts.uri.path().to_owned(), "POST /{app}.git/git-receive-pack".to_owned());
     let change = Change::by(app.by(), audit::address(&parts), audit::request_id(&parts), action, path);
     audit::push(&door, &Change { app: Some(app.id), ..change }).await?;

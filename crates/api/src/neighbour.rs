@@ -3,7 +3,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::Uri;
+use axum::http::{StatusCode, Uri};
 use control::{Control, push};
 use serde::Serialize;
 
@@ -38,31 +38,58 @@ pub(crate) async fn status(State(control): State<Control>) -> Json<StatusView> {
 
 /// Every path that no route has: what it would be about, where that is known.
 pub(crate) async fn no_such_path(uri: Uri) -> ApiError {
-    match absent(uri.path()) {
-        Some(noun) => ApiError { message: format!("This server has no {noun}."), ..ApiError::no_such_path() },
-        None => ApiError::no_such_path(),
-    }
+    no_such_thing(uri.path()).unwrap_or_else(ApiError::no_such_path)
+}
+
+/// A route's path with a method that it does not have; the list of things that are not here can be read only.
+pub(crate) async fn wrong_method(uri: Uri) -> ApiError {
+    no_such_thing(uri.path()).unwrap_or_else(|| {
+        let message = "This path exists, but not with this method; the `Allow` header has the ones that do.";
+        ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message)
+    })
+}
+
+fn no_such_thing(path: &str) -> Option<ApiError> {
+    let noun = absent(path)?;
+    Some(ApiError { message: format!("This server has no {noun}."), ..ApiError::no_such_path() })
 }
 
 /// Things of the platform that are not here, by the paths that clients look for them at.
-fn absent(path: &str) -> Option<&'static str> {
+#[must_use]
+pub fn absent(path: &str) -> Option<&'static str> {
     let segments: Vec<&str> = path.trim_matches('/').split('/').collect();
     let word = match segments.as_slice() {
-        ["apps" | "teams", _, word, ..] | ["actions" | "account", word, ..] | [word, ..] => *word,
+        ["account", "features", _] => return Some("account features"),
+        ["teams", _, "oauth", ..] => return Some("authorizations of teams"),
+        ["teams", _, "apps", _, "usage"] => return Some("bills"),
+        ["apps" | "teams" | "users" | "pipelines" | "regions", _, word, ..]
+        | ["actions" | "account", word, ..]
+        | [word, ..] => *word,
         [] => return None,
     };
     match word {
-        "addons" | "addon-attachments" | "addon-services" | "plans" | "usage" => Some("add-ons"),
-        "review-app" | "review-apps" => Some("review apps"),
-        "test-runs" | "test-nodes" | "socket" => Some("test runs"),
+        "addons" | "addon-attachments" | "addon-services" | "plans" => Some("add-ons"),
+        "addon-region-capabilities" | "allowed-addon-services" => Some("add-ons"),
+        "invoices" | "invoice-address" | "credits" | "delinquency" | "payment-method" | "payments" => Some("bills"),
+        "usage" | "resource" | "licenses" | "license-collections" => Some("bills"),
+        "review-app" | "review-apps" | "review-app-config" => Some("review apps"),
+        "test-nodes" | "socket" => Some("test runs"),
         "spaces" | "vpn-connections" => Some("private spaces"),
         "client" | "postgres" | "redis" | "data" | "reports" => Some("data services"),
         "telemetry-drains" => Some("telemetry drains"),
+        "enterprise-accounts" => Some("enterprise accounts"),
+        "identity-providers" => Some("identity providers"),
         "favorites" => Some("favorites"),
         "v2" => Some("container registry"),
         "github" => Some("repository integration"),
         "router-metrics" => Some("history of metrics"),
         "oci-images" => Some("container images"),
+        "build-metadata" => Some("addresses of repositories and caches"),
+        "config-vars-settings" => Some("settings of single config vars"),
+        "preferences" => Some("preferences"),
+        "capabilities" => Some("list of capabilities"),
+        "gateway-tokens" => Some("gateway tokens"),
+        "sms-number" => Some("text messages"),
         _ => None,
     }
 }
@@ -75,6 +102,12 @@ mod tests {
     fn what_is_absent_is_named() {
         for (path, noun) in [
             ("/pipelines/x/test-runs", None),
+            ("/apps/x/builds", None),
+            ("/account/features", None),
+            ("/account/features/x", Some("account features")),
+            ("/teams/x/invoices/5", Some("bills")),
+            ("/teams/x/oauth/authorizations", Some("authorizations of teams")),
+            ("/users/~/sms-number/actions/recover", Some("text messages")),
             ("/actions/addons/resolve", Some("add-ons")),
             ("/account/github/token", Some("repository integration")),
             ("/client/v11/databases/x", Some("data services")),

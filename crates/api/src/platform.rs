@@ -14,6 +14,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use control::account::{AccountError, Entry};
 use control::gate::{Authorized, GateError};
+use control::second_factor;
 use model::account::Account;
 use model::app::App;
 use model::permission::Right;
@@ -72,10 +73,10 @@ pub(crate) async fn wrap(
     next: Next,
 ) -> Response {
     let (mut parts, body) = request.into_parts();
-    let remaining = match admit(&door, route, &mut parts).await {
-        Ok(remaining) => remaining,
-        Err(refused) => return refused.into_response(),
-    };
+    let mut remaining = None;
+    if let Err(refused) = admit(&door, route, &mut parts, &mut remaining).await {
+        return counted(refused.into_response(), remaining);
+    }
     let (method, asked) = (parts.method.clone(), etag::asked(&parts.headers));
     let key = idempotency::key(&parts);
     let request = Request::from_parts(parts, body);
@@ -87,13 +88,19 @@ pub(crate) async fn wrap(
         Some(key) => idempotency::answer(&control, key, request, run).await.unwrap_or_else(ApiError::into_response),
         None => run(request).await,
     };
-    let mut response = etag::answer(&method, &asked, as_json(response)).await;
-    response.headers_mut().insert(RATE_LIMIT_REMAINING, HeaderValue::from(remaining));
+    counted(etag::answer(&method, &asked, as_json(response)).await, remaining)
+}
+
+/// With how many requests are left, once it is known whose they are; refusals tell it too (API-9).
+fn counted(mut response: Response, remaining: Option<u32>) -> Response {
+    if let Some(remaining) = remaining {
+        response.headers_mut().insert(RATE_LIMIT_REMAINING, HeaderValue::from(remaining));
+    }
     response
 }
 
-/// Who it is and what they may do; how many requests they have left.
-async fn admit(door: &Door, route: &Route, parts: &mut Parts) -> Result<u32, ApiError> {
+/// Who it is and what they may do. `left`: how many requests they have left, none when there is no more.
+async fn admit(door: &Door, route: &Route, parts: &mut Parts, left: &mut Option<u32>) -> Result<(), ApiError> {
     if !accept::admits(accepted(&parts.headers).as_deref()) {
         let message =
             "Send `Accept: application/vnd.heroku+json; version=3`; other versions and formats are not served.";
@@ -107,10 +114,17 @@ async fn admit(door: &Door, route: &Route, parts: &mut Parts) -> Result<u32, Api
     }
     let free = route.access == Access::Free || parts.extensions.get::<Inside>().is_some();
     let remaining = if free { Some(door.limits.left(account.id)) } else { door.limits.take(account.id) };
-    let remaining = remaining.ok_or_else(ApiError::rate_limit)?;
+    *left = Some(remaining.unwrap_or_default());
+    if remaining.is_none() {
+        return Err(ApiError::rate_limit());
+    }
     match route.access {
         Access::App(right) => {
             let app = app_in_path(door, parts, &account, right).await?;
+            // A request of the server to itself comes with a code that is used already.
+            if route.asks_second_factor() && parts.extensions.get::<Inside>().is_none() {
+                second_factor::ask(&door.control, &app, code(&parts.headers).as_deref()).await?;
+            }
             parts.extensions.insert(ForApp(app));
         }
         Access::Team(right) => {
@@ -132,7 +146,7 @@ async fn admit(door: &Door, route: &Route, parts: &mut Parts) -> Result<u32, Api
     }
     parts.extensions.insert(LoggedIn { account: account.clone(), entry });
     parts.extensions.insert(Caller(account));
-    Ok(remaining)
+    Ok(())
 }
 
 /// Who comes with this token; where a login begins, also who has this e-mail and password.
@@ -256,10 +270,4 @@ impl<S: Send + Sync> FromRequestParts<S> for ForApp {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         parts.extensions.get::<Self>().cloned().ok_or_else(|| ApiError::not_found("app"))
     }
-}
-
-/// A route's path with a method that it does not have.
-pub(crate) async fn wrong_method() -> ApiError {
-    let message = "This path exists, but not with this method; the `Allow` header has the ones that do.";
-    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message)
 }

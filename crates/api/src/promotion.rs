@@ -5,7 +5,7 @@ use crate::body::JsonBody;
 use crate::error::ApiError;
 use crate::link::Links;
 use crate::output;
-use crate::platform::{Caller, ForPipeline};
+use crate::platform::{Caller, ForPipeline, code};
 use crate::range::{Field, Key};
 use crate::views::app::NameOrObject;
 use crate::views::promotion::{CreatePromotion, ProgressView, PromotionReceiptView, PromotionView, TargetView};
@@ -18,6 +18,7 @@ use bytes::Bytes;
 use control::Control;
 use control::promotion::{self, NewPromotion};
 use control::promotion_watch;
+use control::second_factor;
 use futures_util::stream;
 use model::promotion::{Promotion, PromotionTarget};
 use std::io;
@@ -32,6 +33,7 @@ pub(crate) async fn create(
     State(control): State<Control>,
     Caller(who): Caller,
     links: Links,
+    headers: HeaderMap,
     JsonBody(body): JsonBody<CreatePromotion>,
 ) -> Result<Created<PromotionView>, ApiError> {
     let new = NewPromotion {
@@ -41,6 +43,9 @@ pub(crate) async fn create(
         targets: body.targets.into_iter().map(|target| NameOrObject::into_text(target.app)).collect(),
         reason: body.reason,
     };
+    for target in &new.targets {
+        second_factor::ask_for(&control, &who, target, code(&headers).as_deref()).await?;
+    }
     let made = promotion::create(&control, &who, new).await?;
     Ok(Created(PromotionView::new(&made.promotion, &links)))
 }

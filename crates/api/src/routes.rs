@@ -98,6 +98,12 @@ impl Route {
         self.method != Method::GET && !QUESTIONS.contains(&self.path)
     }
 
+    /// Does an app with the feature `second-factor` ask for a code first (API-14)? For changes, and for what config vars hold.
+    #[must_use]
+    pub fn asks_second_factor(&self) -> bool {
+        (self.changes() && self.path != "/apps/{app}/pre-authorizations") || self.scope() == Scope::ReadProtected
+    }
+
     /// Does it stop something or take it away? On a disk that is full this goes on, because it is what helps.
     #[must_use]
     pub fn relieves(&self) -> bool {
@@ -157,7 +163,7 @@ pub(crate) fn router(door: &Door) -> Router {
     }
     router
         .fallback(neighbour::no_such_path)
-        .method_not_allowed_fallback(platform::wrong_method)
+        .method_not_allowed_fallback(neighbour::wrong_method)
         // JSON bodies have their own limit (body.rs), archives theirs in the verbs, pushes git's.
         .layer(DefaultBodyLimit::disable())
         .with_state(door.clone())

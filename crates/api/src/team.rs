@@ -8,14 +8,15 @@ use crate::platform::{Caller, ForTeam};
 use crate::range::{Field, Key};
 use crate::team_app::team_apps;
 use crate::views::team::{
-    CreateTeam, InvitationView, MemberView, NewInvitationView, PermissionView, PutMember, TeamFeatureView, TeamView,
-    UpdateTeam,
+    CreateTeam, InvitationView, MemberView, NewInvitationView, PermissionEntityView, PermissionView, PutMember,
+    TeamFeatureView, TeamView, UpdateTeam,
 };
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use control::Control;
 use control::team::{self, InvitationDetail, MemberDetail, Put};
+use control::team_access::{self, AppAccess};
 use model::permission::Permission;
 use model::team::{Role, Team};
 
@@ -26,6 +27,9 @@ const FIELDS: &[Field<WithRole>] =
 
 const MEMBER_FIELDS: &[Field<MemberDetail>] =
     &[("email", |one| Key::Text(one.account.email.clone())), ("id", |one| Key::Text(one.member.id.to_string()))];
+
+const ACCESS_FIELDS: &[Field<AppAccess>] =
+    &[("name", |one| Key::Text(one.app.name.to_string())), ("id", |one| Key::Text(one.app.id.to_string()))];
 
 const INVITATION_FIELDS: &[Field<InvitationDetail>] = &[("id", |one| Key::Text(one.invitation.id.to_string()))];
 
@@ -87,6 +91,25 @@ pub(crate) async fn apps(
 /// GET /teams/{team}/features - the one that clients look for before they send permissions.
 pub(crate) async fn features(ForTeam(team): ForTeam) -> Json<[TeamFeatureView; 1]> {
     Json([TeamFeatureView::access_controls(&team)])
+}
+
+/// GET /teams/{team}/features/{feature} - by name or id.
+pub(crate) async fn feature(
+    ForTeam(team): ForTeam,
+    Path((_, which)): Path<(String, String)>,
+) -> Result<Json<TeamFeatureView>, ApiError> {
+    let one = TeamFeatureView::access_controls(&team);
+    if one.is(&which) { Ok(Json(one)) } else { Err(ApiError::not_found("team_feature")) }
+}
+
+/// GET /teams/{team}/permissions - its apps, each with everybody who may do something with it (PERM-7).
+pub(crate) async fn access(
+    State(control): State<Control>,
+    ForTeam(team): ForTeam,
+    range: Ranged,
+) -> Result<Response, ApiError> {
+    let all = team_access::list(&control, &team).await?;
+    range.answer(all, ACCESS_FIELDS, |one| PermissionEntityView::new(&team, one))
 }
 
 /// GET /teams/permissions - what there is to give (PERM-7).

@@ -4,16 +4,17 @@ use crate::answer::{Created, Ranged};
 use crate::body::JsonBody;
 use crate::error::ApiError;
 use crate::link::Links;
-use crate::platform::{Caller, ForApp};
+use crate::platform::{Caller, ForApp, code};
 use crate::range::{Field, Key};
 use crate::views::app::{CreateTeamApp, NameOrObject, TeamAppView, UpdateTeamApp};
 use crate::views::transfer::{AnswerTransfer, CreateTransfer, TransferView};
 use axum::Json;
 use axum::extract::{Path, State};
+use axum::http::HeaderMap;
 use axum::response::Response;
 use control::app::{self, AppDetail, NewApp};
 use control::transfer::{self, TransferDetail};
-use control::{Control, collaborator};
+use control::{Control, collaborator, second_factor};
 use model::account::Account;
 use model::permission::Right;
 use std::collections::HashSet;
@@ -97,9 +98,11 @@ pub(crate) async fn update(
 pub(crate) async fn offer(
     State(control): State<Control>,
     Caller(who): Caller,
+    headers: HeaderMap,
     JsonBody(body): JsonBody<CreateTransfer>,
 ) -> Result<Created<TransferView>, ApiError> {
     let app = control.app(&who, &body.app.into_text(), Right::Manage).await?;
+    second_factor::ask(&control, &app, code(&headers).as_deref()).await?;
     Ok(Created((&transfer::offer(&control, &app, &body.recipient.into_text()).await?).into()))
 }
 

@@ -112,6 +112,60 @@ fn reference() -> String {
         let what = sentences.get(&named).cloned().unwrap_or_default().replace('|', "\\|");
         writeln!(text, "| {mark} | `{named}` | {} | {} | {what} |", who(route.access), scope(route)).unwrap();
     }
+    text + &not_offered()
+}
+
+/// What the published schema has and this server does not, by what the answer says, and why.
+const NOT_OFFERED: &[(&str, &str)] = &[
+    ("account features", "None exist: features belong to apps."),
+    ("add-ons", "No services are sold or started beside apps yet; config vars hold addresses of your own."),
+    ("addresses of repositories and caches", "Both are reached by git and `DELETE /apps/{app}/build-cache`."),
+    ("authorizations of teams", "Tokens belong to people and OAuth clients."),
+    ("bills", "Nothing is sold. The lists of invoices are empty, not absent: clients show them."),
+    ("container images", "Code is deployed by git, slugs and sources."),
+    ("enterprise accounts", "Teams are the largest unit; the audit log is `GET /audit-events`."),
+    ("gateway tokens", "A token does for everything."),
+    ("identity providers", "People log in with password and second factor."),
+    ("list of capabilities", "A refused request names the permission that is missing."),
+    ("preferences", "Nothing is chosen for a person or a team: what a client remembers is its own."),
+    ("private spaces", "Every app is walled off from the others already."),
+    ("review apps", "Not there yet."),
+    ("settings of single config vars", "Write-only config vars: `PATCH /apps/{app}/config-vars/write-only`."),
+    ("telemetry drains", "Log drains carry logs; figures are at `GET /metrics`."),
+    ("text messages", "The second factor is an authenticator app or a recovery code."),
+];
+
+/// Published links without a route that are no thing of their own.
+const OTHERWISE: &[(&str, &str)] = &[
+    ("DELETE /apps/{}/builds/{}", "405: a build that has begun ends by itself or at its limit"),
+    ("GET /users/~/pipeline-couplings", "served as `GET /users/{user}/pipeline-couplings`"),
+];
+
+/// The links of the published schema that no route serves, each with what it is answered.
+fn not_offered() -> String {
+    let routes: HashSet<String> = ROUTES.iter().map(|route| format!("{} {}", route.method, bare(route.path))).collect();
+    let mut of: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    let mut otherwise = Vec::new();
+    for link in PUBLISHED.lines().filter(|link| !routes.contains(*link)) {
+        let path = link.split_once(' ').map_or("", |(_, path)| path).replace("{}", "x");
+        let known = OTHERWISE.iter().find(|(other, _)| *other == link);
+        match (known, api::neighbour::absent(&path)) {
+            (Some((link, what)), _) => otherwise.push(format!("- `{link}`: {what}.")),
+            (None, Some(noun)) => of.entry(noun).or_default().push(format!("`{link}`")),
+            (None, None) => panic!("{link} is published and not served: give neighbour.rs a word for it"),
+        }
+    }
+    let mut text = String::from(
+        "\n## Not offered\n\nThe published schema has these links too. They are answered with 404, `not_found`, and \
+         \"This server has no ….\"\n\n| No … | Why | Links |\n|---|---|---|\n",
+    );
+    for (noun, links) in of {
+        let why = NOT_OFFERED.iter().find(|(known, _)| *known == noun).map(|(_, why)| *why);
+        let why = why.unwrap_or_else(|| panic!("why are there no {noun}?"));
+        writeln!(text, "| {noun} | {why} | {} |", links.join(", ")).unwrap();
+    }
+    otherwise.sort();
+    writeln!(text, "\nOther ones:\n\n{}", otherwise.join("\n")).unwrap();
     text
 }
 

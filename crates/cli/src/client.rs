@@ -50,6 +50,8 @@ struct Ask<'a> {
     login: Option<(&'a str, &'a str)>,
     /// What a second factor shows.
     code: Option<&'a str>,
+    /// Without credentials: the path is open to everybody.
+    openly: bool,
 }
 
 /// The body of an error (API-3).
@@ -102,6 +104,17 @@ impl Client {
         self.change(Method::PATCH, path, body, code).await
     }
 
+    /// The same as PUT.
+    pub(crate) async fn put_with(&self, path: &str, body: &Value, code: Option<&str>) -> Result<Value, CliError> {
+        self.change(Method::PUT, path, body, code).await
+    }
+
+    /// A POST of somebody who has no token.
+    pub(crate) async fn post_openly(&self, path: &str, body: &Value) -> Result<Value, CliError> {
+        let ask = Ask { method: Method::POST, path, body: Some(body), openly: true, ..Ask::default() };
+        Ok(self.call(ask).await?.0)
+    }
+
     pub(crate) async fn delete(&self, path: &str) -> Result<Value, CliError> {
         Ok(self.call(Ask { method: Method::DELETE, path, ..Ask::default() }).await?.0)
     }
@@ -114,7 +127,7 @@ impl Client {
         code: Option<&str>,
     ) -> Result<Value, CliError> {
         let (path, body, login) = ("/oauth/authorizations", Some(body), Some(login));
-        Ok(self.call(Ask { method: Method::POST, path, body, login, code, range: None }).await?.0)
+        Ok(self.call(Ask { method: Method::POST, path, body, login, code, ..Ask::default() }).await?.0)
     }
 
     async fn change(&self, method: Method, path: &str, body: &Value, code: Option<&str>) -> Result<Value, CliError> {
@@ -208,8 +221,10 @@ impl Client {
             .uri(format!("{}{}", self.server.url, ask.path))
             .header(ACCEPT, ACCEPT_V3)
             .header(USER_AGENT, AGENT)
-            .header(AUTHORIZATION, self.authorization(&ask)?)
-            .method(ask.method);
+            .method(ask.method.clone());
+        if !ask.openly {
+            request = request.header(AUTHORIZATION, self.authorization(&ask)?);
+        }
         for (name, value) in [(RANGE.as_str(), ask.range), (TWO_FACTOR_CODE, ask.code)] {
             if let Some(value) = value {
                 request = request.header(name, value);

@@ -1,6 +1,6 @@
-//! `2fa`, `2fa:enable`, `2fa:disable`, and asking for a code wherever the server wants one.
+//! `2fa`, `2fa:enable`, `2fa:disable`, `2fa:authorize`, and asking for a code wherever the server wants one.
 
-use crate::args::{Bare, Print};
+use crate::args::{AppOnly, Bare, Print};
 use crate::console::Console;
 use crate::error::{CliError, WRONG_CODE};
 use crate::secret;
@@ -23,6 +23,9 @@ pub enum Verb {
     /// Have logins ask for the password only
     #[command(name = "2fa:disable", visible_alias = "auth:2fa:disable", alias = "twofactor:disable")]
     Disable(Bare),
+    /// Give a code for an app that asks for one: it asks for none for 30 minutes (features:enable second-factor)
+    #[command(name = "2fa:authorize")]
+    Authorize(AppOnly),
 }
 
 #[derive(Deserialize)]
@@ -37,6 +40,11 @@ struct Begun {
 }
 
 #[derive(Deserialize)]
+struct Authorized {
+    expires_at: String,
+}
+
+#[derive(Deserialize)]
 struct Recovery {
     recovery_codes: Vec<String>,
 }
@@ -45,6 +53,7 @@ impl Verb {
     pub(crate) fn print(&self) -> Print {
         match self {
             Self::Show(args) | Self::Enable(args) | Self::Disable(args) => args.print,
+            Self::Authorize(args) => args.on.print,
         }
     }
 
@@ -53,6 +62,7 @@ impl Verb {
             Self::Show(_) => show(session).await,
             Self::Enable(_) => enable(session).await,
             Self::Disable(_) => disable(session).await,
+            Self::Authorize(args) => authorize(session, &args).await,
         }
     }
 }
@@ -88,6 +98,20 @@ async fn enable(session: &mut Session<'_>) -> Result<(), CliError> {
         .note("Two-factor authentication is enabled. Each of these recovery codes is good once instead of a")?;
     session.console.note("code; they are shown only here: keep them where your phone is not.")?;
     recovery.recovery_codes.iter().try_for_each(|code| session.console.line(code))
+}
+
+/// The code counts for every command and push of this account.
+async fn authorize(session: &mut Session<'_>, args: &AppOnly) -> Result<(), CliError> {
+    let app = session.app(&args.on)?;
+    let path = app.path("/pre-authorizations");
+    let client = &session.client;
+    let attempt = async |code: Option<&str>| client.put_with(&path, &json!({}), code).await;
+    let answer = with_code(session.console, session.env.terminal.stdin, attempt).await?;
+    if session.console.is_json() {
+        return session.console.json(&answer);
+    }
+    let until: Authorized = session.client.read(&answer)?;
+    session.console.note(&format!("{} asks you for no code until {}.", app.name, until.expires_at))
 }
 
 /// With the password and a last code.

@@ -40,7 +40,7 @@ pub enum AccountError {
     #[error("Two-factor authentication is on already; switch it off first, with a code")]
     TwoFactorOn,
     /// It is off.
-    #[error("Two-factor authentication was not begun; ask for a key first (`flowline 2fa:enable`)")]
+    #[error("Two-factor authentication is not on; ask for a key first (`flowline 2fa:enable`)")]
     TwoFactorOff,
     /// No such account.
     #[error("Couldn't find that user.")]
@@ -207,16 +207,21 @@ pub async fn set_password(
     asked_by: &Authorization,
 ) -> Result<String, AccountError> {
     let password = password.unwrap_or_else(|| control.world.secret::<10>());
-    let enough = password.chars().count() >= password::PASSWORD_LEAST_CHARS;
-    if !enough || password.len() > password::PASSWORD_LIMIT_BYTES {
-        return Err(AccountError::BadPassword);
-    }
-    let hash = hash(control, password.clone()).await;
+    let hash = new_hash(control, password.clone()).await?;
     let mut tx = control.store.begin().await?;
     store::account::set_password(&mut tx, account.id, &hash, control.now()).await?;
     store::authorization::delete_sessions(&mut tx, account.id, asked_by.id).await?;
     tx.commit().await?;
     Ok(password)
+}
+
+/// What is kept of a password that somebody chose.
+pub(crate) async fn new_hash(control: &Control, password: String) -> Result<String, AccountError> {
+    let enough = password.chars().count() >= password::PASSWORD_LEAST_CHARS;
+    if !enough || password.len() > password::PASSWORD_LIMIT_BYTES {
+        return Err(AccountError::BadPassword);
+    }
+    Ok(hash(control, password).await)
 }
 
 async fn hash(control: &Control, password: String) -> String {

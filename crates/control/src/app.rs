@@ -96,7 +96,7 @@ pub enum AppError {
 /// # Errors
 /// A name that is bad or taken, an unknown stack, too many apps.
 pub async fn create(control: &Control, who: &Account, new: NewApp) -> Result<AppDetail, AppError> {
-    let stack = new.stack.as_deref().map_or_else(|| Ok(Stack::default()), Stack::named)?;
+    let stack = new.stack.as_deref().map_or_else(|| Ok(Stack::default()), Stack::asked)?;
     if store::app::count_of_owner(control.store.db(), who.id).await? >= APP_LIMIT {
         return Err(AppError::TooMany);
     }
@@ -177,7 +177,7 @@ pub async fn update(control: &Control, app: &Authorized<App>, change: AppChange)
         next.name = name.parse()?;
     }
     if let Some(stack) = change.build_stack {
-        next.stack = Stack::named(&stack)?;
+        next.stack = Stack::asked(&stack)?;
     }
     next.maintenance = change.maintenance.unwrap_or(next.maintenance);
     if next != **app {

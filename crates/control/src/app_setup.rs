@@ -8,7 +8,8 @@ pub(crate) use work::resume;
 
 use crate::app::{self, AppDetail, AppError, NewApp};
 use crate::build::{self, BuildError};
-use crate::gate::GateError;
+use crate::gate::{Authorized, GateError};
+use crate::pipeline_coupling::{self, CouplingDetail, CouplingError};
 use crate::{Control, disk, outcome};
 use model::account::Account;
 use model::app::App;
@@ -17,6 +18,8 @@ use model::build::{Build, BuildSource};
 use model::config_var::{self, ConfigError, ConfigVars};
 use model::id::AppSetupId;
 use model::permission::Right;
+use model::pipeline::{Pipeline, Stage};
+use model::pipeline_coupling::PipelineCoupling;
 use store::StoreError;
 
 /// Setups whose sources are fetched and read at the same time; each may be as large as the disk allows for one build.
@@ -31,6 +34,8 @@ pub struct NewAppSetup {
     pub app: NewApp,
     /// What is wanted otherwise than app.json has it.
     pub overrides: Overrides,
+    /// The pipeline that the app is put into at once, and the stage: `pipelines:setup` wants its apps so.
+    pub coupling: Option<(String, String)>,
 }
 
 /// A setup with what it shows.
@@ -64,6 +69,9 @@ pub enum AppSetupError {
     /// The gate.
     #[error(transparent)]
     Gate(#[from] GateError),
+    /// The pipeline that the app is to be in.
+    #[error(transparent)]
+    Coupling(#[from] CouplingError),
     /// The disk is nearly full.
     #[error(transparent)]
     Short(#[from] model::disk::Short),
@@ -75,18 +83,45 @@ pub enum AppSetupError {
 /// Makes the app at once, and all the rest in the background.
 ///
 /// # Errors
-/// A bad address, overrides that cannot be, an app that cannot be made.
+/// A bad address, overrides that cannot be, an app that cannot be made, a pipeline or stage that is none or not the caller's.
 pub async fn create(control: &Control, who: &Account, new: NewAppSetup) -> Result<AppSetupDetail, AppSetupError> {
     build::check_url(&new.source)?;
     let patch = new.overrides.env.iter().map(|(name, value)| (name.clone(), Some(value.clone()))).collect();
     config_var::apply(&ConfigVars::new(), &patch)?;
+    let place = match &new.coupling {
+        Some((pipeline, stage)) => {
+            let pipeline = control.pipeline(who, pipeline, Right::Run).await?;
+            Some((Pipeline::clone(&pipeline), stage.parse::<Stage>().map_err(CouplingError::from)?))
+        }
+        None => None,
+    };
     disk::admits(control, 0)?;
     let made = app::create(control, who, new.app).await?;
+    let app = control.app(who, &made.app.id.to_string(), Right::Manage).await?;
+    let setup = match note(control, &app, place).await {
+        Ok(setup) => setup,
+        Err(error) => {
+            // Whoever is refused must not find an app that they never got to know of.
+            app::destroy(control, &app).await?;
+            return Err(error);
+        }
+    };
+    work::begin(control, app, setup.clone(), new.source, new.overrides);
+    let AppDetail { app, web_url, .. } = made;
+    Ok(AppSetupDetail { setup, app, web_url, build: None })
+}
+
+/// Stores a setup, and the place of its app in a pipeline with it.
+async fn note(
+    control: &Control,
+    app: &Authorized<App>,
+    place: Option<(Pipeline, Stage)>,
+) -> Result<AppSetup, AppSetupError> {
     let now = control.now();
     let setup = AppSetup {
         id: control.world.new_id(),
-        app: made.app.id,
-        by: who.id,
+        app: app.id,
+        by: app.by().id,
         build: None,
         plan: Plan::default(),
         dyno: None,
@@ -97,11 +132,14 @@ pub async fn create(control: &Control, who: &Account, new: NewAppSetup) -> Resul
     };
     let mut tx = control.store.begin().await?;
     store::app_setup::insert(&mut tx, &setup).await?;
+    if let Some((pipeline, stage)) = place {
+        let id = control.world.new_id();
+        let coupling =
+            PipelineCoupling { id, pipeline: pipeline.id, app: app.id, stage, created_at: now, updated_at: now };
+        pipeline_coupling::insert(control, &mut tx, app.by(), app, CouplingDetail { coupling, pipeline }).await?;
+    }
     tx.commit().await?;
-    let app = control.app(who, &setup.app.to_string(), Right::Deploy).await?;
-    work::begin(control, app, setup.clone(), new.source, new.overrides);
-    let AppDetail { app, web_url, .. } = made;
-    Ok(AppSetupDetail { setup, app, web_url, build: None })
+    Ok(setup)
 }
 
 /// One setup, for whoever may see its app.

@@ -12,6 +12,9 @@ pub enum FeatureError {
     /// None of that name or id.
     #[error(transparent)]
     NoSuchFeature(#[from] NoSuchFeature),
+    /// Whoever has an app ask for a second factor must have one: nobody could switch it off again.
+    #[error("Enable your own second factor first (`flowline 2fa:enable`), then have the app ask for it")]
+    OwnFactor,
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -38,7 +41,7 @@ pub async fn find(control: &Control, app: &Authorized<App>, which: &str) -> Resu
 /// Switches one on or off. No release is made: dynos that start from now on have it.
 ///
 /// # Errors
-/// [`NoSuchFeature`].
+/// [`NoSuchFeature`], [`FeatureError::OwnFactor`].
 pub async fn switch(
     control: &Control,
     app: &Authorized<App>,
@@ -48,6 +51,9 @@ pub async fn switch(
     let present = find(control, app, which).await?;
     if present.enabled == enabled {
         return Ok(present);
+    }
+    if enabled && present.feature == Feature::SecondFactor && !app.by().two_factor {
+        return Err(FeatureError::OwnFactor);
     }
     let next = AppFeature { enabled, updated_at: control.now(), ..present };
     let mut tx = control.store.begin().await?;

@@ -50,6 +50,7 @@ mod orphan;
 mod outcome;
 pub mod output;
 mod password;
+pub mod password_reset;
 mod phase;
 pub mod pipeline;
 pub mod pipeline_coupling;
@@ -76,6 +77,7 @@ mod routing;
 mod said;
 mod sample;
 mod sandbox;
+pub mod second_factor;
 mod session;
 pub mod slug;
 mod slumber;
@@ -89,6 +91,7 @@ mod steps;
 mod supervisor;
 mod sweep;
 pub mod team;
+pub mod team_access;
 mod telling;
 mod test_cache;
 mod test_end;
@@ -114,14 +117,15 @@ pub use start::{StartError, stop};
 
 use model::app::AppName;
 use model::budget::Budgets;
+use model::pre_authorization::PreAuthorizations;
 use model::time::Timestamp;
 use model::world::World;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::ops::Deref;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{RwLock, Semaphore};
 
@@ -207,6 +211,9 @@ pub struct Parts {
     pub(crate) promoter: promoter::Promoter,
     pub(crate) steps: quota::Steps,
     pub(crate) tries: tries::Tries,
+    pub(crate) pre_authorizations: Mutex<PreAuthorizations>,
+    /// Mails with a password reset that are on their way.
+    pub(crate) resets: Arc<Semaphore>,
     /// Logins that are checked at the same time.
     pub(crate) logins: Semaphore,
     /// App setups whose sources are read at the same time.

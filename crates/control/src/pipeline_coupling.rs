@@ -83,17 +83,29 @@ pub async fn create(
         let name = of.map_or_else(|| pipeline.name.clone(), |of| of.name);
         return Err(CouplingError::Already { app: app.name.clone(), pipeline: name });
     }
-    if store::pipeline_coupling::of_pipeline(tx.db(), pipeline.id).await?.len() >= COUPLING_LIMIT {
+    let detail =
+        insert(control, &mut tx, who, &app, CouplingDetail { coupling, pipeline: Pipeline::clone(&pipeline) }).await?;
+    tx.commit().await?;
+    Ok(detail)
+}
+
+/// The same as part of a larger change, for an app that is in no pipeline.
+pub(crate) async fn insert(
+    control: &Control,
+    tx: &mut Tx,
+    who: &Account,
+    app: &App,
+    detail: CouplingDetail,
+) -> Result<CouplingDetail, CouplingError> {
+    if store::pipeline_coupling::of_pipeline(tx.db(), detail.pipeline.id).await?.len() >= COUPLING_LIMIT {
         return Err(CouplingError::TooMany);
     }
-    match store::pipeline_coupling::insert(&mut tx, &coupling).await {
+    match store::pipeline_coupling::insert(tx, &detail.coupling).await {
         // Somebody destroyed one of the two meanwhile.
         Err(error) if error.is_in_use() => return Err(GateError::NoSuchPipeline.into()),
         other => other?,
     }
-    let detail = CouplingDetail { coupling, pipeline: Pipeline::clone(&pipeline) };
-    event::note(control, &mut tx, who.id, &Change::create(Resource::PipelineCoupling(&app, &detail))).await?;
-    tx.commit().await?;
+    event::note(control, tx, who.id, &Change::create(Resource::PipelineCoupling(app, &detail))).await?;
     Ok(detail)
 }
 

@@ -15,7 +15,7 @@ use router::link::{LinkConfig, RouterEvent, RouterLink};
 use runtime::{Adopted, Runtime, RuntimeConfig};
 use std::collections::HashSet;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use store::{Store, StoreError};
 use tokio::sync::{RwLock, Semaphore, mpsc};
@@ -93,9 +93,9 @@ impl Control {
         runtime.publish(vec![settings.apps]);
         let listener =
             git::hook::Listener::bind(&hook_sock).map_err(|error| StartError::Folder("The hook's socket", error))?;
-        let build_queue = BuildQueue::new(settings.builds_at_once);
         let (teller, changes) = dyno_event::queue();
         let control = Self(Arc::new(Parts {
+            build_queue: BuildQueue::new(settings.builds_at_once),
             settings,
             world,
             store,
@@ -118,7 +118,6 @@ impl Control {
             tickets: push::Tickets::default(),
             promotions: promotion_watch::Promotions::default(),
             promoter: crate::promoter::Promoter::default(),
-            build_queue,
             test_runs: crate::test_run::Running::default(),
             phases: crate::phase::Changes::default(),
             counters: crate::metrics::Counters::default(),
@@ -126,6 +125,8 @@ impl Control {
             unpacked: RwLock::new(()),
             steps: crate::quota::Steps::default(),
             tries: crate::tries::Tries::default(),
+            pre_authorizations: Mutex::default(),
+            resets: Arc::new(Semaphore::new(crate::password_reset::MAILS_AT_ONCE)),
             logins: Semaphore::new(crate::account::LOGINS_AT_ONCE),
             setups: Semaphore::new(crate::app_setup::READ_AT_ONCE),
             written: std::sync::atomic::AtomicU64::new(0),

@@ -18,6 +18,8 @@ pub enum Feature {
     RuntimeMetrics,
     /// Dynos learn who they are from their environment (DYNO-25).
     DynoMetadata,
+    /// Whoever changes the app gives a code of their second factor first (API-14).
+    SecondFactor,
 }
 
 /// A feature as an app has it.
@@ -40,7 +42,7 @@ pub struct NoSuchFeature;
 
 impl Feature {
     /// All of them, by name.
-    pub const ALL: [Self; 3] = [Self::SessionAffinity, Self::RuntimeMetrics, Self::DynoMetadata];
+    pub const ALL: [Self; 4] = [Self::SessionAffinity, Self::RuntimeMetrics, Self::DynoMetadata, Self::SecondFactor];
 
     /// Its name, as the Platform API has it.
     #[must_use]
@@ -49,6 +51,7 @@ impl Feature {
             Self::SessionAffinity => "http-session-affinity",
             Self::RuntimeMetrics => "log-runtime-metrics",
             Self::DynoMetadata => "runtime-dyno-metadata",
+            Self::SecondFactor => "second-factor",
         }
     }
 
@@ -59,6 +62,7 @@ impl Feature {
             Self::DynoMetadata => 1,
             Self::SessionAffinity => 2,
             Self::RuntimeMetrics => 3,
+            Self::SecondFactor => 4,
         };
         Uuid::from_u128(0x464c_4f57_4c49_4e45_8000_6665_6174_0000 | last)
     }
@@ -72,6 +76,7 @@ impl Feature {
             Self::DynoMetadata => {
                 "Puts app, dyno, release and slug into the environment of dynos that start from now on"
             }
+            Self::SecondFactor => "Asks for a code of the second factor before the app or its config is touched",
         }
     }
 
@@ -79,7 +84,7 @@ impl Feature {
     #[must_use]
     pub fn is_general(self) -> bool {
         match self {
-            Self::SessionAffinity => true,
+            Self::SessionAffinity | Self::SecondFactor => true,
             Self::RuntimeMetrics | Self::DynoMetadata => false,
         }
     }

@@ -4,6 +4,7 @@ use crate::alarm::Turn;
 use crate::notice::Notice;
 use crate::time::Timestamp;
 use std::fmt::Write;
+use std::time::Duration;
 
 /// Notices that one letter tells in full; it says how many more there are.
 pub const TOLD_LIMIT: usize = 20;
@@ -15,6 +16,21 @@ pub struct Letter {
     pub subject: String,
     /// All of it.
     pub text: String,
+}
+
+/// A token that resets a password is good for so long: mail may be slow, mailboxes are read by others later.
+pub const RESET_LIFE: Duration = Duration::from_secs(3600);
+
+/// The letter to somebody who forgot their password.
+#[must_use]
+pub fn password_reset(token: &str, server: &str) -> Letter {
+    let minutes = RESET_LIFE.as_secs() / 60;
+    let text = format!(
+        "Somebody, probably you, asked for another password for your account.\n\n    flowline passwd:reset {token}\n\n\
+         sets it within {minutes} minutes, once. If it was not you, do nothing: your password stays.\n\n\
+         -- \nFlowline at {server}.\n"
+    );
+    Letter { subject: "Another password for your account".to_owned(), text }
 }
 
 /// The letter of notices that go together, oldest first.

@@ -51,6 +51,7 @@ pub mod permission;
 pub mod pipeline;
 pub mod pipeline_coupling;
 pub mod policy_file;
+pub mod pre_authorization;
 pub mod procfile;
 pub mod promotion;
 pub mod receipt;

@@ -17,6 +17,10 @@ pub struct NoSuchStack(pub String);
 
 const DEFAULT: &str = "heroku-24";
 
+/// What all stacks of the classic platform are called together. Old clients ask for it where they mean "the one that there is":
+/// heroku3 sends it with every app that it makes.
+const FAMILY: &str = "cedar";
+
 impl Stack {
     /// The stack by its name.
     ///
@@ -24,6 +28,20 @@ impl Stack {
     /// [`NoSuchStack`] for a name that this server does not have.
     pub fn named(name: &str) -> Result<Self, NoSuchStack> {
         if name == DEFAULT { Ok(Self(name.to_owned())) } else { Err(NoSuchStack(name.to_owned())) }
+    }
+
+    /// The stack that a client asks for: by its name, or by that of the whole family, which is today's stack.
+    ///
+    /// # Errors
+    /// [`NoSuchStack`] for a name that this server does not have.
+    pub fn asked(name: &str) -> Result<Self, NoSuchStack> {
+        if Self::is_family(name) { Ok(Self::default()) } else { Self::named(name) }
+    }
+
+    /// Is this the name of the family? Whoever sends it is told which stack they got.
+    #[must_use]
+    pub fn is_family(name: &str) -> bool {
+        name == FAMILY
     }
 
     /// The name as text.
@@ -42,5 +60,20 @@ impl Default for Stack {
 impl fmt::Display for Stack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_familys_name_is_todays_stack_and_nothing_else_is() {
+        assert_eq!(Stack::asked("cedar"), Ok(Stack::default()));
+        assert_eq!(Stack::asked(DEFAULT), Ok(Stack::default()));
+        for other in ["cedar-14", "heroku-18", "Cedar", ""] {
+            assert_eq!(Stack::asked(other), Err(NoSuchStack(other.to_owned())));
+        }
+        assert!(Stack::named(FAMILY).is_err(), "it is no stack's own name");
     }
 }

@@ -29,6 +29,12 @@ impl Timestamp {
         self.utc().to_rfc3339_opts(SecondsFormat::Secs, true)
     }
 
+    /// The same to the microsecond, for what is put in order by it: `2026-01-02T03:04:05.678901Z`.
+    #[must_use]
+    pub fn rfc3339_us(self) -> String {
+        self.utc().to_rfc3339_opts(SecondsFormat::Micros, true)
+    }
+
     /// As log lines print times: `2026-01-02T03:04:05.678901+00:00` (LOG-1).
     #[must_use]
     pub fn log_time(self) -> String {
@@ -61,6 +67,7 @@ mod tests {
         let at = Timestamp(1_767_323_045_678_901);
         assert_eq!(at.log_time(), "2026-01-02T03:04:05.678901+00:00");
         assert_eq!(at.rfc3339(), "2026-01-02T03:04:05Z");
+        assert_eq!(at.rfc3339_us(), "2026-01-02T03:04:05.678901Z");
         assert_eq!(Timestamp::parse(&at.log_time()), Some(at));
     }
 }

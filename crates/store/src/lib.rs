@@ -27,6 +27,7 @@ pub mod log_drain;
 pub mod notice;
 pub mod notification_route;
 pub mod oauth_client;
+pub mod password_reset;
 pub mod pipeline;
 pub mod pipeline_config_var;
 pub mod pipeline_coupling;
@@ -255,6 +256,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (12, "notifications", include_str!("../migrations/0012_notifications.sql")),
     (13, "app_setups", include_str!("../migrations/0013_app_setups.sql")),
     (14, "gates", include_str!("../migrations/0014_gates.sql")),
+    (16, "password_resets", include_str!("../migrations/0016_password_resets.sql")),
     (17, "alarms_of_pipelines", include_str!("../migrations/0017_alarms_of_pipelines.sql")),
     (19, "verify_browser", include_str!("../migrations/0019_verify_browser.sql")),
 ];

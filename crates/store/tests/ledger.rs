@@ -88,6 +88,7 @@ async fn every_statement_prepares() {
         store::approval::ALL,
         store::commit_check::ALL,
         store::stage_lock::ALL,
+        store::password_reset::ALL,
         store::stage_policy::ALL,
         store::audit::ALL,
         store::authorization::ALL,

@@ -6,6 +6,8 @@ use control::account::AccountError;
 use control::authorization::AuthorizationError;
 use control::collaborator::CollaboratorError;
 use control::gate::GateError;
+use control::password_reset::PasswordResetError;
+use control::second_factor::SecondFactorError;
 use control::ssh_key::SshKeyError;
 use control::team::TeamError;
 use control::transfer::TransferError;
@@ -30,6 +32,32 @@ impl From<AccountError> for ApiError {
             | AccountError::InUse(_)
             | AccountError::LastOperator => Self::invalid_params(error),
             AccountError::Store(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<SecondFactorError> for ApiError {
+    fn from(error: SecondFactorError) -> Self {
+        match error {
+            SecondFactorError::Wanted(ref app) => {
+                Self { app: Some(app.clone()), ..Self::new(StatusCode::FORBIDDEN, "two_factor", &error) }
+            }
+            SecondFactorError::Off(_) => Self::forbidden(error),
+            SecondFactorError::Code(error) => error.into(),
+            SecondFactorError::Store(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<PasswordResetError> for ApiError {
+    fn from(error: PasswordResetError) -> Self {
+        match error {
+            PasswordResetError::NoSuchReset => Self { message: error.to_string(), ..Self::not_found("password_reset") },
+            PasswordResetError::NoMail | PasswordResetError::BadEmail(_) | PasswordResetError::Differ => {
+                Self::invalid_params(error)
+            }
+            PasswordResetError::Account(error) => error.into(),
+            PasswordResetError::Store(_) => Self::internal(&error),
         }
     }
 }

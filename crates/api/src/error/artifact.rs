@@ -29,6 +29,7 @@ impl From<AppSetupError> for ApiError {
             AppSetupError::Build(error) => error.into(),
             AppSetupError::App(error) => error.into(),
             AppSetupError::Gate(error) => error.into(),
+            AppSetupError::Coupling(error) => error.into(),
             AppSetupError::Short(_) => Self::full(error),
             AppSetupError::Store(_) => Self::internal(&error),
         }

@@ -3,9 +3,10 @@
 use super::{Access, Route, route};
 use crate::{
     account, address, app, app_setup, audit, build, buildpack_installation, collaborator, config_var, deployment, disk,
-    domain, dyno, feature, filter, formation, git_http, idle, log_drain, log_session, metrics, neighbour, notification,
-    oauth, pipeline, pipeline_coupling, promotion, region, registry, release, release_phase, rendezvous, schema, slug,
-    sni_endpoint, source, ssh_key, stage_gate, team, team_app, test_gate, test_run, verification, webhook,
+    domain, dyno, dyno_size, feature, filter, formation, git_http, idle, log_drain, log_session, metrics, neighbour,
+    notification, oauth, password_reset, pipeline, pipeline_coupling, pre_authorization, promotion, region, registry,
+    release, release_phase, rendezvous, schema, slug, sni_endpoint, source, ssh_key, stage_gate, team, team_app,
+    test_gate, test_run, verification, webhook,
 };
 use axum::http::Method;
 use axum::routing::{delete, get, patch, post, put};
@@ -64,6 +65,11 @@ pub const ROUTES: &[Route] = &[
     route(Method::POST, "/oauth/clients/{client}/actions/rotate-credentials", Access::Account, || {
         post(oauth::rotate_client)
     }),
+    // Who forgot their password has no token; the one in the mail is the credential.
+    route(Method::POST, "/password-resets", Access::Public, || post(password_reset::create)),
+    route(Method::POST, "/password-resets/{secret}/actions/finalize", Access::Signed, || {
+        post(password_reset::finalize)
+    }),
     route(Method::GET, "/account/keys", Access::Account, || get(ssh_key::list)),
     route(Method::POST, "/account/keys", Access::Account, || post(ssh_key::add)),
     route(Method::GET, "/account/keys/{key}", Access::Account, || get(ssh_key::show)),
@@ -93,6 +99,10 @@ pub const ROUTES: &[Route] = &[
     route(Method::DELETE, "/teams/{team}", ADMIN, || delete(team::destroy)),
     route(Method::GET, "/teams/{team}/apps", MEMBER, || get(team::apps)),
     route(Method::GET, "/teams/{team}/features", MEMBER, || get(team::features)),
+    route(Method::GET, "/teams/{team}/features/{feature}", MEMBER, || get(team::feature)),
+    route(Method::GET, "/teams/{team}/permissions", MEMBER, || get(team::access)),
+    route(Method::GET, "/teams/{team}/available-generations", MEMBER, || get(region::generations)),
+    route(Method::GET, "/teams/{team}/invoices", MEMBER, || get(neighbour::none)),
     route(Method::GET, "/teams/{team}/members", MEMBER, || get(team::members)),
     route(Method::PUT, "/teams/{team}/members", ADMIN, || put(team::put_member)),
     route(Method::POST, "/teams/{team}/members", ADMIN, || post(team::add_member)),
@@ -247,6 +257,7 @@ pub const ROUTES: &[Route] = &[
     route(Method::GET, "/apps/{app}/features", VIEW, || get(feature::list)),
     route(Method::GET, "/apps/{app}/features/{feature}", VIEW, || get(feature::show)),
     route(Method::PATCH, "/apps/{app}/features/{feature}", RUN, || patch(feature::update)),
+    route(Method::PUT, "/apps/{app}/pre-authorizations", VIEW, || put(pre_authorization::create)),
     route(Method::GET, "/apps/{app}/sleep", VIEW, || get(idle::show)),
     route(Method::PATCH, "/apps/{app}/sleep", RUN, || patch(idle::update)),
     route(Method::POST, "/apps/{app}/actions/sleep", RUN, || post(idle::sleep)),
@@ -259,6 +270,11 @@ pub const ROUTES: &[Route] = &[
     route(Method::GET, "/apps/{app}/available-stacks", VIEW, || get(region::stacks)),
     route(Method::GET, "/stacks", Access::Account, || get(region::stacks)),
     route(Method::GET, "/stacks/{stack}", Access::Account, || get(region::stack)),
+    route(Method::GET, "/generations", Access::Account, || get(region::generations)),
+    route(Method::GET, "/generations/{generation}", Access::Account, || get(region::generation)),
+    route(Method::GET, "/dyno-sizes", Access::Account, || get(dyno_size::list)),
+    route(Method::GET, "/dyno-sizes/{size}", Access::Account, || get(dyno_size::show)),
+    route(Method::GET, "/apps/{app}/available-dyno-sizes", VIEW, || get(dyno_size::list)),
     route(Method::GET, "/regions", Access::Account, || get(region::list)),
     route(Method::GET, "/regions/{region}", Access::Account, || get(region::show)),
     route(Method::GET, "/apps/{app}/sni-endpoints", VIEW, || get(sni_endpoint::list)),
@@ -315,6 +331,7 @@ pub const ROUTES: &[Route] = &[
     route(Method::GET, "/addon-attachments", Access::Account, || get(neighbour::none)),
     route(Method::GET, "/addon-services", Access::Account, || get(neighbour::none)),
     route(Method::GET, "/spaces", Access::Account, || get(neighbour::none)),
+    route(Method::GET, "/account/invoices", Access::Account, || get(neighbour::none)),
     route(Method::GET, "/favorites", Access::Account, || get(neighbour::none)),
     route(Method::GET, "/user/notifications", Access::Account, || get(neighbour::none)),
     route(Method::GET, "/apps/{app}/addons", VIEW, || get(neighbour::none)),

@@ -80,6 +80,17 @@ pub struct CreateAppSetup {
     /// What is wanted otherwise than app.json has it.
     #[serde(default)]
     pub overrides: SetupOverrides,
+    /// The pipeline that the app is put into; the schema does not have it, `pipelines:setup` sends it.
+    pub pipeline_coupling: Option<SetupCoupling>,
+}
+
+/// A place in a pipeline.
+#[derive(Debug, Deserialize)]
+pub struct SetupCoupling {
+    /// The pipeline, by id or by a name that only one has.
+    pub pipeline: NameOrObject,
+    /// Which stage.
+    pub stage: String,
 }
 
 /// The app that is to be made.

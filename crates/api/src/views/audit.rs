@@ -39,7 +39,7 @@ impl From<&AuditRecord> for AuditView {
         Self {
             number: record.number,
             // To the microsecond: many things happen in a second.
-            at: record.at.log_time(),
+            at: record.at.rfc3339_us(),
             actor: Actor { id: record.change.actor_id.clone(), email: record.change.actor.clone() },
             address: record.change.address.clone(),
             request_id: record.change.request_id.clone(),

@@ -60,7 +60,7 @@ impl From<&Deployment> for DeploymentView {
             release: ReleaseOfDeployment { id: release.id, version: release.version },
             cause: release.cause.clone(),
             committed_at: committed_at.map(|at| at.rfc3339()),
-            live_at: release.live_at.log_time(),
+            live_at: release.live_at.rfc3339_us(),
             lead_ms: one.lead.map(ms),
             steps: one.steps.iter().map(TookView::from).collect(),
             failure: one.failure.map(Failure::word),

@@ -1,4 +1,4 @@
-//! Regions and stacks as clients see them.
+//! Regions, stacks and generations as clients see them.
 
 use crate::views::Named;
 use model::region::Region;
@@ -72,5 +72,25 @@ impl StackView {
         let (created_at, updated_at) = (SINCE.rfc3339(), SINCE.rfc3339());
         let named = Named::stack(Stack::default().as_str());
         vec![Self { named, default: true, state: "public", created_at, updated_at }]
+    }
+}
+
+/// A generation of the platform.
+#[derive(Debug, Clone, Serialize)]
+pub struct GenerationView {
+    /// Id and name.
+    #[serde(flatten)]
+    pub named: Named,
+    unsupported_features: [&'static str; 0],
+    created_at: String,
+    updated_at: String,
+}
+
+impl GenerationView {
+    /// All of them: the one that every app here is of (CLI-11).
+    #[must_use]
+    pub fn all() -> Vec<Self> {
+        let (created_at, updated_at) = (SINCE.rfc3339(), SINCE.rfc3339());
+        vec![Self { named: Named::cedar(), unsupported_features: [], created_at, updated_at }]
     }
 }

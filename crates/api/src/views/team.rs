@@ -1,9 +1,10 @@
 //! Teams, members and invitations as clients see them.
 
 use control::team::{InvitationDetail, MemberDetail};
+use control::team_access::AppAccess;
 use model::account::Account;
-use model::id::{AccountId, TeamId, TeamInvitationId, TeamMemberId};
-use model::permission::Permission;
+use model::id::{AccountId, AppId, TeamId, TeamInvitationId, TeamMemberId};
+use model::permission::{Permission, Permissions};
 use model::team::{Role, Team};
 use serde::{Deserialize, Serialize};
 
@@ -150,6 +151,43 @@ impl From<Permission> for PermissionView {
     }
 }
 
+/// An app of a team, and who may do what with it.
+#[derive(Debug, Clone, Serialize)]
+pub struct PermissionEntityView {
+    id: AppId,
+    name: String,
+    team_id: TeamId,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    users: Vec<PermittedView>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+struct PermittedView {
+    id: AccountId,
+    email: String,
+    permissions: Vec<&'static str>,
+}
+
+impl PermissionEntityView {
+    /// The app and its people.
+    #[must_use]
+    pub fn new(team: &Team, access: &AppAccess) -> Self {
+        let user = |(account, permissions): &(Account, Permissions)| PermittedView {
+            id: account.id,
+            email: account.email.clone(),
+            permissions: permissions.iter().map(Permission::word).collect(),
+        };
+        Self {
+            id: access.app.id,
+            name: access.app.name.to_string(),
+            team_id: team.id,
+            kind: "app",
+            users: access.people.iter().map(user).collect(),
+        }
+    }
+}
+
 /// Body of `POST /teams`. What belongs to bills is not read.
 #[derive(Debug, Deserialize)]
 pub struct CreateTeam {
@@ -190,6 +228,12 @@ pub struct TeamFeatureView {
 }
 
 impl TeamFeatureView {
+    /// Is this its name or its id?
+    #[must_use]
+    pub fn is(&self, name_or_id: &str) -> bool {
+        self.name == name_or_id || self.id.to_string() == name_or_id
+    }
+
     /// Permissions one by one: the official command line sends them only to teams that have this.
     #[must_use]
     pub fn access_controls(team: &Team) -> Self {

@@ -151,7 +151,12 @@ impl Shop {
             ("{endpoint}", &self.endpoint),
             ("{stack}", "heroku-24"),
             ("{region}", "us"),
-            ("{feature}", "runtime-dyno-metadata"),
+            (
+                "{feature}",
+                if route.path.starts_with("/teams") { "org-access-controls" } else { "runtime-dyno-metadata" },
+            ),
+            ("{generation}", "cedar"),
+            ("{size}", "eco"),
             ("{source}", source),
             ("{webhook}", &self.webhook),
             ("{event}", &self.event),
@@ -409,8 +414,28 @@ async fn a_stranger_has_a_world_of_their_own() {
     }
 }
 
+/// API-11, CLI-22, CLI-23: moments are RFC 3339 in UTC or null, ids are lower-case.
+fn well_formed(value: &Value, what: &str) {
+    match value {
+        Value::Object(entries) => entries.iter().for_each(|(key, value)| {
+            if key.ends_with("_at") {
+                let moment = value.as_str().map(|text| text.len() >= 20 && text.contains('T') && text.ends_with('Z'));
+                assert!(value.is_null() || moment == Some(true), "{what}: {key} is {value}");
+            }
+            if key == "id"
+                && let Some(id) = value.as_str()
+            {
+                assert_eq!(id, id.to_lowercase(), "{what}");
+            }
+            well_formed(value, what);
+        }),
+        Value::Array(all) => all.iter().for_each(|value| well_formed(value, what)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
 #[tokio::test]
-async fn the_owner_passes_every_route() {
+async fn api_11_cli_20_and_22_the_owner_passes_every_route_and_every_answer_is_well_formed_json() {
     let flow = flow().await;
     let app = flow.app("shop").await;
     let shop = Shop::open(&flow, &app).await;
@@ -422,6 +447,12 @@ async fn the_owner_passes_every_route() {
         let passed =
             answer.status.is_success() || matches!(answer.status.as_u16(), 409 | 422) || theirs && answer.status == 404;
         assert!(passed, "{} {}: {} {}", route.method, route.path, answer.status, answer.text());
+        let what = format!("{} {}", route.method, route.path);
+        // Figures are text for Prometheus, or CSV where that is asked for.
+        if route.path != "/metrics" {
+            assert!(answer.header("content-type").starts_with("application/json"), "{what}: {:?}", answer.headers);
+            well_formed(&answer.json(), &what);
+        }
     }
     assert_eq!(app.call("GET", "", None).await.status, 404);
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends by panicking")]
 
 mod access;
+mod api_rules;
 mod app_setup;
 mod attached;
 mod audit;
@@ -10,6 +11,7 @@ mod buildpacks;
 mod certs;
 mod cli;
 mod cli_edge;
+mod client_rules;
 mod conventions;
 mod cycling;
 mod demo;
@@ -43,6 +45,7 @@ mod release_phase;
 mod release_tasks;
 mod scale;
 mod schema;
+mod second_factor;
 mod slugs;
 mod stand_in;
 mod survive;

@@ -66,7 +66,8 @@ print(len(app.collaborators()) >= 1)
 print(app.addons())
 print("Release v3" in app.get_log(lines=100))
 print(app.rollback("v3") is not None)
-made = heroku.create_app(name="made", stack_id_or_name="heroku-24")
+made = heroku.create_app(name="made")
+print(made.stack.name)
 made.rename("renamed")
 print(heroku.apps()["renamed"].name)
 heroku.apps()["renamed"].delete()
@@ -81,5 +82,9 @@ async fn heroku3_of_pypi() {
     let said = run(&flow, &installed().join("python/bin/python"), &["-c", PYTHON]).await;
     let lines: Vec<&str> = said.lines().collect();
     assert_eq!(lines[..3], ["admin@localhost", "{'A': '1'}", "[1, 2, 3, 4]"], "{said}");
-    assert_eq!(lines[4..], ["1", "['shop.localhost']", "True", "[]", "True", "True", "renamed", "['shop']"], "{said}");
+    assert_eq!(
+        lines[4..],
+        ["1", "['shop.localhost']", "True", "[]", "True", "True", "heroku-24", "renamed", "['shop']"],
+        "{said}"
+    );
 }

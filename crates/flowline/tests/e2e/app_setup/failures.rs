@@ -96,6 +96,7 @@ async fn sources_that_cannot_be_used_say_so() {
 async fn what_cannot_begin_is_refused_and_makes_no_app() {
     let flow = flow().await;
     flow.app("taken").await;
+    let line = flow.post("/pipelines", &json!({ "name": "line" })).await.json()["id"].take();
     let url = "http://127.0.0.1:9/x.tgz";
     for (body, words) in [
         (json!({}), "source_blob"),
@@ -109,11 +110,20 @@ async fn what_cannot_begin_is_refused_and_makes_no_app() {
         (json!({ "source_blob": { "url": url }, "overrides": { "env": { "a-b": "1" } } }), "overrides.env"),
         (json!({ "source_blob": { "url": url }, "overrides": { "env": { "A": 1 } } }), "overrides.env.A"),
         (json!({ "source_blob": { "url": url }, "overrides": { "buildpacks": ["x"] } }), "buildpacks"),
+        (json!({ "source_blob": { "url": url }, "pipeline_coupling": "x" }), "pipeline_coupling"),
+        (json!({ "source_blob": { "url": url }, "pipeline_coupling": { "pipeline": line } }), "stage"),
+        (json!({ "source_blob": { "url": url }, "pipeline_coupling": { "pipeline": line, "stage": "moon" } }), "moon"),
     ] {
         let answer = flow.post("/app-setups", &body).await;
         assert_eq!(answer.status, 422, "{body}: {}", answer.text());
         assert!(answer.text().contains(words), "{body}: {}", answer.text());
     }
+    let place = json!({ "pipeline": line, "stage": "staging" });
+    let body = json!({ "source_blob": { "url": url }, "pipeline_coupling": place });
+    let stranger = flow.account("stranger@example.org").await;
+    let answer = flow.call_as(&stranger, "POST", "/app-setups", Some(&body)).await;
+    assert_eq!((answer.status.as_u16(), &answer.json()["resource"]), (404, &json!("pipeline")), "somebody else's");
+    assert_eq!(flow.call_as(&stranger, "GET", "/apps", None).await.json(), json!([]));
     assert_eq!(flow.get("/apps").await.json().as_array().unwrap().len(), 1);
     assert_eq!(flow.get("/app-setups/nothing").await.status, 404);
 }

@@ -164,3 +164,24 @@ async fn a_setup_is_seen_by_who_sees_its_app_and_makes_a_teams_app_too() {
     assert_eq!(flow.delete("/apps/shop").await.status, 200);
     assert_eq!(flow.get(&path).await.status, 404, "it goes with its app");
 }
+
+#[tokio::test]
+async fn a_setup_puts_its_app_into_a_pipeline_at_once() {
+    let flow = flow().await;
+    let line = flow.post("/pipelines", &json!({ "name": "line" })).await.json()["id"].take();
+    // As `pipelines:setup` sends it; an object with an id means the same.
+    let coupling = json!({ "pipeline": line, "stage": "staging" });
+    let id = begin(&flow, &source(&json!({})), json!({ "pipeline_coupling": coupling })).await;
+    let found = flow.get("/apps/shop/pipeline-couplings").await.json();
+    assert_eq!((&found["pipeline"]["id"], &found["stage"]), (&line, &json!("staging")), "{found:#}");
+    assert_eq!(over(&flow, &id).await["status"], "succeeded");
+    let coupling = json!({ "pipeline": { "id": line }, "stage": "production" });
+    let blob = json!({ "url": "http://127.0.0.1:9/x.tgz" });
+    let body = json!({ "source_blob": blob, "app": { "name": "live" }, "pipeline_coupling": coupling });
+    assert_eq!(flow.post("/app-setups", &body).await.status, 202);
+    let line = line.as_str().unwrap();
+    let all = flow.get(&format!("/pipelines/{line}/pipeline-couplings")).await.json();
+    let mut stages: Vec<&str> = all.as_array().unwrap().iter().filter_map(|one| one["stage"].as_str()).collect();
+    stages.sort_unstable();
+    assert_eq!(stages, ["production", "staging"]);
+}
