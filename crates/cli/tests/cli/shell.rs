@@ -34,7 +34,7 @@ async fn bash_completes_names_with_colons() {
     assert_eq!(completed(&["flowline", "maintenance", ":"]).await, ["on", "off"]);
     assert_eq!(completed(&["flowline", "config", ":", "set", "--a"]).await, ["--app"]);
     assert_eq!(completed(&["flowline", "apps", ":", "transfer", ":"]).await, ["accept", "decline", "cancel"]);
-    assert_eq!(completed(&["flowline", "2fa", ":"]).await, ["enable", "disable"]);
+    assert_eq!(completed(&["flowline", "2fa", ":"]).await, ["enable", "disable", "authorize"]);
     assert_eq!(completed(&["flowline", "members", ":", "a"]).await, ["add", "accept"]);
     assert_eq!(completed(&["flowline", "apps", ":", "transfer", ":", "accept", "--j"]).await, ["--json"]);
 }
