@@ -25,6 +25,14 @@ pub(crate) fn login(headers: &HeaderMap) -> Option<(String, String)> {
     (email.contains('@') && !password.is_empty()).then(|| (email.to_owned(), password.to_owned()))
 }
 
+/// The user name of Basic, which means nothing but for the host that knows apps by it.
+#[must_use]
+pub(crate) fn user(headers: &HeaderMap) -> Option<String> {
+    let (scheme, credentials) = headers.get(AUTHORIZATION)?.to_str().ok()?.trim().split_once(' ')?;
+    let plain = String::from_utf8(BASIC.decode(credentials.trim()).ok()?).ok()?;
+    scheme.eq_ignore_ascii_case("basic").then(|| plain.split_once(':').map(|(user, _)| user.to_owned()))?
+}
+
 /// The token in the `Authorization` header; the user name of Basic means nothing. `None` when there is none to be read.
 #[must_use]
 pub(crate) fn token(headers: &HeaderMap) -> Option<String> {

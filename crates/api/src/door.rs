@@ -3,7 +3,7 @@
 use crate::authority::Authority;
 use crate::link::Links;
 use crate::rate::RateLimits;
-use crate::settings::Settings;
+use crate::settings::{Settings, SshDoor};
 use axum::Router;
 use axum::extract::{FromRef, FromRequestParts};
 use axum::http::request::Parts;
@@ -24,6 +24,7 @@ pub(crate) struct Door {
     pub(crate) authority: Arc<Authority>,
     /// Where the same doors listen by TLS.
     pub(crate) tls: Option<SocketAddr>,
+    pub(crate) ssh: Option<SshDoor>,
     /// The routes themselves, for what is there before a change.
     pub(crate) routes: Arc<OnceLock<Router>>,
 }
@@ -32,7 +33,8 @@ impl Door {
     pub(crate) fn new(control: Control, authority: Arc<Authority>, settings: &Settings) -> Self {
         let api_url = format!("http://{}", control.settings().api).into();
         let limits = Arc::new(RateLimits::new(settings));
-        Self { control, api_url, limits, authority, tls: settings.tls, routes: Arc::default() }
+        let ssh = settings.ssh.clone();
+        Self { control, api_url, limits, authority, tls: settings.tls, ssh, routes: Arc::default() }
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::audit::RequestId;
 use crate::cors;
 use crate::error::ApiError;
+use crate::neighbour;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::header::{HeaderName, HeaderValue, ORIGIN};
@@ -49,6 +50,7 @@ pub(crate) async fn pass(State(mut front): State<Front>, mut request: Request) -
     let mut response = match (preflight, straight(request.uri())) {
         (Some(yes), _) => yes,
         (None, Some(uri)) => {
+            let uri = neighbour::exec_manager(&uri, request.headers()).unwrap_or(uri);
             *request.uri_mut() = uri;
             request.extensions_mut().insert(RequestId(id.clone()));
             front.routes.call(request).await.into_response()

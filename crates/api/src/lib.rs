@@ -57,6 +57,7 @@ mod registry;
 mod release;
 mod release_phase;
 pub mod rendezvous;
+mod reservation;
 pub mod routes;
 mod schema;
 mod serve;
@@ -76,7 +77,7 @@ pub mod views;
 mod webhook;
 
 pub use serve::serve;
-pub use settings::Settings;
+pub use settings::{Settings, SshDoor, Tunnel};
 pub use views::event::WIRE;
 
 use authority::Authority;

@@ -16,6 +16,7 @@ const SECRET: &[&str] = &[
     "code",
     "recovery_codes",
     "attach_url",
+    "client_user",
     "logplex_url",
     "output_stream_url",
     "event_stream_url",

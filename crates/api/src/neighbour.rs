@@ -3,10 +3,11 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{StatusCode, Uri};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use control::{Control, push};
 use serde::Serialize;
 
+use crate::auth;
 use crate::error::ApiError;
 
 /// Nothing: add-ons, their attachments and services, spaces, favorites, notifications.
@@ -34,6 +35,14 @@ pub(crate) async fn status(State(control): State<Control>) -> Json<StatusView> {
     let status = [("Apps", "green"), ("Data", "green"), ("Tools", tools)];
     let status = status.map(|(system, status)| SystemView { system, status });
     Json(StatusView { status, incidents: [], scheduled: [] })
+}
+
+/// The paths of the host that lets the official command line into dynos: the app is the user name there.
+pub(crate) fn exec_manager(uri: &Uri, headers: &HeaderMap) -> Option<Uri> {
+    let rest = uri.path().strip_prefix("/api/v2").filter(|rest| rest.is_empty() || rest.starts_with('/'))?;
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    let app = auth::user(headers).filter(|app| !app.is_empty() && app.bytes().all(plain))?;
+    format!("/apps/{app}/reservations{rest}").parse().ok()
 }
 
 /// Every path that no route has: what it would be about, where that is known.
@@ -97,6 +106,24 @@ pub fn absent(path: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn cli_23_the_user_name_is_the_app() {
+        let led = |path: &str, authorization: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert("authorization", authorization.parse().unwrap());
+            exec_manager(&path.parse().unwrap(), &headers).map(|uri| uri.to_string())
+        };
+        // shop:t, :t, ../x:t
+        let (shop, nobody, climber) = ("Basic c2hvcDp0", "Basic OnQ=", "Basic Li4veDp0");
+        assert_eq!(led("/api/v2/web.1", shop).as_deref(), Some("/apps/shop/reservations/web.1"));
+        assert_eq!(led("/api/v2", shop).as_deref(), Some("/apps/shop/reservations"));
+        for (path, authorization) in
+            [("/api/v2", nobody), ("/api/v2", climber), ("/api/v2", "Bearer t"), ("/api/v22", shop), ("/apps", shop)]
+        {
+            assert_eq!(led(path, authorization), None, "{path} {authorization}");
+        }
+    }
 
     #[test]
     fn what_is_absent_is_named() {

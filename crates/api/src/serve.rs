@@ -123,7 +123,7 @@ async fn welcome(stream: TcpStream, tls: Option<Tls>, door: Connection, end: Can
 impl Connection {
     async fn serve<S>(self, stream: S, secure: bool, end: CancellationToken) -> io::Result<()>
     where
-        S: AsyncRead + AsyncWrite + Unpin,
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let (router, peer) = (self.router, self.peer);
         let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
@@ -138,7 +138,7 @@ impl Connection {
         });
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new()).header_read_timeout(self.head_timeout).max_buf_size(BUFFER_BYTES);
-        let mut served = pin!(http.serve_connection(TokioIo::new(stream), service));
+        let mut served = pin!(http.serve_connection(TokioIo::new(stream), service).with_upgrades());
         let outcome = tokio::select! {
             outcome = served.as_mut() => outcome,
             () = end.cancelled() => {

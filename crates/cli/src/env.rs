@@ -30,6 +30,8 @@ pub struct Env {
     pub no_color: bool,
     /// `TERM`, for one-off dynos.
     pub term: Option<String>,
+    /// `NODE_OPTIONS`, which the official command line's are added to.
+    pub node_options: Option<String>,
     /// There is a desktop that can open a URL.
     pub desktop: bool,
     /// The present moment, for "5m ago".
@@ -74,6 +76,7 @@ impl Env {
             terminal,
             no_color: text("NO_COLOR").is_some() || term.as_deref() == Some("dumb"),
             term,
+            node_options: text("NODE_OPTIONS"),
             desktop: text("DISPLAY").is_some() || text("WAYLAND_DISPLAY").is_some(),
             now: Box::new(now),
             program,

@@ -5,6 +5,7 @@ mod authority;
 mod home;
 mod place;
 mod proxy;
+mod tunnel;
 mod variables;
 
 use crate::args::Print;
@@ -23,6 +24,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
+use tunnel::Tunnel;
 use variables::{FORGOTTEN, Variables};
 
 /// What shells say of a program that a signal ended: this and the signal's number.
@@ -50,11 +52,15 @@ pub(crate) async fn heroku(session: &mut Session<'_>, args: &Heroku) -> Result<u
     let throw_away = ThrowAway::make((session.env.now)())?;
     let proxy = Proxy::start(place.url.clone(), throw_away.config, session.env.ca.as_deref()).await;
     let proxy = proxy.map_err(|error| CliError::local("listen on loopback for the command line's proxy", error))?;
+    let tunnel = Tunnel::start(&place.url, &token, session.env.ca.as_deref()).await;
+    let tunnel = tunnel.map_err(|error| CliError::local("listen on loopback for the command line's SSH", error))?;
     let home = Home::make(session.env)?;
     let authorities = variables::pem(&throw_away.certificate) + &place.authority;
     let authorities = home.write("ca.pem", &authorities)?;
     let git = place.git_config(session.env, &authorities, Some(proxy.addr));
     let git = home.write("gitconfig", &git)?;
+    let hook = home.write("hook.cjs", &tunnel.hook())?;
+    let node_options = tunnel::node_options(session.env.node_options.as_deref(), &hook);
     let variables = Variables::by_proxy(&place, &token, proxy.addr, &authorities, &git, &home.home);
     let mut command = Command::new("heroku");
     command.args(&args.args).current_dir(&session.env.cwd).kill_on_drop(true);
@@ -64,10 +70,14 @@ pub(crate) async fn heroku(session: &mut Session<'_>, args: &Heroku) -> Result<u
     for (name, value) in variables.list() {
         command.env(name, value);
     }
+    command.env("NODE_OPTIONS", node_options);
     session.console.flush()?;
     let status = wait(command.spawn().map_err(not_started)?).await?;
     tie(session, &place)?;
     tell_refused(session, &proxy, status)?;
+    if let Some(why) = tunnel.failed() {
+        session.console.warn(&format!("No SSH connection to {} came about: {why}.", place.url))?;
+    }
     Ok(code(status))
 }
 

@@ -127,7 +127,12 @@ impl Control {
     /// # Errors
     /// [`AccountError::WrongToken`] when it is nobody's, or over.
     pub async fn authenticate(&self, token: &str) -> Result<Entry, AccountError> {
-        let found = store::authorization::by_token(self.store.db(), &secret_hash(token)).await?;
+        self.authenticate_hash(&secret_hash(token)).await
+    }
+
+    /// The same for a token of which only the hash is known here.
+    pub(crate) async fn authenticate_hash(&self, token_sha256: &str) -> Result<Entry, AccountError> {
+        let found = store::authorization::by_token(self.store.db(), token_sha256).await?;
         let found = found.filter(|authorization| !authorization.is_expired(self.now()));
         let authorization = found.ok_or(AccountError::WrongToken)?;
         let account = store::account::by_id(self.store.db(), authorization.account).await?;

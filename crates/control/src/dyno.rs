@@ -5,9 +5,10 @@ use crate::sandbox::OneOff;
 use crate::{Control, attach, journal, life, rendezvous, sandbox, slumber};
 use model::app::App;
 use model::dyno::{Dyno, DynoName, DynoRole, DynoSize, DynoState, NoSuchSize, TIME_TO_LIVE_LIMIT_S};
+use model::feature::Feature;
 use model::id::DynoId;
 use model::procfile::{BadProcessType, ProcessType};
-use runtime::Attach;
+use runtime::{Attach, DynoControl};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use store::StoreError;
@@ -89,6 +90,11 @@ pub enum DynoError {
     /// Nothing can be run in a dyno without processes.
     #[error("{0} is not running; `flowline ps` lists the dynos that are")]
     NotRunning(DynoName),
+    /// Its feature is off.
+    #[error(
+        "Nobody is let into running dynos of {0}; `flowline features:enable runtime-heroku-exec -a {0}` changes that"
+    )]
+    ExecOff(String),
     /// A longer life than a day (DYNO-50).
     #[error("time_to_live may be 1 to {TIME_TO_LIVE_LIMIT_S} seconds")]
     BadTimeToLive,
@@ -181,13 +187,7 @@ pub async fn run(control: &Control, app: &Authorized<App>, new: NewDyno) -> Resu
 /// No such dyno, no process in it, a bad command or environment, too many sessions.
 pub async fn inside(control: &Control, app: &Authorized<App>, which: &str, new: NewDyno) -> Result<Started, DynoError> {
     let command = checked(&new)?;
-    if let Err(error) = slumber::wake(control, app.id).await {
-        tracing::warn!(app.id = %app.id, %error, "An app could not be woken for a command inside it");
-    }
-    let dyno = find(control, app, which)?;
-    let running = dyno.state != DynoState::Stopping;
-    let handle = control.registry.control(dyno.id).filter(|_| running);
-    let handle = handle.ok_or_else(|| DynoError::NotRunning(dyno.name.clone()))?;
+    let (dyno, handle) = running(control, app, which).await?;
     let (awaited, secret) = control.desk.open(&*control.world).ok_or(DynoError::TooManySessions)?;
     let attach = new.streams.unwrap_or(Streams::Terminal).attach(&new.env);
     let program = sandbox::program(control, &dyno, &command, &new.env, attach).await?;
@@ -195,6 +195,27 @@ pub async fn inside(control: &Control, app: &Authorized<App>, which: &str, new: 
     journal::api(control, app.id, control.now(), said).await;
     attach::inside(control, dyno.clone(), handle, program, awaited);
     Ok(Started { dyno, secret: Some(secret) })
+}
+
+/// A dyno that others may enter, woken if it slept.
+///
+/// # Errors
+/// No such dyno, no process in it, or nobody is let in.
+pub(crate) async fn running(
+    control: &Control,
+    app: &Authorized<App>,
+    which: &str,
+) -> Result<(Dyno, DynoControl), DynoError> {
+    if !store::feature::enabled(control.store.db(), app.id, Feature::Exec).await? {
+        return Err(DynoError::ExecOff(app.name.to_string()));
+    }
+    if let Err(error) = slumber::wake(control, app.id).await {
+        tracing::warn!(app.id = %app.id, %error, "An app could not be woken for somebody who enters a dyno of it");
+    }
+    let dyno = find(control, app, which)?;
+    let handle = control.registry.control(dyno.id).filter(|_| dyno.state != DynoState::Stopping);
+    let handle = handle.ok_or_else(|| DynoError::NotRunning(dyno.name.clone()))?;
+    Ok((dyno, handle))
 }
 
 /// Restarts dynos of the formation (DYNO-35): all, those of a type, or one. Web dynos are replaced without a gap.

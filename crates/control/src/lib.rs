@@ -55,6 +55,7 @@ mod phase;
 pub mod pipeline;
 pub mod pipeline_coupling;
 pub mod pipeline_transfer;
+pub mod program;
 mod progress;
 mod promoter;
 pub mod promotion;
@@ -70,6 +71,7 @@ mod registry;
 pub mod release;
 pub mod release_phase;
 mod rendezvous;
+pub mod reservation;
 mod resume;
 mod retention;
 mod room;
@@ -109,6 +111,7 @@ mod verification_artifact;
 mod verify_end;
 mod verify_run;
 pub mod verify_terms;
+pub mod visit;
 pub mod webhook;
 
 pub use mail::MailSettings;
@@ -197,6 +200,7 @@ pub struct Parts {
     pub(crate) slumber: slumber::Slumber,
     pub(crate) log_sessions: log_session::LogSessions,
     pub(crate) desk: Arc<rendezvous::Desk>,
+    pub(crate) reservations: reservation::Reservations,
     pub(crate) tickets: push::Tickets,
     pub(crate) build_queue: build_queue::BuildQueue,
     pub(crate) test_runs: test_run::Running,

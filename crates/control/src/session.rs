@@ -111,25 +111,9 @@ impl Session {
         to: &mut (impl AsyncWrite + Unpin),
     ) -> Option<Exit> {
         let Self { program: Attached { reader, writer, status }, dyno, place, left } = self;
-        let last = LastByte(Mutex::new(Instant::now()));
-        let outcome = {
-            let ended = ended(status, dyno);
-            let printed = print(reader, to, &last);
-            let typed = listen(from, writer, sizes, &last);
-            tokio::pin!(ended, printed, typed);
-            tokio::select! {
-                done = &mut printed => match done {
-                    Ok(()) => Ok(timeout(LAST_WORDS_LIMIT, ended).await.ok()),
-                    Err(_gone) => Err(Left::Gone),
-                },
-                exit = &mut ended => match timeout(LAST_WORDS_LIMIT, printed).await {
-                    Ok(Err(_gone)) => Err(Left::Gone),
-                    Ok(Ok(())) | Err(_) => Ok(Some(exit)),
-                },
-                () = typed => Err(Left::Gone),
-                () = idle(&last) => Err(Left::Idle),
-            }
-        };
+        let last = LastByte::now();
+        let (printed, typed) = (print(reader, to, &last), listen(from, writer, sizes, &last));
+        let outcome = until_over(ended(status, dyno), printed, typed, &last).await;
         drop(place);
         match (outcome, left) {
             (Ok(exit), _) => exit,
@@ -142,6 +126,28 @@ impl Session {
     }
 }
 
+/// How the program ended, if that is known; or why its client is not there any more.
+pub(crate) async fn until_over(
+    ended: impl Future<Output = Exit>,
+    printed: impl Future<Output = io::Result<()>>,
+    typed: impl Future<Output = ()>,
+    last: &LastByte,
+) -> Result<Option<Exit>, Left> {
+    tokio::pin!(ended, printed, typed);
+    tokio::select! {
+        done = &mut printed => match done {
+            Ok(()) => Ok(timeout(LAST_WORDS_LIMIT, ended).await.ok()),
+            Err(_gone) => Err(Left::Gone),
+        },
+        exit = &mut ended => match timeout(LAST_WORDS_LIMIT, printed).await {
+            Ok(Err(_gone)) => Err(Left::Gone),
+            Ok(Ok(())) | Err(_) => Ok(Some(exit)),
+        },
+        () = typed => Err(Left::Gone),
+        () = idle(last) => Err(Left::Idle),
+    }
+}
+
 async fn ended(program: Option<ExecStatus>, dyno: Option<DynoControl>) -> Exit {
     match (program, dyno) {
         (Some(mut program), _) => program.ended().await,
@@ -151,7 +157,11 @@ async fn ended(program: Option<ExecStatus>, dyno: Option<DynoControl>) -> Exit {
 }
 
 /// To the client; the end when the program has closed its streams, an error when the client has gone.
-async fn print(mut from: AttachedReader, to: &mut (impl AsyncWrite + Unpin), last: &LastByte) -> io::Result<()> {
+pub(crate) async fn print(
+    mut from: AttachedReader,
+    to: &mut (impl AsyncWrite + Unpin),
+    last: &LastByte,
+) -> io::Result<()> {
     let mut bytes = vec![0; CHUNK_BYTES];
     loop {
         let count = from.read(&mut bytes).await.unwrap_or(0);
@@ -202,7 +212,7 @@ async fn listen(
 }
 
 /// All of it, as fast as the program reads; what it does not want to read is nobody's.
-async fn give(to: &mut AttachedWriter, mut bytes: &[u8]) {
+pub(crate) async fn give(to: &mut AttachedWriter, mut bytes: &[u8]) {
     while !bytes.is_empty() {
         match to.write(bytes).await {
             Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
@@ -222,10 +232,14 @@ async fn idle(last: &LastByte) {
 }
 
 /// When a byte was last carried, either way.
-struct LastByte(Mutex<Instant>);
+pub(crate) struct LastByte(Mutex<Instant>);
 
 impl LastByte {
-    fn came(&self) {
+    pub(crate) fn now() -> Self {
+        Self(Mutex::new(Instant::now()))
+    }
+
+    pub(crate) fn came(&self) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 

@@ -115,6 +115,7 @@ impl Control {
             slumber: crate::slumber::Slumber::default(),
             log_sessions: crate::log_session::LogSessions::default(),
             desk: Arc::default(),
+            reservations: crate::reservation::Reservations::default(),
             tickets: push::Tickets::default(),
             promotions: promotion_watch::Promotions::default(),
             promoter: crate::promoter::Promoter::default(),

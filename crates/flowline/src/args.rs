@@ -49,6 +49,10 @@ pub(crate) struct Serve {
     /// last start, if it is free
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:0")]
     pub(crate) tls: SocketAddr,
+    /// Where `ps:exec` and its like are reached by SSH without `flowline heroku`; the official command line knows port 80 only.
+    /// Without this they come over the API's port
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub(crate) ssh: Option<SocketAddr>,
     /// A name or an address that clients know this server by, for its certificate; can be given several times
     #[arg(long = "name", value_name = "HOST")]
     pub(crate) names: Vec<String>,

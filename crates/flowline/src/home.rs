@@ -71,9 +71,13 @@ impl Home {
         if !path.exists() && self.database().exists() {
             return Err(FolderError::LostKey(path));
         }
-        let hex = self.secret("master.key", world)?;
-        let byte = |at: usize| hex.get(at..at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok());
-        (0..hex.len()).step_by(2).map(byte).collect::<Option<_>>().ok_or(FolderError::BadSecret(path))
+        self.bytes("master.key", world)
+    }
+
+    /// The secret half of the key by which SSH clients know this server, made at the first start.
+    pub(crate) fn ssh_key(&self, world: &dyn World) -> Result<[u8; 32], FolderError> {
+        let odd = |_| FolderError::BadSecret(self.path.join("ssh.key"));
+        self.bytes("ssh.key", world)?.try_into().map_err(odd)
     }
 
     /// Who vouches for this server, made at the first start: `ca.pem` for everybody, `ca.key` for nobody.
@@ -100,6 +104,13 @@ impl Home {
     /// The database file.
     pub(crate) fn database(&self) -> PathBuf {
         self.path.join("flowline.db")
+    }
+
+    fn bytes(&self, name: &str, world: &dyn World) -> Result<Vec<u8>, FolderError> {
+        let hex = self.secret(name, world)?;
+        let byte = |at: usize| hex.get(at..at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok());
+        let bytes = (0..hex.len()).step_by(2).map(byte).collect::<Option<_>>();
+        bytes.ok_or_else(|| FolderError::BadSecret(self.path.join(name)))
     }
 
     fn secret(&self, name: &str, world: &dyn World) -> Result<String, FolderError> {
@@ -154,9 +165,10 @@ mod tests {
         let folder = Home::take(&dir.path().join("a")).unwrap();
         assert_eq!(folder.admin_token(&SystemWorld).unwrap(), token);
         assert_eq!(folder.master_key(&SystemWorld).unwrap().len(), 32);
+        assert_eq!(folder.ssh_key(&SystemWorld).unwrap(), folder.ssh_key(&SystemWorld).unwrap());
         let other = Home::take(&dir.path().join("b")).unwrap();
         assert_ne!(other.admin_token(&SystemWorld).unwrap(), token);
-        for name in ["admin.token", "master.key"] {
+        for name in ["admin.token", "master.key", "ssh.key"] {
             let mode = std::fs::metadata(folder.path.join(name)).unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o600, "{name}");
         }

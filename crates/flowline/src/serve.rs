@@ -19,10 +19,13 @@ use std::time::Duration;
 use store::{Store, StoreError, Vault};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 /// Threads of the control plane: it waits for others most of the time.
 const THREADS: usize = 2;
+
+/// Connections that the SSH door has not taken yet; it takes them at once.
+const TUNNELS_WAITING: usize = 16;
 
 /// What of the server's environment reaches every build: where packages come from. Nothing else does.
 const SITE_ENV: &[&str] = &[
@@ -65,6 +68,10 @@ enum ServeError {
         "{0} is in use or not an address of this machine ({1}). Stop what listens there, or choose another with --tls"
     )]
     Tls(SocketAddr, std::io::Error),
+    #[error(
+        "{0} is in use or not an address of this machine ({1}). Stop what listens there, or choose another with --ssh"
+    )]
+    Ssh(SocketAddr, std::io::Error),
     #[error(transparent)]
     Mail(#[from] model::smtp::BadSmtp),
     #[error("The server failed: {0}")]
@@ -100,7 +107,12 @@ async fn serve(args: Serve) -> Result<(), ServeError> {
     let meeting = TcpListener::bind(args.rendezvous).await;
     let meeting = meeting.map_err(|error| ServeError::Rendezvous(args.rendezvous, error))?;
     let secure = bind_again(&folder.tls_port(), args.tls).await.map_err(|error| ServeError::Tls(args.tls, error))?;
+    let ssh = match args.ssh {
+        Some(addr) => Some(TcpListener::bind(addr).await.map_err(|error| ServeError::Ssh(addr, error))?),
+        None => None,
+    };
     let world = Arc::new(SystemWorld);
+    let ssh = SshSide::new(&folder.ssh_key(&*world)?, ssh)?;
     let authority = folder.authority(&*world, names(&args, [meeting.local_addr()?, secure.local_addr()?]))?;
     let token = folder.admin_token(&*world)?;
     // The key is checked before the database is made, so that a lost one is noticed.
@@ -129,16 +141,17 @@ async fn serve(args: Serve) -> Result<(), ServeError> {
         site_env: site_env(),
     };
     let control = Control::start(settings, store, world, api::WIRE).await?;
-    let doors = Doors { plain: listener, secure };
+    let doors = Doors { plain: listener, secure, ssh: ssh.door.clone() };
     say_ready(&control, &doors)?;
     let (end, ended) = watch::channel(false);
     let meetings = tokio::spawn(serve_rendezvous(meeting, Arc::clone(&authority), control.clone(), ended.clone()));
+    let visits = tokio::spawn(ssh.serve(control.clone(), ended.clone()));
     let doors = tokio::spawn(doors.serve(control.clone(), authority, ended));
     let how = signals.wait().await;
     tracing::info!(?how, "Ending");
     end.send_replace(true);
     control::stop(&control, how == End::StopAll).await;
-    meetings.await.and(doors.await).map_err(|error| ServeError::Io(std::io::Error::other(error)))
+    meetings.await.and(visits.await).and(doors.await).map_err(|error| ServeError::Io(std::io::Error::other(error)))
 }
 
 /// Port 0 stays: any free one.
@@ -155,11 +168,35 @@ fn cores() -> usize {
 struct Doors {
     plain: TcpListener,
     secure: TcpListener,
+    ssh: api::SshDoor,
+}
+
+/// The SSH door.
+struct SshSide {
+    door: api::SshDoor,
+    key: ssh::HostKey,
+    tunnels: mpsc::Receiver<api::Tunnel>,
+    listener: Option<TcpListener>,
+}
+
+impl SshSide {
+    fn new(seed: &[u8; 32], listener: Option<TcpListener>) -> std::io::Result<Self> {
+        let (to, tunnels) = mpsc::channel(TUNNELS_WAITING);
+        let key = ssh::HostKey::of_seed(seed);
+        let listens = listener.as_ref().map(TcpListener::local_addr).transpose()?;
+        let door = api::SshDoor { host_key: key.public_line().into(), tunnels: to, listens };
+        Ok(Self { door, key, tunnels, listener })
+    }
+
+    async fn serve(self, control: Control, ended: watch::Receiver<bool>) {
+        ssh::serve(control, &self.key, self.tunnels, self.listener, over(ended)).await;
+    }
 }
 
 impl Doors {
     async fn serve(self, control: Control, authority: Arc<Authority>, ended: watch::Receiver<bool>) {
-        let settings = api::Settings { tls: self.secure.local_addr().ok(), ..api::Settings::default() };
+        let tls = self.secure.local_addr().ok();
+        let settings = api::Settings { tls, ssh: Some(self.ssh), ..api::Settings::default() };
         let router = api::router(control.clone(), Arc::clone(&authority), &settings);
         let secure = async {
             match Tls::new(&authority, control) {
@@ -220,6 +257,8 @@ struct Ready<'a> {
     tls: String,
     apps: String,
     rendezvous: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ssh: Option<String>,
     domain: &'a str,
 }
 
@@ -230,6 +269,7 @@ fn say_ready(control: &Control, doors: &Doors) -> Result<(), ServeError> {
         tls: format!("https://{}", doors.secure.local_addr()?),
         apps: format!("http://{}", control.apps_addr()),
         rendezvous: format!("rendezvous://{}", settings.rendezvous),
+        ssh: doors.ssh.listens.map(|listens| format!("ssh://{listens}")),
         domain: &settings.domain,
     };
     let ready = serde_json::to_string(&ready).map_err(std::io::Error::other)?;

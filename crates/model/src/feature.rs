@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 use uuid::Uuid;
 
-/// A feature that every app has, off until somebody switches it on.
+/// A feature that every app has, most of them off until somebody switches them on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Feature {
     /// Requests of one visitor go to one dyno (ROUTE-16).
@@ -18,6 +18,8 @@ pub enum Feature {
     RuntimeMetrics,
     /// Dynos learn who they are from their environment (DYNO-25).
     DynoMetadata,
+    /// People with the right to run something may start programs in dynos that run (`ps:exec`).
+    Exec,
     /// Whoever changes the app gives a code of their second factor first (API-14).
     SecondFactor,
 }
@@ -42,7 +44,8 @@ pub struct NoSuchFeature;
 
 impl Feature {
     /// All of them, by name.
-    pub const ALL: [Self; 4] = [Self::SessionAffinity, Self::RuntimeMetrics, Self::DynoMetadata, Self::SecondFactor];
+    pub const ALL: [Self; 5] =
+        [Self::SessionAffinity, Self::RuntimeMetrics, Self::DynoMetadata, Self::Exec, Self::SecondFactor];
 
     /// Its name, as the Platform API has it.
     #[must_use]
@@ -51,6 +54,7 @@ impl Feature {
             Self::SessionAffinity => "http-session-affinity",
             Self::RuntimeMetrics => "log-runtime-metrics",
             Self::DynoMetadata => "runtime-dyno-metadata",
+            Self::Exec => "runtime-heroku-exec",
             Self::SecondFactor => "second-factor",
         }
     }
@@ -63,6 +67,7 @@ impl Feature {
             Self::SessionAffinity => 2,
             Self::RuntimeMetrics => 3,
             Self::SecondFactor => 4,
+            Self::Exec => 5,
         };
         Uuid::from_u128(0x464c_4f57_4c49_4e45_8000_6665_6174_0000 | last)
     }
@@ -76,6 +81,7 @@ impl Feature {
             Self::DynoMetadata => {
                 "Puts app, dyno, release and slug into the environment of dynos that start from now on"
             }
+            Self::Exec => "Lets `ps:exec`, `ps:copy`, `ps:forward` and `run:inside` into dynos that run",
             Self::SecondFactor => "Asks for a code of the second factor before the app or its config is touched",
         }
     }
@@ -85,14 +91,29 @@ impl Feature {
     pub fn is_general(self) -> bool {
         match self {
             Self::SessionAffinity | Self::SecondFactor => true,
-            Self::RuntimeMetrics | Self::DynoMetadata => false,
+            Self::RuntimeMetrics | Self::DynoMetadata | Self::Exec => false,
+        }
+    }
+
+    /// Is it on in an app that never switched it?
+    #[must_use]
+    pub fn is_on_at_first(self) -> bool {
+        match self {
+            Self::SessionAffinity | Self::RuntimeMetrics | Self::DynoMetadata | Self::SecondFactor => false,
+            // The clients would restart all dynos to switch it on.
+            Self::Exec => true,
         }
     }
 
     /// The feature as an app has it that never switched it.
     #[must_use]
     pub fn untouched(self, app: &App) -> AppFeature {
-        AppFeature { feature: self, enabled: false, created_at: app.created_at, updated_at: app.created_at }
+        AppFeature {
+            feature: self,
+            enabled: self.is_on_at_first(),
+            created_at: app.created_at,
+            updated_at: app.created_at,
+        }
     }
 }
 

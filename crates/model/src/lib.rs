@@ -57,6 +57,7 @@ pub mod promotion;
 pub mod receipt;
 pub mod region;
 pub mod release;
+pub mod reservation;
 pub mod retention;
 pub mod route;
 pub mod sample;

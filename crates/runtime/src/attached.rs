@@ -75,8 +75,8 @@ impl DynoControl {
     /// When the dyno has ended or hangs.
     pub async fn open(&self) -> Result<Attached, AttachError> {
         let _awake = self.awake().await.map_err(AttachError::Gone)?;
-        let (attached, _) = call(self.folder(), &Call::Open).await?;
-        attached.ok_or(AttachError::Silent)
+        let (given, _) = call(self.folder(), &Call::Open).await?;
+        given.streams()
     }
 
     /// Starts one more program in the dyno, as confined as the dyno itself. A frozen dyno is thawed, and not frozen as long as
@@ -88,9 +88,8 @@ impl DynoControl {
     pub async fn exec(&self, spec: ExecSpec) -> Result<Attached, AttachError> {
         spec.check()?;
         let awake = self.awake().await.map_err(AttachError::Gone)?;
-        let (attached, connection) = call(self.folder(), &Call::Exec(spec)).await?;
-        let attached = attached.ok_or(AttachError::Silent)?;
-        Ok(Attached { status: Some(ExecStatus { connection, _awake: awake }), ..attached })
+        let (given, connection) = call(self.folder(), &Call::Exec(spec)).await?;
+        Ok(Attached { status: Some(ExecStatus { connection, _awake: awake }), ..given.streams()? })
     }
 
     /// SIGHUP to the session of an attached payload; its streams are closed for good.
@@ -103,7 +102,30 @@ impl DynoControl {
     }
 }
 
-async fn call(folder: &Folder, call: &Call) -> Result<(Option<Attached>, UnixStream), AttachError> {
+/// What init hands over.
+pub(crate) enum Given {
+    Streams(Attached),
+    One(OwnedFd),
+    Nothing,
+}
+
+impl Given {
+    fn streams(self) -> Result<Attached, AttachError> {
+        match self {
+            Self::Streams(attached) => Ok(attached),
+            Self::One(_) | Self::Nothing => Err(AttachError::Gone(ErrorKind::InvalidData.into())),
+        }
+    }
+
+    pub(crate) fn one(self) -> Result<OwnedFd, AttachError> {
+        match self {
+            Self::One(fd) => Ok(fd),
+            Self::Streams(_) | Self::Nothing => Err(AttachError::Gone(ErrorKind::InvalidData.into())),
+        }
+    }
+}
+
+pub(crate) async fn call(folder: &Folder, call: &Call) -> Result<(Given, UnixStream), AttachError> {
     let bytes = call.frame().map_err(|error| AttachError::Gone(error.into()))?;
     let (_dir, path) = folder.attach_socket().map_err(AttachError::Gone)?;
     let answer = async {
@@ -112,17 +134,18 @@ async fn call(folder: &Folder, call: &Call) -> Result<(Option<Attached>, UnixStr
         let take = || take_all(connection.as_fd());
         let (mark, fds) = connection.async_io(Interest::READABLE, take).await.map_err(AttachError::Gone)?;
         let mut fds = fds.into_iter();
-        let streams = match (Mark::of(mark), fds.next(), fds.next()) {
-            (Some(Mark::Terminal), Some(terminal), None) => Some(Attached::terminal(terminal)),
-            (Some(Mark::Pipes), Some(input), Some(output)) => Some(Attached::pipes(input, output)),
-            (Some(Mark::Done), None, None) => None,
+        let given = match (Mark::of(mark), fds.next(), fds.next()) {
+            (Some(Mark::Terminal), Some(terminal), None) => Attached::terminal(terminal).map(Given::Streams),
+            (Some(Mark::Pipes), Some(input), Some(output)) => Attached::pipes(input, output).map(Given::Streams),
+            (Some(Mark::Given), Some(one), None) => Ok(Given::One(one)),
+            (Some(Mark::Done), None, None) => Ok(Given::Nothing),
             (Some(Mark::Refused), None, None) => {
                 let why = frame(&mut connection).await.map_err(AttachError::Gone)?;
                 return Err(AttachError::Refused(String::from_utf8_lossy(&why).into_owned()));
             }
             (Some(_) | None, _, _) => return Err(AttachError::Gone(ErrorKind::InvalidData.into())),
         };
-        Ok((streams.transpose().map_err(AttachError::Gone)?, connection))
+        Ok((given.map_err(AttachError::Gone)?, connection))
     };
     timeout(ANSWER_LIMIT, answer).await.map_err(|_| AttachError::Silent)?
 }

@@ -5,6 +5,8 @@ use crate::spec::ExecSpec;
 use crate::wire;
 use model::dyno::Exit;
 use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+use std::path::PathBuf;
 
 /// The one request on a connection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +17,10 @@ pub(crate) enum Call {
     Exec(ExecSpec),
     /// SIGHUP to the payload's session; nobody will read or write its streams any more.
     HangUp,
+    /// A file as the dyno sees it, to be read.
+    File(PathBuf),
+    /// A connection from the dyno, which may not be made yet.
+    Connect(SocketAddr),
 }
 
 /// The byte that comes back first.
@@ -24,6 +30,8 @@ pub(crate) enum Mark {
     Terminal,
     /// With two: where to write, where to read.
     Pipes,
+    /// With one: what was asked for.
+    Given,
     /// It was done; there is nothing to hand over.
     Done,
     /// A frame with the reason follows.
@@ -35,13 +43,16 @@ impl Mark {
         match self {
             Self::Terminal => b'T',
             Self::Pipes => b'P',
+            Self::Given => b'G',
             Self::Done => b'D',
             Self::Refused => b'R',
         }
     }
 
     pub(crate) fn of(byte: u8) -> Option<Self> {
-        [Self::Terminal, Self::Pipes, Self::Done, Self::Refused].into_iter().find(|mark| mark.byte() == byte)
+        [Self::Terminal, Self::Pipes, Self::Given, Self::Done, Self::Refused]
+            .into_iter()
+            .find(|mark| mark.byte() == byte)
     }
 }
 

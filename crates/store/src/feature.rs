@@ -11,7 +11,7 @@ use sqlx::sqlite::SqliteRow;
 const UPSERT: &str = "INSERT INTO app_feature (app_id, name, enabled, updated_at) VALUES ($1, $2, $3, $4) \
      ON CONFLICT (app_id, name) DO UPDATE SET enabled = $3, updated_at = $4";
 const LIST: &str = "SELECT name, enabled, updated_at FROM app_feature WHERE app_id = $1";
-const ENABLED: &str = "SELECT COUNT(*) FROM app_feature WHERE app_id = $1 AND name = $2 AND enabled = TRUE";
+const ENABLED: &str = "SELECT enabled FROM app_feature WHERE app_id = $1 AND name = $2";
 const APPS: &str = "SELECT app_id FROM app_feature WHERE name = $1 AND enabled = TRUE";
 
 /// Every statement of this file, for the test that prepares them all.
@@ -46,11 +46,11 @@ pub async fn list<'e>(db: impl SqliteExecutor<'e>, app: &App) -> Result<Vec<AppF
 /// # Errors
 /// When the database fails.
 pub async fn enabled<'e>(db: impl SqliteExecutor<'e>, app: AppId, feature: Feature) -> Result<bool, StoreError> {
-    let count: i64 = sqlx::query_scalar(ENABLED).bind(app.to_string()).bind(feature.word()).fetch_one(db).await?;
-    Ok(count > 0)
+    let switched = sqlx::query_scalar(ENABLED).bind(app.to_string()).bind(feature.word()).fetch_optional(db).await?;
+    Ok(switched.unwrap_or_else(|| feature.is_on_at_first()))
 }
 
-/// The apps that have it on.
+/// The apps that have switched it on.
 ///
 /// # Errors
 /// When the database fails.

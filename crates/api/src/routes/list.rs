@@ -5,8 +5,8 @@ use crate::{
     account, address, app, app_setup, audit, build, buildpack_installation, collaborator, config_var, deployment, disk,
     domain, dyno, dyno_size, feature, filter, formation, git_http, idle, log_drain, log_session, metrics, neighbour,
     notification, oauth, password_reset, pipeline, pipeline_coupling, pre_authorization, promotion, region, registry,
-    release, release_phase, rendezvous, schema, slug, sni_endpoint, source, ssh_key, stage_gate, team, team_app,
-    test_gate, test_run, verification, webhook,
+    release, release_phase, rendezvous, reservation, schema, slug, sni_endpoint, source, ssh_key, stage_gate, team,
+    team_app, test_gate, test_run, verification, webhook,
 };
 use axum::http::Method;
 use axum::routing::{delete, get, patch, post, put};
@@ -252,6 +252,9 @@ pub const ROUTES: &[Route] = &[
     route(Method::POST, "/apps/{app}/dynos/{dyno}", RUN, || post(dyno::inside)),
     route(Method::DELETE, "/apps/{app}/dynos/{dyno}", RUN, || delete(dyno::restart_one)),
     route(Method::POST, "/apps/{app}/dynos/{dyno}/actions/stop", RUN, || post(dyno::stop_one)),
+    route(Method::GET, "/apps/{app}/reservations", VIEW, || get(reservation::list)),
+    route(Method::PUT, "/apps/{app}/reservations/{dyno}", RUN, || put(reservation::reserve)),
+    route(Method::GET, "/ssh", Access::Account, || get(reservation::tunnel)),
     route(Method::DELETE, "/apps/{app}/formations/{type}", RUN, || delete(dyno::restart_type)),
     route(Method::POST, "/apps/{app}/formations/{type}/actions/stop", RUN, || post(dyno::stop_type)),
     route(Method::GET, "/apps/{app}/features", VIEW, || get(feature::list)),

@@ -165,6 +165,7 @@ impl Place {
             terminal: Terminal::default(),
             no_color: false,
             term: Some("xterm".into()),
+            node_options: None,
             desktop: false,
             now: Box::new(|| Timestamp::parse("2026-01-02T03:04:05Z").unwrap()),
             program: Program::command,

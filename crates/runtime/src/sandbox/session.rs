@@ -4,6 +4,7 @@
 //! process of the dyno may look into, so whatever it starts is confined from its first instruction: nothing has to be
 //! joined from outside.
 
+use super::reach;
 use super::report::exit_of;
 use super::stream::{self, Outside, Program};
 use crate::call::{Call, Mark, exit_frame, refusal_frame};
@@ -14,7 +15,7 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::process::{Pid, Signal, WaitStatus, kill_process};
 use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
@@ -130,6 +131,8 @@ impl Sessions {
                 refuse(&mut client, &format!("{EXEC_LIMIT} sessions are open in it, which is the limit; end one first"))
             }
             Call::Exec(spec) => self.exec(client, &spec),
+            Call::File(path) => hand_over(client, reach::file(&path)),
+            Call::Connect(to) => hand_over(client, reach::begin_to_connect(to)),
         }
     }
 
@@ -147,6 +150,13 @@ impl Sessions {
         let given = outside.give(client.as_fd());
         self.programs.push(Running { leader, client, kill_at: None });
         given
+    }
+}
+
+fn hand_over(mut client: UnixStream, opened: io::Result<OwnedFd>) -> io::Result<()> {
+    match opened {
+        Ok(fd) => give_all(client.as_fd(), Mark::Given.byte(), &[fd.as_fd()]),
+        Err(error) => refuse(&mut client, &error.to_string()),
     }
 }
 
