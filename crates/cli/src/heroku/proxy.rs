@@ -23,6 +23,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
@@ -105,9 +106,18 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     }
 }
 
-/// One connection: a CONNECT, and then the tunnel that it opened.
+/// How TLS begins; no method of HTTP does.
+const HANDSHAKE: u8 = 22;
+
+/// One connection: a CONNECT, and then the tunnel that it opened; or TLS at once, by what has no use for proxies.
 async fn converse(stream: TcpStream, shared: &Arc<Shared>) -> io::Result<()> {
     stream.set_nodelay(true)?;
+    let mut first = [0];
+    let begun = tokio::time::timeout(HANDSHAKE_LIMIT, stream.peek(&mut first)).await;
+    begun.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
+    if first == [HANDSHAKE] {
+        return stand_in(stream, shared).await;
+    }
     let (opened, tunnel) = tokio::sync::oneshot::channel();
     let opened = Mutex::new(Some(opened));
     let service = service_fn(|mut request: Request<Incoming>| {
@@ -130,8 +140,12 @@ async fn converse(stream: TcpStream, shared: &Arc<Shared>) -> io::Result<()> {
         .map_err(io::Error::other)?;
     drop(opened);
     let Ok(upgrade) = tunnel.await else { return Ok(()) };
-    let upgraded = TokioIo::new(upgrade.await.map_err(io::Error::other)?);
-    let greeted = tokio::time::timeout(HANDSHAKE_LIMIT, shared.tls.accept(upgraded)).await;
+    stand_in(TokioIo::new(upgrade.await.map_err(io::Error::other)?), shared).await
+}
+
+/// As one of the platform's own hosts.
+async fn stand_in<S: AsyncRead + AsyncWrite + Unpin>(stream: S, shared: &Shared) -> io::Result<()> {
+    let greeted = tokio::time::timeout(HANDSHAKE_LIMIT, shared.tls.accept(stream)).await;
     let stream = greeted.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
     let service = service_fn(|request| async { Ok::<_, Infallible>(shared.forward(request).await) });
     http1::Builder::new().serve_connection(TokioIo::new(stream), service).await.map_err(io::Error::other)

@@ -64,6 +64,7 @@ impl Variables {
         let path = |path: &Path| path.display().to_string();
         let mut all = common(place, token, authorities, git);
         all.push(("HTTPS_PROXY", format!("http://{proxy}"), "leads the platform's names to this server"));
+        all.push(("HEROKU_EXEC_URL", format!("https://{proxy}"), "`ps:exec`, which knows no proxies"));
         // What answers hold of addresses is reached without the proxy.
         all.push(("NO_PROXY", place.host(), "this server itself"));
         all.push(("HOME", path(home), "netrc and accounts of its own"));
@@ -94,6 +95,9 @@ impl Variables {
         }
         let socket = place.url.replacen("http", "ws", 1) + "/socket";
         all.push(("HEROKU_DATA_HOST", place.host(), "data services"));
+        if let Some(tls) = &place.git {
+            all.push(("HEROKU_EXEC_URL", tls.clone(), "`ps:exec`, where the server has `--ssh` at port 80"));
+        }
         all.push(("HEROKU_PARTICLEBOARD_URL", place.url.clone(), "else every command about accounts waits for 6 s"));
         all.push(("HEROKU_CI_WEBSOCKET_URL", socket, "test runs"));
         all.push(("HEROKU_LOGIN_HOST", place.url.clone(), "login"));

@@ -42,7 +42,14 @@ async fn features_are_listed_found_by_id_and_kept() {
     let app = flow.app("shop").await;
     let all = app.read("/features").await;
     let names: Vec<_> = all.as_array().unwrap().iter().map(|feature| feature["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["http-session-affinity", "log-runtime-metrics", "runtime-dyno-metadata", "second-factor"]);
+    let known = [
+        "http-session-affinity",
+        "log-runtime-metrics",
+        "runtime-dyno-metadata",
+        "runtime-heroku-exec",
+        "second-factor",
+    ];
+    assert_eq!(names, known);
     let by_id = format!("/features/{}", all[2]["id"].as_str().unwrap());
     app.call("PATCH", &by_id, Some(&json!({ "enabled": true }))).await;
     for (path, body, status) in [

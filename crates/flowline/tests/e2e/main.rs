@@ -47,6 +47,7 @@ mod scale;
 mod schema;
 mod second_factor;
 mod slugs;
+mod ssh;
 mod stand_in;
 mod survive;
 mod test_runs;

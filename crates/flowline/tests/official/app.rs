@@ -1,6 +1,7 @@
 //! An app from its creation to its end: code, dynos, releases, config, logs.
 
 use crate::command_line::CommandLine;
+use crate::inside;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 use testkit::within;
@@ -13,6 +14,7 @@ pub(crate) async fn lane(heroku: CommandLine<'_>) {
     code(&heroku).await;
     dynos(&heroku).await;
     run(&heroku).await;
+    inside::walk(&heroku, "server.py").await;
     config(&heroku).await;
     releases(&heroku).await;
     logs(&heroku).await;

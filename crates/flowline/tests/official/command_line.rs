@@ -131,6 +131,14 @@ impl<'f> CommandLine<'f> {
         (good, text)
     }
 
+    /// A command that the test itself has watched.
+    pub(crate) fn went(&self, command: &str, good: bool, said: &str) {
+        if good {
+            self.ran.record().done.insert(command.to_owned());
+        }
+        self.holds(good, &format!("heroku {command}: {said}"));
+    }
+
     /// Something beside the commands that must hold.
     pub(crate) fn holds(&self, good: bool, what: &str) {
         if !good {

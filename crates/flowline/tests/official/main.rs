@@ -8,6 +8,7 @@ mod checklist;
 mod clients;
 mod command_line;
 mod doors;
+mod inside;
 mod people;
 mod pipelines;
 mod table;

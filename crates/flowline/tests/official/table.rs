@@ -11,6 +11,7 @@ const WRITE: &str = "FLOWLINE_WRITE_COMPATIBILITY";
 
 /// Commands that were run and lack something, or that only a person at a terminal can run.
 const PARTLY: &[(&str, &str)] = &[
+    ("ps:exec", "its flag `--ssh` needs `flowline serve --ssh` at port 80; without it, it works"),
     ("addons", "always empty"),
     ("pipelines:diff", "it compares through GitHub only, and says so: `flowline pipelines:diff` compares what is here"),
     ("apps:favorites", "always empty: favorites are not kept"),
@@ -42,10 +43,6 @@ const NOT_OFFERED: &[(&str, &str)] = &[
     ("pipelines:setup", "needs a repository integration: `flowline pipelines:setup`"),
     ("reviewapps", "needs review apps"),
     ("ps:autoscale", "there is no autoscaling"),
-    ("ps:copy", "needs the platform's SSH service: `run:inside`"),
-    ("ps:exec", "needs the platform's SSH service: `flowline ps:exec` or `run:inside`"),
-    ("ps:forward", "needs the platform's SSH service"),
-    ("ps:socks", "needs the platform's SSH service"),
     ("spaces", "needs private spaces"),
     ("telemetry", "needs telemetry drains: log drains (`drains`) are there"),
     ("usage:addons", "needs add-ons"),
