@@ -9,7 +9,7 @@ use crate::platform::{By, Caller, code};
 use crate::range::{Field, Key};
 use crate::views::account::{
     AccountView, BegunView, CreateAccount, NewAccountView, OperatorsView, Recovery, SetPassword, TwoFactorCode,
-    UpdateAccount,
+    UpdateAccount, UserView,
 };
 use crate::views::app::AppView;
 use crate::views::rate_limit::RateLimitView;
@@ -73,10 +73,16 @@ pub(crate) async fn rate_limits(Caller(who): Caller, State(door): State<Door>) -
     Json(RateLimitView { remaining: door.limits.left(who.id) })
 }
 
-/// GET /users/{user} - oneself, by `~`, id or e-mail; nobody else is there.
-pub(crate) async fn user(Caller(who): Caller, Path(which): Path<String>) -> Result<Json<AccountView>, ApiError> {
-    is_self(&who, &which)?;
-    Ok(Json((&who).into()))
+/// GET /users/{user} - oneself, by `~`, id or e-mail; with less of it, whoever shares a team or an app with the caller.
+pub(crate) async fn user(
+    State(control): State<Control>,
+    Caller(who): Caller,
+    Path(which): Path<String>,
+) -> Result<Json<UserView>, ApiError> {
+    if is_self(&who, &which).is_ok() {
+        return Ok(Json(UserView::Oneself(Box::new((&who).into()))));
+    }
+    Ok(Json(UserView::Colleague((&account::colleague(&control, &who, &which).await?).into())))
 }
 
 /// PATCH /users/{user} - the same as `PATCH /account`.

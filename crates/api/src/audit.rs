@@ -95,6 +95,19 @@ pub(crate) fn request_id(parts: &Parts) -> String {
     parts.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default()
 }
 
+/// Where a request came from, handed on to one that the server makes in its place.
+pub(crate) fn hand_on(from: &Parts, to: &mut Request) {
+    if let Some(id) = from.extensions.get::<RequestId>() {
+        to.extensions_mut().insert(id.clone());
+    }
+    if let Some(peer) = from.extensions.get::<Peer>() {
+        to.extensions_mut().insert(*peer);
+    }
+    if let Some(said) = from.headers.get(FORWARDED_FOR) {
+        to.headers_mut().insert(FORWARDED_FOR, said.clone());
+    }
+}
+
 /// The other end of the connection; behind a proxy also what the proxy says.
 pub(crate) fn address(parts: &Parts) -> String {
     let peer = parts.extensions.get::<Peer>().map(|peer| peer.0.ip().to_string()).unwrap_or_default();

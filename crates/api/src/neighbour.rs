@@ -1,4 +1,4 @@
-//! What clients ask of the services beside the platform's API, answered at the same place: favorites, notifications, status,
+//! What clients ask of the services beside the platform's API, answered at the same place: notifications, status,
 //! and lists of things that this server does not have, so that the commands that only look for them go on.
 
 use axum::Json;
@@ -10,9 +10,22 @@ use serde::Serialize;
 use crate::auth;
 use crate::error::ApiError;
 
-/// Nothing: add-ons, their attachments and services, spaces, favorites, notifications.
+/// Nothing: add-ons, their attachments and services, spaces, notifications.
 pub(crate) async fn none() -> Json<[(); 0]> {
     Json([])
+}
+
+/// `GET /pipelines/{pipeline}/repository`: where a pipeline's code is, of which nothing is known here.
+#[derive(Debug, Serialize)]
+pub(crate) struct RepositoryView {
+    repository: Option<()>,
+    organization: Option<()>,
+    ci: bool,
+}
+
+/// GET /pipelines/{pipeline}/repository - none: tests run on what is sent with them.
+pub(crate) async fn repository() -> Json<RepositoryView> {
+    Json(RepositoryView { repository: None, organization: None, ci: false })
 }
 
 /// `GET /api/v4/current-status`.
@@ -88,7 +101,6 @@ pub fn absent(path: &str) -> Option<&'static str> {
         "telemetry-drains" => Some("telemetry drains"),
         "enterprise-accounts" => Some("enterprise accounts"),
         "identity-providers" => Some("identity providers"),
-        "favorites" => Some("favorites"),
         "v2" => Some("container registry"),
         "github" => Some("repository integration"),
         "router-metrics" => Some("history of metrics"),

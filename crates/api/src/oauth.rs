@@ -94,14 +94,14 @@ pub(crate) async fn sessions(State(control): State<Control>, by: By, range: Rang
     range.answer(all, FIELDS, |detail| SessionView::new(&detail.0, control.now()))
 }
 
-/// DELETE /oauth/sessions/{session} - `~` is a browser's session, which a token is none of: clients end theirs as an authorization.
+/// DELETE /oauth/sessions/{session} - `~` is the login that asks; a token that was made otherwise is none.
 pub(crate) async fn end_session(
     State(control): State<Control>,
     by: By,
     Path(which): Path<String>,
 ) -> Result<Json<SessionView>, ApiError> {
     let found = match authorization::find(&control, &by.entry, &which).await {
-        Ok(found) if found.0.session && which != "~" => found,
+        Ok(found) if found.0.session => found,
         Ok(_) | Err(AuthorizationError::NoSuchAuthorization) => return Err(AuthorizationError::NoSuchSession.into()),
         Err(error) => return Err(error.into()),
     };

@@ -2,12 +2,13 @@
 
 use crate::answer::{Created, Ranged};
 use crate::body::JsonBody;
+use crate::door::Door;
 use crate::error::ApiError;
 use crate::link::Links;
-use crate::output;
 use crate::platform::{Caller, ForPipeline};
 use crate::range::{Field, Key};
 use crate::views::test_run::{CreateTestRun, TestCaseView, TestNodeView, TestRunView, UpdateTestRun};
+use crate::{official, output};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
@@ -17,6 +18,7 @@ use control::test_run::{self, KeptCase, TestOutput, TestRunDetail};
 use model::id::TestRunId;
 use model::permission::Right;
 use model::test_run::TestNode;
+use tokio::time::Instant;
 
 const FIELDS: &[Field<TestRunDetail>] = &[
     ("number", |detail| Key::Number(detail.run.number)),
@@ -45,14 +47,23 @@ pub(crate) async fn list(
     range.answer(test_run::list(&control, &pipeline).await?, FIELDS, |detail| TestRunView::from(detail))
 }
 
-/// GET /pipelines/{pipeline}/test-runs/{number} - the run with this number.
+/// GET /pipelines/{pipeline}/test-runs/{number} - the run with this number; the official command line, which asks again at
+/// once, is answered when the state has changed, or after 2 s.
 pub(crate) async fn by_number(
     State(control): State<Control>,
     ForPipeline(pipeline): ForPipeline,
     Path((_, number)): Path<(String, String)>,
+    headers: HeaderMap,
 ) -> Result<Json<TestRunView>, ApiError> {
     let number = number.parse().map_err(|_| ApiError::not_found("test_run"))?;
-    Ok(Json((&test_run::by_number(&control, &pipeline, number).await?).into()))
+    let mut detail = test_run::by_number(&control, &pipeline, number).await?;
+    let (before, until) = (detail.run.state.word(), Instant::now() + official::PATIENCE);
+    let waits = official::asks(&headers) && !detail.run.state.is_over();
+    while waits && detail.run.state.word() == before && Instant::now() < until {
+        tokio::time::sleep(official::LOOK).await;
+        detail = test_run::by_number(&control, &pipeline, number).await?;
+    }
+    Ok(Json((&detail).into()))
 }
 
 /// GET /test-runs/{test_run} - for whoever sees its pipeline.
@@ -79,14 +90,15 @@ const NODES: &[Field<(TestRunDetail, TestNode)>] =
 
 /// GET /test-runs/{test_run}/test-nodes - with the addresses of their outputs, which are live while they run.
 pub(crate) async fn nodes(
-    State(control): State<Control>,
+    State(door): State<Door>,
     Caller(who): Caller,
     Path(id): Path<String>,
-    links: Links,
+    (links, headers): (Links, HeaderMap),
     range: Ranged,
 ) -> Result<Response, ApiError> {
-    let detail = test_run::find(&control, &who, parse(&id)?, Right::View).await?;
-    let nodes = test_run::nodes(&control, &detail.run).await?;
+    let (control, links) = (&door.control, official::links(&headers, links, &door));
+    let detail = test_run::find(control, &who, parse(&id)?, Right::View).await?;
+    let nodes = test_run::nodes(control, &detail.run).await?;
     let nodes = nodes.into_iter().map(|node| (detail.clone(), node)).collect();
     range.answer(nodes, NODES, |(detail, node)| TestNodeView::new(&detail.run, node, &links))
 }

@@ -167,7 +167,7 @@ pub(crate) async fn create(session: &mut Session<'_>, args: Create) -> Result<()
             session.console.warn(&format!("The git remote {} leads to {url} already; {next}.", args.remote))?;
         }
     }
-    remote::use_our_credentials(&session.env.cwd, &session.client.server.url, &session.env.exe)
+    remote::use_our_credentials(&session.env.cwd, &session.client.server, &session.env.exe)
 }
 
 /// The new app: one's own, or a team's.
@@ -307,7 +307,7 @@ pub(crate) async fn git_remote(session: &mut Session<'_>, args: &GitRemote) -> R
     let answer = session.client.get(&chosen.path("")).await?;
     let app: App = session.client.read(&answer)?;
     remote::set(&session.env.cwd, &args.remote, &app.git_url)?;
-    remote::use_our_credentials(&session.env.cwd, &session.client.server.url, &session.env.exe)?;
+    remote::use_our_credentials(&session.env.cwd, &session.client.server, &session.env.exe)?;
     if session.console.is_json() {
         return session.console.json(&answer);
     }

@@ -15,7 +15,6 @@ use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use std::path::Path;
 use std::time::Duration;
 
 /// Larger answers are not ours: the longest list page is 1,000 small objects (API-5).
@@ -50,8 +49,8 @@ struct Ask<'a> {
     login: Option<(&'a str, &'a str)>,
     /// What a second factor shows.
     code: Option<&'a str>,
-    /// Without credentials: the path is open to everybody.
-    openly: bool,
+    /// Everybody may ask: no token is sent.
+    public: bool,
 }
 
 /// The body of an error (API-3).
@@ -72,13 +71,18 @@ pub(crate) enum StreamKind {
 }
 
 impl Client {
-    /// `ca`: the authorities that are believed in place of the machine's.
-    pub(crate) fn new(server: Server, ca: Option<&Path>) -> Self {
-        Self { server, transport: Transport::default().trusting(ca) }
+    pub(crate) fn new(server: Server) -> Self {
+        let transport = Transport::default().trusting(server.ca.as_deref());
+        Self { server, transport }
     }
 
     pub(crate) async fn get(&self, path: &str) -> Result<Value, CliError> {
         Ok(self.call(Ask { path, ..Ask::default() }).await?.0)
+    }
+
+    /// What the server tells everybody.
+    pub(crate) async fn public(&self, path: &str) -> Result<Value, CliError> {
+        Ok(self.call(Ask { path, public: true, ..Ask::default() }).await?.0)
     }
 
     /// What is no JSON, CSV for example; with nothing in it that moves a terminal.
@@ -111,7 +115,7 @@ impl Client {
 
     /// A POST of somebody who has no token.
     pub(crate) async fn post_openly(&self, path: &str, body: &Value) -> Result<Value, CliError> {
-        let ask = Ask { method: Method::POST, path, body: Some(body), openly: true, ..Ask::default() };
+        let ask = Ask { method: Method::POST, path, body: Some(body), public: true, ..Ask::default() };
         Ok(self.call(ask).await?.0)
     }
 
@@ -196,13 +200,16 @@ impl Client {
     }
 
     /// Who asks: a token, or e-mail and password as HTTP's Basic has them.
-    fn authorization(&self, ask: &Ask<'_>) -> Result<String, CliError> {
+    fn authorization(&self, ask: &Ask<'_>) -> Result<Option<String>, CliError> {
+        if ask.public {
+            return Ok(None);
+        }
         if let Some((email, password)) = ask.login {
-            return Ok(format!("Basic {}", STANDARD.encode(format!("{email}:{password}"))));
+            return Ok(Some(format!("Basic {}", STANDARD.encode(format!("{email}:{password}")))));
         }
         let url = &self.server.url;
         let token = self.server.token.as_ref().ok_or_else(|| CliError::LoggedOut { url: url.clone() })?;
-        Ok(format!("Bearer {token}"))
+        Ok(Some(format!("Bearer {token}")))
     }
 
     async fn call(&self, ask: Ask<'_>) -> Result<(Value, HeaderMap), CliError> {
@@ -222,10 +229,13 @@ impl Client {
             .header(ACCEPT, ACCEPT_V3)
             .header(USER_AGENT, AGENT)
             .method(ask.method.clone());
-        if !ask.openly {
-            request = request.header(AUTHORIZATION, self.authorization(&ask)?);
-        }
-        for (name, value) in [(RANGE.as_str(), ask.range), (TWO_FACTOR_CODE, ask.code)] {
+        let authorization = self.authorization(&ask)?;
+        let headers = [
+            (AUTHORIZATION.as_str(), authorization.as_deref()),
+            (RANGE.as_str(), ask.range),
+            (TWO_FACTOR_CODE, ask.code),
+        ];
+        for (name, value) in headers {
             if let Some(value) = value {
                 request = request.header(name, value);
             }

@@ -13,9 +13,9 @@ use crate::region::RegionCommand;
 use crate::session::Session;
 use crate::webhook::WebhookCommand;
 use crate::{
-    account, app, app_setup, authorization, build, ci, collaborator, completion, config_var, disk, dyno, feature,
-    formation, git_credential, heroku, idle, log, login, man, member, oauth_client, one_off, password, pipeline,
-    release, ssh_key, team, team_app, transfer, two_factor, verification,
+    account, app, app_setup, authorization, build, ci, collaborator, completion, config_var, disk, dyno, favorite,
+    feature, formation, git_credential, heroku, idle, log, login, man, member, oauth_client, one_off, password,
+    pipeline, release, ssh_key, team, team_app, transfer, two_factor, verification,
 };
 use std::process::ExitCode;
 
@@ -25,7 +25,8 @@ The commands are those of heroku. They speak to one server:
   FLOWLINE_URL    its address (else the one of `flowline login`, else http://127.0.0.1:7700)
   FLOWLINE_TOKEN  your token (else the one of `flowline login`; for http://127.0.0.1:7700 also the one in
                   .flowline/admin.token of this folder or one above, so that it works at once after `make run`)
-  FLOWLINE_CA     a PEM file of the authorities to believe in place of this machine's, for an https address
+  FLOWLINE_CA     a PEM file of the authorities to believe in place of this machine's, for an https address (else the one
+                  of `flowline login --ca FILE`; --ca works with every command)
   FLOWLINE_APP    the app when there is no -a; without both: the app of this folder's git remote
   NO_COLOR        no colours; there are none outside a terminal either
 
@@ -67,6 +68,9 @@ pub enum Command {
     /// Print the app's address, and open it in the browser
     #[command(name = "apps:open", visible_alias = "open")]
     AppsOpen(app::Open),
+    /// Apps at hand.
+    #[command(flatten)]
+    Favorites(favorite::Verb),
     /// Handing apps over.
     #[command(flatten)]
     Transfers(transfer::Verb),
@@ -257,6 +261,7 @@ async fn dispatch(command: Command, env: &Env, console: &mut Console) -> Result<
         Command::TwoFactor(verb) => verb.run(session).await,
         Command::Password(verb) => verb.run(session).await,
         Command::TeamApps(verb) => verb.run(session).await,
+        Command::Favorites(verb) => verb.run(session).await,
         Command::Transfers(verb) => verb.run(session).await,
         Command::Access(verb) => verb.run(session).await,
         Command::Teams(verb) => verb.run(session).await,
@@ -332,6 +337,7 @@ impl Command {
             Self::TwoFactor(verb) => verb.print(),
             Self::Password(verb) => verb.print(),
             Self::TeamApps(verb) => verb.print(),
+            Self::Favorites(verb) => verb.print(),
             Self::Transfers(verb) => verb.print(),
             Self::Access(verb) => verb.print(),
             Self::Teams(verb) => verb.print(),

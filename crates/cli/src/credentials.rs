@@ -29,6 +29,9 @@ pub(crate) struct Login {
     /// `flowline login` got it for a password, so that `logout` ends it. A token that was given is also somebody else's.
     #[serde(default)]
     pub(crate) ours: bool,
+    /// The authorities that `login --ca` was told to believe for this server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) ca: Option<PathBuf>,
 }
 
 impl std::fmt::Debug for Login {

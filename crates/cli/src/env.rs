@@ -4,7 +4,7 @@ use model::time::Timestamp;
 use std::env;
 use std::fmt;
 use std::io::{self, IsTerminal};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Everything the commands know of the process they run in.
 pub struct Env {
@@ -14,7 +14,7 @@ pub struct Env {
     pub token: Option<String>,
     /// `FLOWLINE_APP`.
     pub app: Option<String>,
-    /// `FLOWLINE_CA`.
+    /// `--ca`, else `FLOWLINE_CA`.
     pub ca: Option<PathBuf>,
     /// `HOME`.
     pub home: Option<PathBuf>,
@@ -68,7 +68,7 @@ impl Env {
             url: text("FLOWLINE_URL"),
             token: text("FLOWLINE_TOKEN"),
             app: text("FLOWLINE_APP"),
-            ca: path("FLOWLINE_CA"),
+            ca: path("FLOWLINE_CA").and_then(|path| absolute(&path)),
             home: path("HOME"),
             config_home: path("XDG_CONFIG_HOME").filter(|path| path.is_absolute()),
             cwd: env::current_dir().unwrap_or_else(|_| PathBuf::from(".")),
@@ -82,6 +82,18 @@ impl Env {
             program,
         }
     }
+
+    /// Believes these authorities, where that was typed.
+    #[must_use]
+    pub fn believing(mut self, ca: Option<&Path>) -> Self {
+        self.ca = ca.and_then(absolute).or(self.ca);
+        self
+    }
+}
+
+/// Another folder's command reads it too: it is stored, and told to git.
+fn absolute(path: &Path) -> Option<PathBuf> {
+    std::path::absolute(path).ok()
 }
 
 impl fmt::Debug for Env {

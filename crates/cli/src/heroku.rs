@@ -3,17 +3,20 @@
 
 mod authority;
 mod home;
+mod netrc;
 mod place;
 mod proxy;
 mod tunnel;
 mod variables;
 
 use crate::args::Print;
+use crate::credentials::Credentials;
 use crate::error::CliError;
 use crate::remote;
 use crate::session::Session;
 use authority::ThrowAway;
 use home::Home;
+use netrc::{Entry, Netrc};
 use place::Place;
 use proxy::Proxy;
 use rustix::process::{Pid, Signal, kill_process};
@@ -47,21 +50,31 @@ pub struct Surroundings {
 
 /// Runs it, with the terminal and the streams of this process; its exit status is ours.
 pub(crate) async fn heroku(session: &mut Session<'_>, args: &Heroku) -> Result<u8, CliError> {
-    let token = token(session)?;
+    let standing = Standing::of(session, args)?;
     let place = Place::of(session).await?;
     let throw_away = ThrowAway::make((session.env.now)())?;
-    let proxy = Proxy::start(place.url.clone(), throw_away.config, session.env.ca.as_deref()).await;
+    let proxy = Proxy::start(place.url.clone(), throw_away.config, session.client.server.ca.as_deref()).await;
     let proxy = proxy.map_err(|error| CliError::local("listen on loopback for the command line's proxy", error))?;
-    let tunnel = Tunnel::start(&place.url, &token, session.env.ca.as_deref()).await;
+    let tunnel = match standing.token() {
+        Some(token) => Some(Tunnel::start(&place.url, token, session.client.server.ca.as_deref()).await),
+        None => None,
+    };
+    let tunnel = tunnel.transpose();
     let tunnel = tunnel.map_err(|error| CliError::local("listen on loopback for the command line's SSH", error))?;
-    let home = Home::make(session.env)?;
+    let home = Home::make(session.env, &place.folder())?;
     let authorities = variables::pem(&throw_away.certificate) + &place.authority;
     let authorities = home.write("ca.pem", &authorities)?;
     let git = place.git_config(session.env, &authorities, Some(proxy.addr));
     let git = home.write("gitconfig", &git)?;
-    let hook = home.write("hook.cjs", &tunnel.hook())?;
-    let node_options = tunnel::node_options(session.env.node_options.as_deref(), &hook);
-    let variables = Variables::by_proxy(&place, &token, proxy.addr, &authorities, &git, &home.home);
+    let mut netrc = None;
+    let key = match standing {
+        Standing::Key(token) => Some(token),
+        Standing::Login(entry) => {
+            netrc = Some(Netrc::write(&home.home, entry, &place)?);
+            None
+        }
+    };
+    let variables = Variables::by_proxy(&place, key.as_deref(), proxy.addr, &authorities, &git, &home.home);
     let mut command = Command::new("heroku");
     command.args(&args.args).current_dir(&session.env.cwd).kill_on_drop(true);
     for name in FORGOTTEN {
@@ -70,12 +83,18 @@ pub(crate) async fn heroku(session: &mut Session<'_>, args: &Heroku) -> Result<u
     for (name, value) in variables.list() {
         command.env(name, value);
     }
-    command.env("NODE_OPTIONS", node_options);
+    if let Some(tunnel) = &tunnel {
+        let hook = home.write("hook.cjs", &tunnel.hook())?;
+        command.env("NODE_OPTIONS", tunnel::node_options(session.env.node_options.as_deref(), &hook));
+    }
     session.console.flush()?;
     let status = wait(command.spawn().map_err(not_started)?).await?;
+    if let Some(netrc) = netrc {
+        netrc.keep(session, logs_in(args))?;
+    }
     tie(session, &place)?;
     tell_refused(session, &proxy, status)?;
-    if let Some(why) = tunnel.failed() {
+    if let Some(why) = tunnel.and_then(|tunnel| tunnel.failed()) {
         session.console.warn(&format!("No SSH connection to {} came about: {why}.", place.url))?;
     }
     Ok(code(status))
@@ -99,6 +118,44 @@ pub(crate) async fn print(session: &mut Session<'_>) -> Result<(), CliError> {
         session.console.line(&line)?;
     }
     Ok(())
+}
+
+/// As whom the official command line goes.
+enum Standing {
+    /// With a token that was given for this command or this folder: what it does about logins goes nowhere.
+    Key(String),
+    /// As whoever `flowline login` made known, or as nobody yet: what it does about logins holds for `flowline` too.
+    Login(Option<Entry>),
+}
+
+impl Standing {
+    fn of(session: &Session<'_>, args: &Heroku) -> Result<Self, CliError> {
+        if let Some(token) = &session.env.token {
+            return Ok(Self::Key(token.clone()));
+        }
+        let stored = Credentials::read(session.env)?;
+        let login = stored.servers.get(&session.client.server.url);
+        let entry = login.map(|login| Entry { email: login.email.clone(), token: login.token.clone() });
+        if entry.is_some() || logs_in(args) {
+            return Ok(Self::Login(entry));
+        }
+        Ok(Self::Key(token(session)?))
+    }
+}
+
+impl Standing {
+    /// What it shows the server; nothing before the first login.
+    fn token(&self) -> Option<&str> {
+        match self {
+            Self::Key(token) => Some(token),
+            Self::Login(entry) => entry.as_ref().map(|entry| entry.token.as_str()),
+        }
+    }
+}
+
+/// Is it to log in?
+fn logs_in(args: &Heroku) -> bool {
+    args.args.first().is_some_and(|word| word == "login" || word == "auth:login")
 }
 
 fn token(session: &Session<'_>) -> Result<String, CliError> {
@@ -150,7 +207,7 @@ fn tie(session: &Session<'_>, place: &Place) -> Result<(), CliError> {
     if !remote::list(&env.cwd).iter().any(|remote| remote.url.starts_with(&prefix)) {
         return Ok(());
     }
-    let authority = if place.own_authority(env) {
+    let authority = if place.own_authority() {
         Some(home::write(&home::folder(env)?.join(place.folder()).join("ca.pem"), &place.authority)?)
     } else {
         None

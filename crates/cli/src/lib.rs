@@ -30,6 +30,7 @@ mod drain;
 mod dyno;
 mod env;
 mod error;
+mod favorite;
 mod feature;
 mod formation;
 mod git_credential;

@@ -10,6 +10,7 @@ use crate::{secret, two_factor};
 use rustix::system::uname;
 use serde::Deserialize;
 use serde_json::json;
+use std::path::PathBuf;
 
 /// A login lasts 30 days, as with the platform's own command line.
 const LOGIN_LIFE_S: u64 = 30 * 24 * 3600;
@@ -108,17 +109,24 @@ async fn login(session: &mut Session<'_>, args: Login) -> Result<(), CliError> {
         Credential::Token(token) => (token, false),
         Credential::Password { email, password } => (token_for(session, &url, &email, &password).await?, true),
     };
-    let client = Client::new(Server { url: url.clone(), token: Some(token.clone()) }, session.env.ca.as_deref());
+    let ca = trusted(session, &url);
+    let client = Client::new(Server { url: url.clone(), token: Some(token.clone()), ca: ca.clone() });
     let answer = client.get("/account").await?;
     let account: Account = client.read(&answer)?;
     let mut stored = Credentials::read(session.env)?;
     stored.current = Some(url.clone());
-    stored.servers.insert(url.clone(), Stored { email: account.email.clone(), token, ours });
+    stored.servers.insert(url.clone(), Stored { email: account.email.clone(), token, ours, ca });
     let path = stored.write(session.env)?;
     if session.console.is_json() {
         return session.console.json(&answer);
     }
     session.console.note(&format!("Logged in to {url} as {}; stored in {}.", account.email, path.display()))
+}
+
+/// What is believed of this server: what was said now, else what was said when this was logged in to before.
+fn trusted(session: &Session<'_>, url: &str) -> Option<PathBuf> {
+    let chosen = &session.client.server;
+    session.env.ca.clone().or_else(|| chosen.ca.clone().filter(|_| chosen.url == url))
 }
 
 /// From the arguments, from a person, or from stdin.
@@ -155,7 +163,7 @@ fn checked(token: &str) -> Result<Credential, CliError> {
 
 /// A token of one's own for this machine.
 async fn token_for(session: &mut Session<'_>, url: &str, email: &str, password: &str) -> Result<String, CliError> {
-    let client = Client::new(Server { url: url.to_owned(), token: None }, session.env.ca.as_deref());
+    let client = Client::new(Server { url: url.to_owned(), token: None, ca: trusted(session, url) });
     let host: String = uname().nodename().to_string_lossy().chars().filter(|letter| !letter.is_control()).collect();
     let host: String = host.chars().take(HOST_LETTERS).collect();
     let body = json!({
@@ -185,8 +193,8 @@ async fn logout(session: &mut Session<'_>) -> Result<(), CliError> {
     stored.write(session.env)?;
     let mut ended = false;
     if let Some(login) = was.as_ref().filter(|login| login.ours) {
-        let client =
-            Client::new(Server { url: url.clone(), token: Some(login.token.clone()) }, session.env.ca.as_deref());
+        let ca = session.client.server.ca.clone();
+        let client = Client::new(Server { url: url.clone(), token: Some(login.token.clone()), ca });
         match client.delete("/oauth/authorizations/~").await {
             Ok(_) => ended = true,
             // It was over already.

@@ -95,5 +95,5 @@ fn link(session: &mut Session<'_>, app: &App, name: &str) -> Result<(), CliError
             session.console.warn(&format!("The git remote {name} leads to {url} already; {next}."))?;
         }
     }
-    remote::use_our_credentials(&session.env.cwd, &session.client.server.url, &session.env.exe)
+    remote::use_our_credentials(&session.env.cwd, &session.client.server, &session.env.exe)
 }

@@ -1,6 +1,7 @@
 //! The git remotes of a folder: which app it belongs to, and setting that up.
 
 use crate::error::CliError;
+use crate::server::Server;
 use model::app::AppName;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -109,8 +110,9 @@ pub(crate) fn remove(cwd: &Path, name: &str) -> Result<(), CliError> {
 }
 
 /// Lets git ask this program for the server's token, in this repository only.
-pub(crate) fn use_our_credentials(cwd: &Path, server: &str, exe: &Path) -> Result<(), CliError> {
-    set_helper(cwd, server, &format!("!{} git:credentials", quoted(exe)))
+pub(crate) fn use_our_credentials(cwd: &Path, server: &Server, exe: &Path) -> Result<(), CliError> {
+    set_helper(cwd, &server.url, &format!("!{} git:credentials", quoted(exe)))?;
+    trust(cwd, &server.url, server.ca.as_deref())
 }
 
 /// The same for another address of that server, and which authority to trust there.
@@ -122,6 +124,11 @@ pub(crate) fn use_our_credentials_at(
     authority: Option<&Path>,
 ) -> Result<(), CliError> {
     set_helper(cwd, address, &format!("!{} git:credentials --server {}", quoted(exe), quoted(Path::new(server))))?;
+    trust(cwd, address, authority)
+}
+
+/// Which authorities git believes there, in this repository only.
+fn trust(cwd: &Path, address: &str, authority: Option<&Path>) -> Result<(), CliError> {
     let Some(authority) = authority else { return Ok(()) };
     let authority = authority.display().to_string();
     run(cwd, &["config", "--local", "--replace-all", &format!("http.{address}/.sslCAInfo"), &authority])

@@ -5,7 +5,7 @@ use crate::env::Env;
 use crate::error::CliError;
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Where `flowline serve` listens when nobody says otherwise.
 pub(crate) const DEFAULT_URL: &str = "http://127.0.0.1:7700";
@@ -23,6 +23,8 @@ pub(crate) struct Server {
     pub(crate) url: String,
     /// `None`: not logged in there.
     pub(crate) token: Option<String>,
+    /// A file of the authorities that are believed in place of the machine's.
+    pub(crate) ca: Option<PathBuf>,
 }
 
 impl Server {
@@ -34,7 +36,8 @@ impl Server {
             None => stored.current.clone().unwrap_or_else(|| DEFAULT_URL.to_owned()),
         };
         let token = env.token.clone().or_else(|| stored_token(env, &stored, &url));
-        Ok(Self { url, token })
+        let ca = env.ca.clone().or_else(|| stored.servers.get(&url).and_then(|login| login.ca.clone()));
+        Ok(Self { url, token, ca })
     }
 
     /// The token for exactly this server, for git: one server's token is never offered to another.

@@ -31,7 +31,7 @@ impl Chosen {
 impl<'a> Session<'a> {
     pub(crate) fn open(env: &'a Env, console: &'a mut Console, print: Print) -> Result<Self, CliError> {
         console.set_json(print.json);
-        Ok(Self { env, console, client: Client::new(Server::choose(env)?, env.ca.as_deref()) })
+        Ok(Self { env, console, client: Client::new(Server::choose(env)?) })
     }
 
     /// Ends what was begun; with `--json`, the API's answer follows.

@@ -97,8 +97,10 @@ where
 
 fn believing(file: &Path, provider: Arc<CryptoProvider>) -> Result<ClientConfig, CliError> {
     let unreadable = |why: String| {
-        let message =
-            format!("FLOWLINE_CA: {} holds no certificate authority that can be read: {why}.", file.display());
+        let message = format!(
+            "{} (of --ca or FLOWLINE_CA) holds no certificate authority that can be read: {why}.",
+            file.display()
+        );
         CliError::usage(message, "Give a PEM file: the server's own is ca.pem in its data folder, or at its /ca.pem.")
     };
     let mut roots = RootCertStore::empty();

@@ -302,6 +302,17 @@ pub async fn find(control: &Control, id_or_email: &str) -> Result<Account, Accou
     found.ok_or(AccountError::NoSuchAccount)
 }
 
+/// Somebody, by id or e-mail, for whoever works with them: a team or an app in common. Of everybody else it is not even
+/// told whether they are here.
+///
+/// # Errors
+/// [`AccountError::NoSuchAccount`].
+pub async fn colleague(control: &Control, who: &Account, which: &str) -> Result<Account, AccountError> {
+    let found = find(control, which).await?;
+    let together = who.operator || store::account::work_together(control.store.db(), who.id, found.id).await?;
+    if together { Ok(found) } else { Err(AccountError::NoSuchAccount) }
+}
+
 /// Removes an account that owns nothing and that no ledger names.
 ///
 /// # Errors

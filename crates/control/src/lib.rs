@@ -11,6 +11,7 @@ pub mod audit;
 pub mod author;
 pub mod authorization;
 mod browser;
+pub mod browser_login;
 pub mod build;
 mod build_end;
 pub mod build_gate;
@@ -27,6 +28,7 @@ pub mod drill;
 pub mod dyno;
 mod dyno_event;
 pub mod event;
+pub mod favorite;
 pub mod feature;
 mod fetch;
 pub mod formation;
@@ -218,6 +220,7 @@ pub struct Parts {
     pub(crate) pre_authorizations: Mutex<PreAuthorizations>,
     /// Mails with a password reset that are on their way.
     pub(crate) resets: Arc<Semaphore>,
+    pub(crate) browser_logins: browser_login::BrowserLogins,
     /// Logins that are checked at the same time.
     pub(crate) logins: Semaphore,
     /// App setups whose sources are read at the same time.

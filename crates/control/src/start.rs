@@ -125,6 +125,7 @@ impl Control {
             archives: RwLock::new(()),
             unpacked: RwLock::new(()),
             steps: crate::quota::Steps::default(),
+            browser_logins: crate::browser_login::BrowserLogins::default(),
             tries: crate::tries::Tries::default(),
             pre_authorizations: Mutex::default(),
             resets: Arc::new(Semaphore::new(crate::password_reset::MAILS_AT_ONCE)),

@@ -16,6 +16,10 @@ use std::path::PathBuf;
 pub(crate) struct Program {
     #[command(subcommand)]
     pub(crate) verb: Verb,
+    /// Believe the authorities of this PEM file and no others, for a server with an https address; `login` keeps it with the
+    /// server [env: FLOWLINE_CA]
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Server")]
+    pub(crate) ca: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]

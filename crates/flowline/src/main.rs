@@ -13,6 +13,7 @@ use args::{Program, Verb};
 use clap::{CommandFactory, Parser};
 use model::world::World;
 use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use system_world::SystemWorld;
@@ -27,11 +28,12 @@ fn main() -> ExitCode {
         Some("static") => return static_server::main(),
         Some(_) | None => {}
     }
-    match Program::parse().verb {
+    let program = Program::parse();
+    match program.verb {
         Verb::Serve(args) => serve::main(*args),
         Verb::Demo(args) => demo::main(&args),
         Verb::Doctor(args) => doctor::main(&args),
-        Verb::Client(command) => client(command),
+        Verb::Client(command) => client(command, program.ca.as_deref()),
     }
 }
 
@@ -49,8 +51,8 @@ fn route(words: impl Iterator<Item = OsString>) -> ExitCode {
     }
 }
 
-fn client(command: cli::Command) -> ExitCode {
-    let env = cli::Env::of_process(Program::command, || SystemWorld.now());
+fn client(command: cli::Command, ca: Option<&Path>) -> ExitCode {
+    let env = cli::Env::of_process(Program::command, || SystemWorld.now()).believing(ca);
     match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(cli::run(command, env)),
         Err(error) => logging::fail(&format!("Cannot start: {error}")),

@@ -60,6 +60,8 @@ ids! {
     DynoId,
     /// A fact in the ledger's event list.
     EventId,
+    /// An app that somebody keeps at hand.
+    FavoriteId,
     /// The formation entry of one process type.
     FormationId,
     /// An address that an app's log is sent to.

@@ -30,6 +30,7 @@ pub mod dora;
 pub mod dyno;
 pub mod event;
 pub mod failing_line;
+pub mod favorite;
 pub mod feature;
 pub mod formation;
 pub mod freeze;

@@ -25,6 +25,14 @@ const DELETE: &str = "DELETE FROM account WHERE id = $1";
 const BY_EMAIL: &str = select!("WHERE email = $1");
 const BY_ID: &str = select!("WHERE id = $1");
 const LIST: &str = select!("ORDER BY email");
+/// One of the two sees an app that the other sees, or they are in one team.
+const WORK_TOGETHER: &str = "SELECT EXISTS (SELECT 1 FROM team_member AS mine JOIN team_member AS theirs \
+     ON theirs.team_id = mine.team_id WHERE mine.account_id = $1 AND theirs.account_id = $2) \
+     OR EXISTS (SELECT 1 FROM app WHERE ((owner_id = $1 AND team_id IS NULL) \
+     OR id IN (SELECT app_id FROM collaborator WHERE account_id = $1) \
+     OR team_id IN (SELECT team_id FROM team_member WHERE account_id = $1)) \
+     AND ((owner_id = $2 AND team_id IS NULL) OR id IN (SELECT app_id FROM collaborator WHERE account_id = $2) \
+     OR team_id IN (SELECT team_id FROM team_member WHERE account_id = $2)))";
 const PASSWORD: &str = "SELECT password FROM account WHERE id = $1";
 const SET_PASSWORD: &str = "UPDATE account SET password = $2, updated_at = $3 WHERE id = $1";
 const TWO_FACTOR: &str = "SELECT two_factor_sealed, two_factor_step FROM account WHERE id = $1";
@@ -44,6 +52,7 @@ pub const ALL: &[&str] = &[
     BY_EMAIL,
     BY_ID,
     LIST,
+    WORK_TOGETHER,
     PASSWORD,
     SET_PASSWORD,
     TWO_FACTOR,
@@ -53,6 +62,20 @@ pub const ALL: &[&str] = &[
     CLEAR_RECOVERY,
     USE_RECOVERY,
 ];
+
+/// Are both in one team, or is there an app that both see?
+///
+/// # Errors
+/// When the database fails.
+pub async fn work_together<'e>(
+    db: impl SqliteExecutor<'e>,
+    one: AccountId,
+    other: AccountId,
+) -> Result<bool, StoreError> {
+    let query = sqlx::query_scalar(WORK_TOGETHER).bind(one.to_string()).bind(other.to_string());
+    let together: i64 = query.fetch_one(db).await?;
+    Ok(together != 0)
+}
 
 /// Adds an account.
 ///

@@ -19,6 +19,7 @@ pub mod delivery;
 pub mod deployment;
 pub mod domain;
 pub mod event;
+pub mod favorite;
 pub mod feature;
 pub mod formation;
 pub mod idempotency;
@@ -256,6 +257,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (12, "notifications", include_str!("../migrations/0012_notifications.sql")),
     (13, "app_setups", include_str!("../migrations/0013_app_setups.sql")),
     (14, "gates", include_str!("../migrations/0014_gates.sql")),
+    (15, "favorites", include_str!("../migrations/0015_favorites.sql")),
     (16, "password_resets", include_str!("../migrations/0016_password_resets.sql")),
     (17, "alarms_of_pipelines", include_str!("../migrations/0017_alarms_of_pipelines.sql")),
     (19, "verify_browser", include_str!("../migrations/0019_verify_browser.sql")),

@@ -37,3 +37,24 @@ impl Flow {
         self.raw("POST", "/oauth/authorizations", &headers, Bytes::from(body.to_string())).await
     }
 }
+
+/// What an authenticator app shows, by another program than ours.
+///
+/// # Panics
+/// When there is no Python.
+pub async fn totp(secret: &str) -> String {
+    totp_after(secret, 0).await
+}
+
+/// What it shows so many codes later.
+///
+/// # Panics
+/// When there is no Python.
+pub async fn totp_after(secret: &str, codes: u32) -> String {
+    const CODE: &str = "import base64,hmac,struct,sys,time;k=base64.b32decode(sys.argv[1]);\
+        h=hmac.new(k,struct.pack('>Q',int(time.time())//30+int(sys.argv[2])),'sha1').digest();o=h[-1]&15;\
+        print('%06d'%((struct.unpack('>I',h[o:o+4])[0]&0x7fffffff)%1000000))";
+    let shown =
+        tokio::process::Command::new("python3").args(["-c", CODE, secret, &codes.to_string()]).output().await.unwrap();
+    String::from_utf8(shown.stdout).unwrap().trim().to_owned()
+}

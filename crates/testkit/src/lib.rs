@@ -13,6 +13,7 @@ mod certificate;
 mod crowd;
 mod disk;
 mod flow;
+mod front;
 mod hook_target;
 mod http;
 mod load;
@@ -23,7 +24,9 @@ mod receiver;
 mod service;
 mod source;
 mod tail;
+mod terminal;
 
+pub use account::{totp, totp_after};
 pub use address::path_of;
 pub use app::App;
 pub use attached::Attached;
@@ -31,6 +34,7 @@ pub use caller::{Caller, connect};
 pub use certificate::KeyedCertificate;
 pub use crowd::{Visitor, Visits, closed_loop, open_loop};
 pub use flow::{Flow, Start};
+pub use front::Front;
 pub use hook_target::{HookTarget, Received, Reply};
 pub use http::{Answer, Body, Client, request};
 pub use load::{Load, Outcome};
@@ -41,6 +45,7 @@ pub use receiver::{Frame, Identity, Posted, Receiver};
 pub use service::Service;
 pub use source::Source;
 pub use tail::Tail;
+pub use terminal::Terminal;
 
 use std::time::Duration;
 

@@ -5,6 +5,7 @@ use axum::http::StatusCode;
 use control::account::AccountError;
 use control::authorization::AuthorizationError;
 use control::collaborator::CollaboratorError;
+use control::favorite::FavoriteError;
 use control::gate::GateError;
 use control::password_reset::PasswordResetError;
 use control::second_factor::SecondFactorError;
@@ -95,6 +96,16 @@ impl From<GateError> for ApiError {
             | GateError::NotAdmin(_)
             | GateError::NotOperator => Self::forbidden(error),
             GateError::Store(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<FavoriteError> for ApiError {
+    fn from(error: FavoriteError) -> Self {
+        match error {
+            FavoriteError::NoSuchFavorite => Self::not_found("favorite"),
+            FavoriteError::Already(_) | FavoriteError::TooMany => Self::invalid_params(error),
+            FavoriteError::Store(_) => Self::internal(&error),
         }
     }
 }

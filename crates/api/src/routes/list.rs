@@ -2,11 +2,11 @@
 
 use super::{Access, Route, route};
 use crate::{
-    account, address, app, app_setup, audit, build, buildpack_installation, collaborator, config_var, deployment, disk,
-    domain, dyno, dyno_size, feature, filter, formation, git_http, idle, log_drain, log_session, metrics, neighbour,
-    notification, oauth, password_reset, pipeline, pipeline_coupling, pre_authorization, promotion, region, registry,
-    release, release_phase, rendezvous, reservation, schema, slug, sni_endpoint, source, ssh_key, stage_gate, team,
-    team_app, test_gate, test_run, verification, webhook,
+    account, address, app, app_setup, audit, browser_login, build, buildpack_installation, collaborator, config_var,
+    deployment, disk, domain, dyno, dyno_size, favorite, feature, filter, formation, git_http, idle, log_drain,
+    log_session, metrics, neighbour, notification, oauth, password_reset, pipeline, pipeline_coupling,
+    pre_authorization, promotion, region, registry, release, release_phase, rendezvous, reservation, schema, slug,
+    sni_endpoint, source, ssh_key, stage_gate, team, team_app, test_gate, test_run, verification, webhook,
 };
 use axum::http::Method;
 use axum::routing::{delete, get, patch, post, put};
@@ -56,6 +56,11 @@ pub const ROUTES: &[Route] = &[
     route(Method::DELETE, "/oauth/sessions/{authorization}", Access::Account, || delete(oauth::end_session)),
     // A client has no account: its secret in the body is its credential.
     route(Method::POST, "/oauth/tokens", Access::Public, || post(oauth::exchange)),
+    // A login by a browser: whoever begins it has no account yet, and its secrets are in the addresses that it gets.
+    route(Method::POST, "/auth", Access::Public, || post(browser_login::begin)),
+    route(Method::GET, "/login/browser/{secret}", Access::Signed, || get(browser_login::page)),
+    route(Method::POST, "/login/browser/{secret}", Access::Signed, || post(browser_login::submit)),
+    route(Method::GET, "/login/token/{secret}", Access::Signed, || get(browser_login::token)),
     route(Method::DELETE, "/oauth/tokens/{authorization}", Access::Account, || delete(oauth::revoke_token)),
     route(Method::GET, "/oauth/clients", Access::Account, || get(oauth::clients)),
     route(Method::POST, "/oauth/clients", Access::Account, || post(oauth::create_client)),
@@ -74,6 +79,9 @@ pub const ROUTES: &[Route] = &[
     route(Method::POST, "/account/keys", Access::Account, || post(ssh_key::add)),
     route(Method::GET, "/account/keys/{key}", Access::Account, || get(ssh_key::show)),
     route(Method::DELETE, "/account/keys/{key}", Access::Account, || delete(ssh_key::remove)),
+    route(Method::GET, "/favorites", Access::Account, || get(favorite::list)),
+    route(Method::POST, "/favorites", Access::Account, || post(favorite::add)),
+    route(Method::DELETE, "/favorites/{favorite}", Access::Account, || delete(favorite::remove)),
     route(Method::GET, "/account/app-transfers", Access::Account, || get(team_app::offers)),
     route(Method::POST, "/account/app-transfers", Access::Account, || post(team_app::offer)),
     route(Method::GET, "/account/app-transfers/{transfer}", Access::Account, || get(team_app::show_offer)),
@@ -164,6 +172,7 @@ pub const ROUTES: &[Route] = &[
     route(Method::GET, "/pipelines/{pipeline}/test-runs", SEE_PIPELINE, || get(test_run::list)),
     route(Method::GET, "/pipelines/{pipeline}/test-runs/{number}", SEE_PIPELINE, || get(test_run::by_number)),
     // Whose pipeline it is stands in the body or in the run: the verbs know.
+    route(Method::GET, "/pipelines/{pipeline}/repository", SEE_PIPELINE, || get(neighbour::repository)),
     route(Method::POST, "/test-runs", Access::Account, || post(test_run::create)),
     route(Method::GET, "/test-runs/{test_run}", Access::Account, || get(test_run::show)),
     route(Method::PATCH, "/test-runs/{test_run}", Access::Account, || patch(test_run::update)),
@@ -335,7 +344,6 @@ pub const ROUTES: &[Route] = &[
     route(Method::GET, "/addon-services", Access::Account, || get(neighbour::none)),
     route(Method::GET, "/spaces", Access::Account, || get(neighbour::none)),
     route(Method::GET, "/account/invoices", Access::Account, || get(neighbour::none)),
-    route(Method::GET, "/favorites", Access::Account, || get(neighbour::none)),
     route(Method::GET, "/user/notifications", Access::Account, || get(neighbour::none)),
     route(Method::GET, "/apps/{app}/addons", VIEW, || get(neighbour::none)),
     route(Method::GET, "/apps/{app}/addon-attachments", VIEW, || get(neighbour::none)),

@@ -6,6 +6,30 @@ use model::id::AccountId;
 use model::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
+/// `GET /users/{user}`.
+#[derive(Debug, Clone, Serialize)]
+#[serde(untagged)]
+pub enum UserView {
+    /// All of it.
+    Oneself(Box<AccountView>),
+    /// Who it is, and nothing of how they come in.
+    Colleague(ColleagueView),
+}
+
+/// Somebody whom one works with.
+#[derive(Debug, Clone, Serialize)]
+pub struct ColleagueView {
+    id: AccountId,
+    email: String,
+    name: Option<String>,
+}
+
+impl From<&Account> for ColleagueView {
+    fn from(account: &Account) -> Self {
+        Self { id: account.id, email: account.email.clone(), name: account.name.clone() }
+    }
+}
+
 /// `GET /account`. Everything that has no meaning on one's own server is there as null or false: clients expect the keys.
 #[derive(Debug, Clone, Serialize)]
 pub struct AccountView {

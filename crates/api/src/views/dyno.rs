@@ -4,7 +4,7 @@ use crate::views::{AppRef, IdRef};
 use model::app::App;
 use model::dyno::Dyno;
 use model::id::{DynoId, ReleaseId};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
 
 /// A dyno (DYNO-37).
@@ -59,6 +59,23 @@ impl DynoView {
     }
 }
 
+/// A value of an environment: the official command line sends `COLUMNS` and `LINES` of a terminal as numbers.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum EnvValue {
+    Text(String),
+    Number(serde_json::Number),
+}
+
+fn environment<'de, D: Deserializer<'de>>(from: D) -> Result<Option<BTreeMap<String, String>>, D::Error> {
+    let values = Option::<BTreeMap<String, EnvValue>>::deserialize(from)?;
+    let text = |value| match value {
+        EnvValue::Text(text) => text,
+        EnvValue::Number(number) => number.to_string(),
+    };
+    Ok(values.map(|values| values.into_iter().map(|(name, value)| (name, text(value))).collect()))
+}
+
 /// Body of `POST /apps/{app}/dynos` (DYNO-50).
 #[derive(Debug, Deserialize)]
 pub struct CreateDyno {
@@ -68,7 +85,7 @@ pub struct CreateDyno {
     #[serde(default)]
     pub attach: Option<bool>,
     /// More environment, over the config vars.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "environment")]
     pub env: Option<BTreeMap<String, String>>,
     /// The size, in any case (CLI-12).
     #[serde(default)]
@@ -90,7 +107,7 @@ pub struct RunInside {
     /// What to run.
     pub command: String,
     /// More environment, over the config vars.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "environment")]
     pub env: Option<BTreeMap<String, String>>,
     /// Attached by pipes instead of a terminal.
     #[serde(default)]

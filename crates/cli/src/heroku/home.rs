@@ -23,8 +23,9 @@ pub(super) struct Home {
 
 impl Home {
     /// Makes both folders, readable by their owner only, with links to the rest of the user's home.
-    pub(super) fn make(env: &Env) -> Result<Self, CliError> {
-        let folder = folder(env)?;
+    /// `server`: the name of the server's folder; another server's logins and caches are not seen.
+    pub(super) fn make(env: &Env, server: &str) -> Result<Self, CliError> {
+        let folder = folder(env)?.join(server);
         let home = folder.join("home");
         let run = folder.join(format!("run-{}", std::process::id()));
         let terms = home.join(".cache/heroku");

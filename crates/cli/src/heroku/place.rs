@@ -20,6 +20,8 @@ pub(super) struct Place {
     pub(super) authority: String,
     /// Where git reaches it by TLS, the only way that the official command line knows; `None`: nowhere but by the proxy.
     pub(super) git: Option<String>,
+    /// Was it said whom to believe for it?
+    told: bool,
 }
 
 /// What is read of `GET /addresses`.
@@ -36,21 +38,21 @@ impl Place {
         let authority = rendezvous::authority(client).await?;
         let odd = |_| CliError::NotFlowline { url: url.clone(), why: "its ca.pem is no text".to_owned() };
         let mut authority = String::from_utf8(authority).map_err(odd)?;
-        if let Some(file) = &session.env.ca {
+        if let Some(file) = &client.server.ca {
             let what = || format!("read {}", file.display());
             authority += &std::fs::read_to_string(file).map_err(|error| CliError::local(what(), error))?;
         }
         let git = if url.starts_with("https:") {
             Some(url.clone())
         } else {
-            match client.get("/addresses").await {
+            match client.public("/addresses").await {
                 Ok(answer) => client.read::<Addresses>(&answer)?.tls.filter(|tls| reachable(tls, &url)),
                 // An older server has no such listener.
                 Err(CliError::Refused { status: 404, .. }) => None,
                 Err(error) => return Err(error),
             }
         };
-        Ok(Self { url, authority, git })
+        Ok(Self { url, authority, git, told: client.server.ca.is_some() })
     }
 
     /// `host:port` of git.
@@ -71,8 +73,8 @@ impl Place {
     }
 
     /// Has git to be told whom to believe? Not where the server stands behind a certificate that the whole world believes.
-    pub(super) fn own_authority(&self, env: &Env) -> bool {
-        env.ca.is_some() || self.git.as_deref() != Some(self.url.as_str())
+    pub(super) fn own_authority(&self) -> bool {
+        self.told || self.git.as_deref() != Some(self.url.as_str())
     }
 
     /// Git's global settings for this run: those of the user, and how to reach this server. What git is told to store
@@ -89,7 +91,7 @@ impl Place {
         // The first, empty one takes other helpers away: they would keep this server's token.
         text += &format!("[credential \"{git}\"]\n\thelper =\n\thelper = !heroku git:credentials\n");
         let authority = value(authority.display());
-        if self.own_authority(env) {
+        if self.own_authority() {
             text += &format!("[http \"{git}/\"]\n\tsslCAInfo = {authority}\n");
         }
         if let Some(proxy) = proxy {

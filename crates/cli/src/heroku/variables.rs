@@ -8,11 +8,12 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 /// What the user's own environment may say of another server, another account or another proxy.
-pub(super) const FORGOTTEN: [&str; 31] = [
+pub(super) const FORGOTTEN: [&str; 32] = [
     "ALL_PROXY",
     "GIT_SSL_CAINFO",
     "GIT_SSL_CAPATH",
     "HEROKU_ANALYTICS_URL",
+    "HEROKU_API_KEY",
     "HEROKU_API_TOKEN",
     "HEROKU_CI_WEBSOCKET_URL",
     "HEROKU_CLOUD",
@@ -55,18 +56,20 @@ impl Variables {
     /// For a child with a proxy beside it: every host of the platform is this server.
     pub(super) fn by_proxy(
         place: &Place,
-        token: &str,
+        key: Option<&str>,
         proxy: SocketAddr,
         authorities: &Path,
         git: &Path,
         home: &Path,
     ) -> Self {
         let path = |path: &Path| path.display().to_string();
-        let mut all = common(place, token, authorities, git);
+        let mut all = common(place, key, authorities, git);
         all.push(("HTTPS_PROXY", format!("http://{proxy}"), "leads the platform's names to this server"));
         all.push(("HEROKU_EXEC_URL", format!("https://{proxy}"), "`ps:exec`, which knows no proxies"));
         // What answers hold of addresses is reached without the proxy.
         all.push(("NO_PROXY", place.host(), "this server itself"));
+        // The browser that it opens knows nothing of the proxy.
+        all.push(("HEROKU_LOGIN_HOST", place.url.clone(), "login"));
         all.push(("HOME", path(home), "netrc and accounts of its own"));
         for (name, folder) in
             [("XDG_CONFIG_HOME", ".config"), ("XDG_DATA_HOME", ".local/share"), ("XDG_CACHE_HOME", ".cache")]
@@ -79,7 +82,7 @@ impl Variables {
 
     /// For a shell, where no proxy runs: as far as the command line can be pointed elsewhere by itself.
     pub(super) fn direct(place: &Place, token: &str, authority: &Path, git: &Path) -> Self {
-        let mut all = common(place, token, authority, git);
+        let mut all = common(place, Some(token), authority, git);
         if ["127.0.0.1", "localhost"].contains(&place.host().as_str()) {
             all.push(("HEROKU_HOST", place.url.clone(), "the API"));
         } else {
@@ -129,9 +132,9 @@ impl Variables {
     }
 }
 
-fn common(place: &Place, token: &str, authorities: &Path, git: &Path) -> Vec<Variable> {
-    vec![
-        ("HEROKU_API_KEY", token.to_owned(), "your token"),
+fn common(place: &Place, key: Option<&str>, authorities: &Path, git: &Path) -> Vec<Variable> {
+    let key = key.map(|key| ("HEROKU_API_KEY", key.to_owned(), "your token"));
+    let rest = [
         ("HEROKU_GIT_HOST", place.git_host().to_owned(), "git remotes: https only"),
         ("HEROKU_BUILDPACK_REGISTRY_URL", place.url.clone(), "names of buildpacks"),
         ("NODE_EXTRA_CA_CERTS", authorities.display().to_string(), "`run` speaks TLS with the server's own authority"),
@@ -139,7 +142,8 @@ fn common(place: &Place, token: &str, authorities: &Path, git: &Path) -> Vec<Var
         ("HEROKU_NETRC_WRITE", "true".to_owned(), "no keychain: its entries are not told apart by server"),
         ("HEROKU_SKIP_NEW_VERSION_CHECK", "true".to_owned(), "no questions to other servers"),
         ("DISABLE_TELEMETRY", "true".to_owned(), "no reports to other servers"),
-    ]
+    ];
+    key.into_iter().chain(rest).collect()
 }
 
 /// For a POSIX shell.

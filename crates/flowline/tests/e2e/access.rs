@@ -6,7 +6,7 @@ use bytes::Bytes;
 use model::permission::{Permissions, Right};
 use model::team::Role;
 use serde_json::{Value, json};
-use testkit::{Answer, Flow, Source};
+use testkit::{Answer, Flow, Source, totp};
 
 /// What an app's routes are asked with: nothing in it exists, so that whoever passes the gate changes nothing.
 fn path(route: &Route, app: &str) -> String {
@@ -305,15 +305,6 @@ async fn api_14_with_a_second_factor_a_login_asks_for_a_code_that_is_good_once()
     assert_eq!(reset.status, 200, "{}", reset.text());
     let password = reset.json()["password"].as_str().unwrap().to_owned();
     assert_eq!(flow.login(email, &password, None).await.status, 201);
-}
-
-/// What an authenticator app shows, by another program than ours.
-pub(crate) async fn totp(secret: &str) -> String {
-    const CODE: &str = "import base64,hmac,struct,sys,time;k=base64.b32decode(sys.argv[1]);\
-        h=hmac.new(k,struct.pack('>Q',int(time.time())//30),'sha1').digest();o=h[-1]&15;\
-        print('%06d'%((struct.unpack('>I',h[o:o+4])[0]&0x7fffffff)%1000000))";
-    let shown = tokio::process::Command::new("python3").args(["-c", CODE, secret]).output().await.unwrap();
-    String::from_utf8(shown.stdout).unwrap().trim().to_owned()
 }
 
 #[tokio::test]

@@ -27,7 +27,7 @@ fn plain(command: &str) -> Value {
 
 /// And for `run` in a terminal.
 fn terminal(command: &str) -> Value {
-    let env = json!({ "TERM": "xterm", "COLUMNS": "100", "LINES": "30" });
+    let env = json!({ "TERM": "xterm", "COLUMNS": 100, "LINES": 30 });
     json!({ "command": command, "attach": true, "env": env })
 }
 

@@ -173,6 +173,7 @@ impl Shop {
             ("{artifact}", "1"),
             ("{approved}", "shop-2"),
             ("{session}", session),
+            ("{favorite}", session),
             ("{secret}", WRONG),
         ]
         .iter()

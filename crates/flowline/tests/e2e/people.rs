@@ -1,14 +1,10 @@
 //! The command line for people: logins, second factors, teams, access, tokens, keys and accounts, as people and scripts type it.
 
-mod terminal;
-
-use crate::access::totp;
 use crate::flow;
 use serde_json::Value;
 use std::path::Path;
 use std::process::Stdio;
-use terminal::Terminal;
-use testkit::{Flow, within};
+use testkit::{Flow, Terminal, totp, within};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 

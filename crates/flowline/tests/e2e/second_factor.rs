@@ -1,6 +1,6 @@
 //! Apps that ask for a second factor, and passwords that somebody forgot.
 
-use crate::access::totp;
+use testkit::totp;
 use crate::flow;
 use bytes::Bytes;
 use serde_json::{Value, json};

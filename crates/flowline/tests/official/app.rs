@@ -8,7 +8,7 @@ use testkit::within;
 use tokio::io::{AsyncBufReadExt, BufReader};
 
 const SERVER: &str = "import http.server, os\nhttp.server.test(port=int(os.environ['PORT']))\n";
-const PROCFILE: &str = "web: python3 server.py\nworker: echo working; cat\nrelease: echo the tables are made\n";
+const PROCFILE: &str = "web: python3 server.py\nworker: echo working; cat\nrelease: echo the tables are made\nconsole: read line; echo you said $line\n";
 
 pub(crate) async fn lane(heroku: CommandLine<'_>) {
     code(&heroku).await;
@@ -57,6 +57,10 @@ async fn run(heroku: &CommandLine<'_>) {
     heroku.done(&["run:inside", "web.1", "--", "ls"], &["server.py"]).await;
     heroku.done(&["run:detached", "echo by itself"], &["done, run."]).await;
     heroku.done(&["rake", "--no-tty", "about"], &["on shop... up, run."]).await;
+    let mut console = heroku.at_terminal(&["console"]);
+    console.sees("up, run.").await;
+    console.types("hello").await;
+    heroku.ended_at(console, "console", 0, &["you said hello"]).await;
 }
 
 async fn config(heroku: &CommandLine<'_>) {
@@ -123,17 +127,53 @@ async fn apps(heroku: &CommandLine<'_>) {
     heroku.ends(open, "apps:open", "", 0, &["Opening http://shop.localhost"]).await;
     heroku.done(&["apps:rename", "store"], &["Renaming shop to store... done"]).await;
     heroku.done(&["apps:destroy", "-a", "other", "--confirm", "other"], &["Destroying other"]).await;
-    heroku.done(&["apps:favorites"], &["Favorited Apps"]).await;
-    heroku.done(&["dashboard"], &["See all apps with heroku apps --all"]).await;
+    favorites(heroku).await;
     heroku.done(&["notifications"], &["No unread notifications"]).await;
     heroku.done(&["status"], &["Apps: No known issues"]).await;
     heroku.done(&["regions"], &["us United States"]).await;
     heroku.done(&["version:info"], &[]).await;
     heroku.done(&["autocomplete", "bash"], &["Building the autocomplete cache... done"]).await;
     heroku.done(&["autocomplete:script", "bash"], &["heroku"]).await;
+    heroku.done(&["autocomplete:create"], &[]).await;
+    heroku.done(&["autocomplete:doctor", "bash"], &["bash shim file", "present", "apps completion cache"]).await;
+    heroku.done(&["autocomplete:options", "heroku apps:info -a "], &["store"]).await;
+    prompt(heroku).await;
     heroku.done(&["addons"], &["No add-ons"]).await;
     heroku.done(&["pipelines"], &["My Pipelines"]).await;
     heroku.refused(&["pg:info"], 0, &["no heroku-postgresql databases"]).await;
     heroku.refused(&["pipelines:info", "nothing"], 1, &["Pipeline not found"]).await;
     heroku.refused(&["data:maintenances"], 2, &["This server has no data services."]).await;
+}
+
+/// Kept per account, and what the dashboard shows.
+async fn favorites(heroku: &CommandLine<'_>) {
+    heroku.done(&["apps:favorites"], &["Favorited Apps"]).await;
+    heroku.done(&["apps:favorites:add", "-a", "store"], &["Adding store to favorites... done"]).await;
+    heroku.refused(&["apps:favorites:add", "-a", "store"], 1, &["is already a favorite app"]).await;
+    heroku.done(&["apps:favorites"], &["Favorited Apps store"]).await;
+    let own = heroku.of_flowline(&["apps:favorites"]).await;
+    heroku.holds(own.trim() == "store", &own);
+    let says = ["store", "Owner: admin@localhost", "Dynos:", "Last release:", "See all apps with heroku apps --all"];
+    heroku.done(&["dashboard"], &says).await;
+    let stranger = heroku.flow.account("stranger@example.org").await;
+    let as_stranger = async |method: &str, path: &str, body| heroku.flow.call_as(&stranger, method, path, body).await;
+    let theirs = as_stranger("GET", "/favorites", None).await.json();
+    heroku.holds(theirs == serde_json::json!([]), &format!("favorites are one's own: {theirs}"));
+    let body = serde_json::json!({ "resource_id": "store", "type": "app" });
+    heroku.holds(as_stranger("POST", "/favorites", Some(&body)).await.status == 404, "an app that one does not see");
+    let id = heroku.flow.get("/favorites").await.json()[0]["id"].as_str().unwrap_or_default().to_owned();
+    heroku.holds(as_stranger("DELETE", &format!("/favorites/{id}"), None).await.status == 404, "somebody else's");
+    heroku.done(&["apps:favorites:remove", "-a", "store"], &["Removing store from favorites... done"]).await;
+    heroku.holds(heroku.flow.get("/favorites").await.json() == serde_json::json!([]), "none is left");
+}
+
+/// Commands one after the other, at a prompt.
+async fn prompt(heroku: &CommandLine<'_>) {
+    let mut repl = heroku.at_terminal(&["repl"]);
+    repl.answers("heroku >", "apps").await;
+    repl.sees("store").await;
+    repl.answers("heroku >", "apps:info --app store").await;
+    repl.sees("Owner:").await;
+    repl.answers("heroku >", "exit").await;
+    heroku.ended_at(repl, "repl", 0, &["store"]).await;
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, MutexGuard};
-use testkit::{Flow, search_path, within};
+use testkit::{Flow, Terminal, search_path, within};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
@@ -56,6 +56,8 @@ pub(crate) struct CommandLine<'f> {
     pub(crate) flow: &'f Flow,
     /// Where it is typed.
     pub(crate) folder: PathBuf,
+    /// The home folder of somebody who logs in; without it the operator's token is given to every command.
+    home: Option<PathBuf>,
     ran: Ran,
 }
 
@@ -63,15 +65,51 @@ impl<'f> CommandLine<'f> {
     pub(crate) fn new(flow: &'f Flow, ran: Ran) -> Self {
         let folder = flow.dir().join("typed-here");
         std::fs::create_dir_all(&folder).unwrap();
-        Self { flow, folder, ran }
+        Self { flow, folder, home: None, ran }
+    }
+
+    /// Of somebody who has no token yet.
+    pub(crate) fn of_a_person(flow: &'f Flow, ran: Ran) -> Self {
+        let (folder, home) = (flow.dir().join("a-person-s"), flow.dir().join("a-person-s/home"));
+        std::fs::create_dir_all(&home).unwrap();
+        Self { flow, folder, home: Some(home), ran }
+    }
+
+    /// `flowline WORDS`, not yet started.
+    pub(crate) fn flowline(&self, words: &[&str]) -> Command {
+        let mut command = self.flow.cli_command(words);
+        command.env("PATH", format!("{}:{}", installed().join("node_modules/.bin").display(), search_path()));
+        // No browser may start.
+        command.current_dir(&self.folder).env("BROWSER", "true");
+        if let Some(home) = &self.home {
+            command.env("HOME", home).env_remove("FLOWLINE_TOKEN");
+        }
+        command
+    }
+
+    /// What `flowline` itself says; it must succeed.
+    pub(crate) async fn of_flowline(&self, words: &[&str]) -> String {
+        let output = within(&words.join(" "), self.flowline(words).output()).await.unwrap();
+        let text = String::from_utf8_lossy(&[&*output.stdout, &*output.stderr].concat()).into_owned();
+        self.holds(output.status.success(), &format!("flowline {}: {text}", words.join(" ")));
+        text
+    }
+
+    /// Somebody sits in front of a command.
+    pub(crate) fn at_terminal(&self, words: &[&str]) -> Terminal {
+        Terminal::start(self.command(words))
+    }
+
+    /// What was said at a terminal must end with this status and say these words.
+    pub(crate) async fn ended_at(&self, terminal: Terminal, typed: &str, code: i32, says: &[&str]) -> String {
+        let (status, text) = terminal.end().await;
+        self.note(typed, status, code, &text, says);
+        text
     }
 
     /// `flowline heroku -- WORDS`, not yet started.
     pub(crate) fn command(&self, words: &[&str]) -> Command {
-        let mut command = self.flow.cli_command(&[&["heroku", "--"], words].concat());
-        command.env("PATH", format!("{}:{}", installed().join("node_modules/.bin").display(), search_path()));
-        command.current_dir(&self.folder);
-        command
+        self.flowline(&[&["heroku", "--"], words].concat())
     }
 
     /// Runs a command that must succeed and say these words; what it said.
@@ -120,15 +158,26 @@ impl<'f> CommandLine<'f> {
         let output = within(typed, child.wait_with_output()).await.unwrap();
         let text = [output.stdout, output.stderr].concat();
         let text = String::from_utf8_lossy(&text).into_owned();
+        (self.judge(typed, output.status.code(), code, &text, says), text)
+    }
+
+    /// Was it as it should be? What was not is told at the end.
+    fn judge(&self, typed: &str, status: Option<i32>, code: i32, text: &str, says: &[&str]) -> bool {
         // Long lines are broken where a terminal would end.
         let flat = text.replace('›', " ").split_whitespace().collect::<Vec<_>>().join(" ");
         let missing: Vec<_> = says.iter().filter(|words| !flat.contains(**words)).collect();
-        let good = output.status.code() == Some(code) && missing.is_empty();
+        let good = status == Some(code) && missing.is_empty();
         if !good {
-            let status = output.status;
-            self.ran.record().failed.push(format!("heroku {typed}: {status}, missing {missing:?}:\n{text}"));
+            self.ran.record().failed.push(format!("heroku {typed}: {status:?}, missing {missing:?}:\n{text}"));
         }
-        (good, text)
+        good
+    }
+
+    /// The same for a command that was run by other means; it is one of those that did what they should.
+    pub(crate) fn note(&self, typed: &str, status: Option<i32>, code: i32, text: &str, says: &[&str]) {
+        if self.judge(typed, status, code, text, says) {
+            self.ran.record().done.insert(typed.split(' ').next().unwrap_or_default().to_owned());
+        }
     }
 
     /// A command that the test itself has watched.

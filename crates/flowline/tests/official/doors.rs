@@ -1,15 +1,23 @@
 //! How an app meets the outside: domains, drains, buildpacks, features.
 
 use crate::command_line::CommandLine;
+use aws_lc_rs::hmac;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use testkit::{Frame, HookTarget, Identity, Received, Receiver};
 
-pub(crate) async fn lane(heroku: CommandLine<'_>) {
+/// A signing secret is at least so long: nothing else of what is printed has so many letters and no space.
+const SECRET_LETTERS: usize = 32;
+
+/// `identity`: whom the server believes beside the world's authorities.
+pub(crate) async fn lane(heroku: CommandLine<'_>, identity: &Identity) {
     heroku.commit(&[("Procfile", "web: python3 -m http.server $PORT\n")]).await;
     heroku.done(&["apps:create", "edge"], &[]).await;
     heroku.git(&["push", "heroku", "main"]).await;
     certs(&heroku).await;
     domains(&heroku).await;
-    webhooks(&heroku).await;
-    drains(&heroku).await;
+    webhooks(&heroku, identity).await;
+    drains(&heroku, identity).await;
     buildpacks(&heroku).await;
     features(&heroku).await;
 }
@@ -44,30 +52,112 @@ async fn domains(heroku: &CommandLine<'_>) {
     heroku.done(&["domains:clear"], &["Removing all domains from edge... done"]).await;
 }
 
-async fn webhooks(heroku: &CommandLine<'_>) {
-    let add = ["webhooks:add", "-i", "api:release", "-l", "notify", "-u", "https://127.0.0.1:9/hook"];
-    heroku.done(&add, &["done"]).await;
+/// Set up by the command line, told to a receiver behind TLS that knows nothing but the secret which the command line printed.
+async fn webhooks(heroku: &CommandLine<'_>, identity: &Identity) {
+    let mut receiver = HookTarget::start_tls(identity).await;
+    let url = receiver.url("/hook?from=flowline");
+    let add = ["webhooks:add", "-i", "api:release", "-l", "notify", "-u", &url, "-t", "Bearer of-the-receiver"];
+    let said = heroku.done(&add, &["done", "Webhooks Signing Secret"]).await;
+    let secret = said.lines().rfind(|line| line.len() >= SECRET_LETTERS && !line.contains(' ')).unwrap_or_default();
     let id = async |path: &str| {
         let list = heroku.flow.get(&format!("/apps/edge/{path}")).await.json();
         list[0]["id"].as_str().unwrap_or_default().to_owned()
     };
     let hook = id("webhooks").await;
-    heroku.done(&["webhooks"], &[&hook, "api:release"]).await;
-    heroku.done(&["webhooks:info", &hook], &["https://127.0.0.1:9/hook"]).await;
+    heroku.done(&["webhooks"], &[&hook, "api:release", "https://127.0.0.1:"]).await;
+    heroku.done(&["webhooks:info", &hook], &["https://127.0.0.1:", "/hook?from=flowline"]).await;
     heroku.done(&["config:set", "MADE=release"], &[]).await;
-    heroku.done(&["webhooks:deliveries"], &[]).await;
+    let told = receiver.next().await;
+    let content = told.json();
+    heroku.holds(told.line == "POST /hook?from=flowline", &format!("hook_5: {}", told.line));
+    heroku.holds(signed(&told, secret), &format!("hook_5: `{secret}` does not sign {told:?}"));
+    heroku.holds(!signed(&told, "another secret"), "hook_5: and no other secret does");
+    heroku.holds(told.header("authorization") == "Bearer of-the-receiver", &format!("hook_2: {told:?}"));
+    heroku.holds(content["resource"] == "release" && content["data"]["app"]["name"] == "edge", &content.to_string());
+    heroku.holds(content["data"]["description"] == "Set MADE config vars", &content.to_string());
+    heroku.done(&["webhooks:deliveries"], &["api:release"]).await;
     heroku.done(&["webhooks:deliveries:info", &id("webhook-deliveries").await], &["api:release"]).await;
     heroku.done(&["webhooks:events"], &[]).await;
     heroku.done(&["webhooks:events:info", &id("webhook-events").await], &["payload:"]).await;
-    let update = ["webhooks:update", &hook, "-i", "api:build", "-l", "sync", "-u", "https://127.0.0.1:9/other"];
+    // Another secret, other events, and every one of them for sure.
+    let url = receiver.url("/other");
+    let update =
+        ["webhooks:update", &hook, "-i", "api:app", "-l", "sync", "-s", "a secret of the receiver's", "-u", &url];
     heroku.done(&update, &["done"]).await;
+    heroku.done(&["maintenance:on"], &["done"]).await;
+    // The release may have had more to tell.
+    let told = loop {
+        let told = receiver.next().await;
+        if told.json()["resource"] == "app" && told.json()["data"]["maintenance"] == true {
+            break told;
+        }
+    };
+    heroku.holds(told.line == "POST /other", &told.line);
+    heroku.holds(signed(&told, "a secret of the receiver's"), &format!("hook_5: {told:?}"));
+    heroku.done(&["maintenance:off"], &["done"]).await;
     heroku.done(&["webhooks:remove", &hook], &["done"]).await;
 }
 
-async fn drains(heroku: &CommandLine<'_>) {
-    heroku.done(&["drains:add", "https://127.0.0.1:9/lines"], &["Successfully added drain"]).await;
-    heroku.done(&["drains"], &["https://127.0.0.1:9/lines"]).await;
-    heroku.done(&["drains:remove", "https://127.0.0.1:9/lines"], &["Successfully removed drain"]).await;
+/// Is the raw body signed with this secret (HOOK-5)?
+fn signed(received: &Received, secret: &str) -> bool {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
+    let signature = STANDARD.decode(received.header("heroku-webhook-hmac-sha256")).unwrap_or_default();
+    hmac::verify(&key, &received.body, &signature).is_ok()
+}
+
+/// Set up by the command line; the receivers take every frame apart and end the test at one that is not as the format says.
+async fn drains(heroku: &CommandLine<'_>, identity: &Identity) {
+    let mut syslog = Receiver::syslog(Some(identity)).await;
+    let mut https = Receiver::http(Some(identity), &[]).await;
+    let (by_syslog, by_https) =
+        (format!("syslog+tls://{}", syslog.addr), format!("https://drain:s3cret@{}/lines?of=edge", https.addr));
+    heroku.done(&["drains:add", &by_syslog], &["Successfully added drain"]).await;
+    heroku.done(&["drains:add", &by_https], &["Successfully added drain"]).await;
+    heroku.done(&["drains"], &[&by_syslog, &by_https]).await;
+    let tokens = heroku.flow.get("/apps/edge/log-drains").await.json();
+    let token = |url: &str| {
+        let found = tokens.as_array().into_iter().flatten().find(|drain| drain["url"] == url);
+        found.and_then(|drain| drain["token"].as_str()).unwrap_or_default().to_owned()
+    };
+    heroku.flow.known_app("edge").get("/a-visit-for-the-drains").await;
+    heroku.done(&["config:set", "FOR=drains"], &["done"]).await;
+    let mut frames = Vec::new();
+    while !all_there(&frames) {
+        frames.push(syslog.frame().await);
+    }
+    let whose = token(&by_syslog);
+    heroku.holds(frames.iter().all(|frame| frame.host == whose && is_whole(frame)), &format!("log_24: {frames:?}"));
+    let (mut frames, whose) = (Vec::new(), token(&by_https));
+    while !all_there(&frames) {
+        let post = https.post().await;
+        heroku.holds(post.target == "/lines?of=edge", &format!("log_26: {}", post.target));
+        heroku.holds(post.header("content-type") == "application/logplex-1", &format!("log_26: {:?}", post.headers));
+        heroku.holds(post.header("logplex-drain-token") == whose, &format!("log_26: {:?}", post.headers));
+        heroku.holds(post.header("logplex-msg-count") == post.frames.len().to_string(), &format!("log_26: {post:?}"));
+        let user = format!("Basic {}", STANDARD.encode("drain:s3cret"));
+        heroku.holds(post.header("authorization") == user, &format!("log_26: {:?}", post.headers));
+        heroku.holds(
+            post.frames.iter().all(|frame| frame.host == "host" && is_whole(frame)),
+            &format!("log_25: {post:?}"),
+        );
+        frames.extend(post.frames);
+    }
+    heroku.done(&["drains:remove", &by_syslog], &["Successfully removed drain"]).await;
+    heroku.done(&["drains:remove", &by_https], &["Successfully removed drain"]).await;
+    heroku.done(&["drains"], &[]).await;
+}
+
+/// A visit by the router's word, a change by the platform's.
+fn all_there(frames: &[Frame]) -> bool {
+    let said = |ps: &str, words: &str| frames.iter().any(|frame| frame.ps == ps && frame.rest.contains(words));
+    said("router", "path=\"/a-visit-for-the-drains\"") && said("api", "Set FOR config vars")
+}
+
+/// The fields have what the format allows (LOG-24).
+fn is_whole(frame: &Frame) -> bool {
+    let facility = if frame.source == "app" { 23 } else { 19 };
+    let moment = frame.at.len() >= "2026-01-02T03:04:05+00:00".len() && frame.at.as_bytes()[10] == b'T';
+    ["app", "heroku"].contains(&frame.source.as_str()) && frame.priority / 8 == facility && moment
 }
 
 async fn buildpacks(heroku: &CommandLine<'_>) {

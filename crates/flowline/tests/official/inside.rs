@@ -119,7 +119,7 @@ async fn end(mut child: Child) {
         let mut pace = tokio::time::interval(std::time::Duration::from_millis(200));
         loop {
             tokio::select! {
-                ended = child.wait() => return drop(ended.unwrap()),
+                ended = child.wait() => return ended.unwrap(),
                 _ = pace.tick() => {}
             }
             if let Some(pid) = child.id().and_then(|id| Pid::from_raw(id.cast_signed())) {

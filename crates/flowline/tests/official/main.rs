@@ -9,12 +9,14 @@ mod clients;
 mod command_line;
 mod doors;
 mod inside;
+mod logins;
 mod people;
 mod pipelines;
+mod remote;
 mod table;
 
 use command_line::{CommandLine, Ran};
-use testkit::Flow;
+use testkit::{Flow, Identity, Start};
 
 async fn flow() -> Flow {
     Flow::start(env!("CARGO_BIN_EXE_flowline")).await
@@ -24,12 +26,17 @@ async fn flow() -> Flow {
 #[tokio::test]
 async fn the_official_command_line_and_its_table() {
     let ran = Ran::default();
-    let (one, two, three, four) = tokio::join!(flow(), flow(), flow(), flow());
+    let (identity, folder) = (Identity::make(), tempfile::tempdir().unwrap());
+    let ca = folder.path().join("ca.pem");
+    std::fs::write(&ca, &identity.ca_pem).unwrap();
+    let believing = Start::of(env!("CARGO_BIN_EXE_flowline")).with(&["--drain-ca", ca.to_str().unwrap()]);
+    let (one, two, three, four) = tokio::join!(flow(), flow(), Flow::start_as(believing), flow());
     let lane = |flow| CommandLine::new(flow, ran.clone());
     tokio::join!(
         app::lane(lane(&one)),
         people::lane(lane(&two)),
-        doors::lane(lane(&three)),
+        logins::lane(CommandLine::of_a_person(&two, ran.clone())),
+        doors::lane(lane(&three), &identity),
         pipelines::lane(lane(&four))
     );
     ran.nothing_failed();

@@ -36,6 +36,7 @@ async fn tokens(heroku: &CommandLine<'_>) {
     heroku.holds(heroku.flow.call_as(&token, "GET", "/account", None).await.status == 401, "a rotated token is void");
     heroku.done(&["authorizations:revoke", &robot], &["revoked authorization from machine"]).await;
     heroku.done(&["sessions"], &["No OAuth sessions."]).await;
+    heroku.ended(&["auth:2fa:disable"], "", 2, &["this command has been removed"]).await;
 }
 
 async fn clients(heroku: &CommandLine<'_>) {
@@ -78,6 +79,7 @@ async fn teams(heroku: &CommandLine<'_>) {
     heroku.holds(made.status == 201, &made.text());
     heroku.done(&["teams"], &["crew", "admin"]).await;
     heroku.done(&["orgs"], &["crew"]).await;
+    heroku.done(&["orgs:open", "-t", "crew"], &["Opening https://dashboard.heroku.com/teams/crew"]).await;
     heroku.done(&["members:add", "friend@example.org", "-r", "member", "-t", "crew"], &["done"]).await;
     heroku.done(&["members:set", "friend@example.org", "-r", "viewer", "-t", "crew"], &["done"]).await;
     heroku.done(&["members", "-t", "crew"], &["friend@example.org viewer"]).await;

@@ -20,7 +20,7 @@ pub(crate) async fn lane(heroku: CommandLine<'_>) {
 }
 
 async fn places(heroku: &CommandLine<'_>) {
-    for app in ["line-dev", "line-staging", "line", "line-2"] {
+    for app in ["line-dev", "line-staging", "line", "line-2", "line-gift"] {
         heroku.done(&["apps:create", app, "--no-remote"], &["done"]).await;
     }
     heroku
@@ -45,6 +45,29 @@ async fn tests(heroku: &CommandLine<'_>) {
     heroku.holds(begun.status == 201, &begun.text());
     heroku.done(&["ci", "-p", "line"], &["main", "c0ffee1"]).await;
     heroku.done(&["ci:config:unset", "GREETING", "-p", "line"], &["GREETING"]).await;
+    heroku.done(&["pipelines:open", "line"], &["Opening https://dashboard.heroku.com/pipelines/"]).await;
+    heroku.done(&["ci:open", "-p", "line"], &[]).await;
+}
+
+/// What is committed here is sent there and tested, and every word of it comes back.
+async fn test_runs(heroku: &CommandLine<'_>) {
+    let manifest =
+        json!({ "environments": { "test": { "scripts": { "test": "echo tested run $HEROKU_TEST_RUN_NUMBER" } } } });
+    heroku.commit(&[("app.json", &manifest.to_string())]).await;
+    let ran = ["tested run 2", "#2 main:", "succeeded"];
+    heroku.done(&["ci:run", "-p", "line"], &ran).await;
+    heroku.done(&["ci:last", "-p", "line"], &ran).await;
+    heroku.done(&["ci:info", "2", "-p", "line"], &ran).await;
+    heroku.done(&["ci:rerun", "-p", "line"], &["Rerunning test run #2", "tested run 3", "#3 main:", "succeeded"]).await;
+    let failing = json!({ "environments": { "test": { "scripts": { "test": "echo one is wrong; exit 3" } } } });
+    heroku.commit(&[("app.json", &failing.to_string())]).await;
+    heroku.ended(&["ci:run", "-p", "line"], "", 3, &["one is wrong", "#4 main:", "failed"]).await;
+    // An older manifest becomes a part of the newer one.
+    std::fs::write(heroku.folder.join("app-ci.json"), manifest["environments"]["test"].to_string()).unwrap();
+    heroku.done(&["ci:migrate-manifest"], &["Deleting app-ci.json file... done", "You're all set!"]).await;
+    let migrated = std::fs::read_to_string(heroku.folder.join("app.json")).unwrap();
+    let migrated: serde_json::Value = serde_json::from_str(&migrated).unwrap_or_default();
+    heroku.holds(migrated == manifest, &format!("the manifest: {migrated}"));
 }
 
 /// The checklist's first item: the same slug, described as a promotion, the target's config as it was.
@@ -64,6 +87,7 @@ async fn promotion(heroku: &CommandLine<'_>) {
     heroku.done(&["config", "-a", "line"], &["COLOR: red"]).await;
     heroku.done(&["releases", "-a", "line"], &["Promote line-staging v3"]).await;
     heroku.done(&["releases:output", "-a", "line"], &["checking the tables"]).await;
+    test_runs(heroku).await;
 }
 
 /// The second: one target whose release phase fails leaves the other promoted, and the command fails.
@@ -110,7 +134,27 @@ async fn owners(heroku: &CommandLine<'_>) {
     heroku.done(&["pipelines:transfer", "crew", "-p", "track", "--confirm", "track"], &["done"]).await;
     let team = heroku.flow.get("/apps/line").await.json()["team"]["name"].clone();
     heroku.holds(team == "crew", "pipe_9: its apps go with it");
+    to_a_person(heroku).await;
     heroku.done(&["pipelines:remove", "-a", "line-dev"], &["done"]).await;
     heroku.done(&["pipelines:destroy", "track"], &["done"]).await;
     heroku.holds(heroku.flow.get("/apps/line").await.status == 200, "pipe_7: its apps go on");
+}
+
+/// By e-mail, to somebody who works with every app of it; of nobody else is even told whether they are here.
+async fn to_a_person(heroku: &CommandLine<'_>) {
+    let token = heroku.flow.account("friend@example.org").await;
+    heroku.done(&["pipelines:create", "gift", "-a", "line-gift", "--stage", "staging"], &["done"]).await;
+    let transfer = ["pipelines:transfer", "friend@example.org", "-p", "gift", "--confirm", "gift"];
+    let users = async |token: &str, who: &str| heroku.flow.call_as(token, "GET", &format!("/users/{who}"), None).await;
+    let (unknown, known) = (users(&token, "nobody@example.org").await, users(&token, "admin@localhost").await);
+    heroku.holds(known.status == 404 && known.text() == unknown.text(), &known.text());
+    heroku.refused(&transfer, 2, &["does not work with line-gift"]).await;
+    heroku.done(&["access:add", "friend@example.org", "-a", "line-gift"], &["done"]).await;
+    let seen = users(&token, "admin@localhost").await.json();
+    let mut keys: Vec<_> = seen.as_object().into_iter().flat_map(|all| all.keys().map(String::as_str)).collect();
+    keys.sort_unstable();
+    heroku.holds(keys == ["email", "id", "name"], &format!("who it is, and nothing else: {seen}"));
+    heroku.done(&transfer, &["Transferring gift pipeline to the friend@example.org account... done"]).await;
+    let owner = heroku.flow.call_as(&token, "GET", "/apps/line-gift", None).await.json()["owner"]["email"].clone();
+    heroku.holds(owner == "friend@example.org", &format!("pipe_9: its apps go with it: {owner}"));
 }

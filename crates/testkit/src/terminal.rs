@@ -1,16 +1,17 @@
 //! A command that a person sits in front of: what it asks, what is typed.
 
+use crate::within;
 use rustix::fs::{Mode, OFlags, open};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{Winsize, tcsetwinsize};
 use std::fs::File;
 use std::io::{self, Write};
 use std::process::Stdio;
-use testkit::within;
 use tokio::io::AsyncReadExt;
 use tokio::process::{Child, Command};
 
 /// One command and its terminal.
-pub(super) struct Terminal {
+pub struct Terminal {
     child: Child,
     keys: File,
     screen: tokio::fs::File,
@@ -22,12 +23,17 @@ pub(super) struct Terminal {
 impl Terminal {
     /// Starts the command with the terminal as its three streams. It takes the command: nobody else may hold the terminal
     /// open.
-    pub(super) fn start(mut command: Command) -> Self {
+    ///
+    /// # Panics
+    /// When there is no terminal, or no such command.
+    #[must_use]
+    pub fn start(mut command: Command) -> Self {
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
         grantpt(&master).unwrap();
         unlockpt(&master).unwrap();
         let name = ptsname(&master, Vec::new()).unwrap();
         let slave = File::from(open(name, OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty()).unwrap());
+        tcsetwinsize(&slave, Winsize { ws_row: 40, ws_col: 160, ws_xpixel: 0, ws_ypixel: 0 }).unwrap();
         let stream = || Stdio::from(slave.try_clone().unwrap());
         let child = command.stdin(stream()).stdout(stream()).stderr(stream()).env("TERM", "dumb").spawn().unwrap();
         let keys = File::from(master);
@@ -36,7 +42,10 @@ impl Terminal {
     }
 
     /// Waits for a question; all that was said so far.
-    pub(super) async fn sees(&mut self, words: &str) -> String {
+    ///
+    /// # Panics
+    /// When it ends before it asks.
+    pub async fn sees(&mut self, words: &str) -> String {
         loop {
             if let Some(at) = self.said[self.seen..].find(words) {
                 self.seen += at + words.len();
@@ -48,22 +57,45 @@ impl Terminal {
     }
 
     /// Types a line.
-    pub(super) async fn types(&mut self, line: &str) {
-        self.keys.write_all(format!("{line}\r").as_bytes()).unwrap();
+    ///
+    /// # Panics
+    /// When the terminal is gone.
+    pub async fn types(&mut self, line: &str) {
+        self.presses(&format!("{line}\r"));
+    }
+
+    /// Presses these keys.
+    ///
+    /// # Panics
+    /// When the terminal is gone.
+    pub fn presses(&mut self, keys: &str) {
+        self.keys.write_all(keys.as_bytes()).unwrap();
     }
 
     /// Waits for a question and types a line.
-    pub(super) async fn answers(&mut self, question: &str, line: &str) {
+    pub async fn answers(&mut self, question: &str, line: &str) {
         self.sees(question).await;
         self.types(line).await;
     }
 
     /// Waits for its end; all that was said, in lines as elsewhere.
-    pub(super) async fn ends(mut self, code: i32) -> String {
+    ///
+    /// # Panics
+    /// When it does not end, or with another status.
+    pub async fn ends(self, code: i32) -> String {
+        let (status, said) = self.end().await;
+        assert_eq!(status, Some(code), "{said}");
+        said
+    }
+
+    /// Waits for its end; its status, and all that was said, in lines as elsewhere.
+    ///
+    /// # Panics
+    /// When it does not end.
+    pub async fn end(mut self) -> (Option<i32>, String) {
         while within("the command's end", self.read()).await {}
         let status = within("the command's end", self.child.wait()).await.unwrap();
-        assert_eq!(status.code(), Some(code), "{}", self.said);
-        self.said.replace("\r\n", "\n")
+        (status.code(), self.said.replace("\r\n", "\n"))
     }
 
     /// More of what it says; `false` at its end.
