@@ -28,7 +28,7 @@ pub(crate) async fn create(
     links: Links,
     JsonBody(body): JsonBody<CreateBuild>,
 ) -> Result<Created<BuildView>, ApiError> {
-    let detail = build::create(&control, &app, body.source_blob.into()).await?;
+    let detail = build::create(&control, &app, body.source_blob.into(), body.reason.as_deref()).await?;
     Ok(Created(BuildView::new(&detail, &links)))
 }
 

@@ -102,9 +102,10 @@ pub(crate) async fn receive(
     second_factor::ask(&door.control, &app, None).await.map_err(ApiError::from)?;
     let (path, action) = (parts.uri.path().to_owned(), "POST /{app}.git/git-receive-pack".to_owned());
     let change = Change::by(app.by(), audit::address(&parts), audit::request_id(&parts), action, path);
-    audit::push(&door, &Change { app: Some(app.id), ..change }).await?;
+    let change = Change { app: Some(app.id), ..change };
+    audit::push(&door, &change).await?;
     let headers = parts.headers;
-    let ticket = push::begin(&door.control, &app).map_err(ApiError::from)?;
+    let ticket = push::begin(&door.control, &app, change).map_err(ApiError::from)?;
     exchange(&door, &app, "git-receive-pack", Some(ticket), &headers, body).await
 }
 

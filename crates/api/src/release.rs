@@ -77,7 +77,7 @@ pub(crate) async fn create(
         }
         (Some(slug), None) => {
             let slug = slug.parse().map_err(|_| ApiError::not_found("slug"))?;
-            release::create_from_slug(&control, &app, slug, body.description).await?
+            release::create_from_slug(&control, &app, slug, body.description, body.reason.as_deref()).await?
         }
         (None, Some(to)) => release::rollback(&control, &app, Some(&to)).await?,
         (None, None) => {

@@ -5,7 +5,8 @@ use crate::event::{self, Change, Resource};
 use crate::gate::Authorized;
 use crate::output::{OutputReader, OutputWriter};
 use crate::release;
-use crate::{Control, app_json, build_end, build_gate, disk, fetch, journal, progress, steps};
+use crate::test_override::{self, NotOverridden};
+use crate::{Control, app_json, build_end, build_gate, build_test, disk, fetch, journal, progress, steps, test_gate};
 use async_trait::async_trait;
 use builder::{BuildFailure, Job, Purpose, Rules};
 use model::account::Account;
@@ -40,6 +41,9 @@ pub enum BuildError {
     /// An address that is none.
     #[error("source_blob.url `{0}` is not an http or https address")]
     BadUrl(String),
+    /// The tests are not overridden.
+    #[error(transparent)]
+    Override(#[from] NotOverridden),
     /// The disk is nearly full.
     #[error(transparent)]
     Short(#[from] model::disk::Short),
@@ -112,17 +116,40 @@ impl Listener for Report {
     }
 }
 
-/// Begins a build from an address, in the background (BLD-2).
+/// Begins a build from an address, in the background (BLD-2). Where the app's pipeline tests what is pushed, it is tested first, unless
+/// whoever manages the app gives a reason.
 ///
 /// # Errors
-/// A build under way, no or a bad address.
-pub async fn create(control: &Control, app: &Authorized<App>, source: BuildSource) -> Result<BuildDetail, BuildError> {
+/// A build under way, no or a bad address, no right to override.
+pub async fn create(
+    control: &Control,
+    app: &Authorized<App>,
+    source: BuildSource,
+    reason: Option<&str>,
+) -> Result<BuildDetail, BuildError> {
     check_url(&source)?;
     let archive = Archive::Url(source.url.clone());
+    let mut gate = test_gate::of_app(control, app.id).await?;
+    if let (Some(_), Some(reason)) = (&gate, reason) {
+        let reason = test_override::allowed(app, reason)?;
+        test_override::tell(
+            control,
+            app,
+            &format!("Build of {}", source.version.as_deref().unwrap_or("an archive")),
+            reason,
+        )
+        .await;
+        gate = None;
+    }
     let (build, report) = begin(control, app, source, None).await?;
     let detail = BuildDetail { build: build.clone(), by: app.by().clone() };
     let (control, app) = (control.clone(), app.clone());
-    tokio::spawn(async move { run(&control, &app, build, archive, report).await });
+    tokio::spawn(async move {
+        match gate {
+            Some(gate) => build_test::run(&control, &app, build, gate, report).await,
+            None => drop(run(&control, &app, build, archive, report).await),
+        }
+    });
     Ok(detail)
 }
 

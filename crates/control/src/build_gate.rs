@@ -1,8 +1,11 @@
 //! What is pushed, at the gates of its app's stage, and the `flowline.yml` that comes with it.
 
-use crate::Control;
+use crate::gate::Authorized;
 use crate::stage_gate::{self, Candidate, GATED};
+use crate::test_override::{self, NotOverridden};
+use crate::{Control, test_gate};
 use model::app::App;
+use model::pipeline::{Pipeline, PipelineName};
 use model::policy_file::{self, POLICY_FILE, POLICY_FILE_LIMIT_BYTES, Policies};
 use model::slug::Slug;
 use model::stage_gate::Refused;
@@ -22,6 +25,18 @@ pub enum NotAdmitted {
     /// The gates of the stage are shut.
     #[error(transparent)]
     Shut(#[from] Refused),
+    /// Its pipeline tests what comes to its apps, and this was not tested there.
+    #[error(
+        "The pipeline {pipeline} tests what comes to its apps, and that slug was not built of a commit that passed there. Push the code, \
+         or release the slug with `override`, the reason: whoever manages the app may"
+    )]
+    Untested {
+        /// The pipeline.
+        pipeline: PipelineName,
+    },
+    /// The tests are not overridden.
+    #[error(transparent)]
+    Override(#[from] NotOverridden),
     /// The source cannot be read.
     #[error("{POLICY_FILE} cannot be read: {0}")]
     Unreadable(#[from] std::io::Error),
@@ -50,9 +65,32 @@ pub(crate) async fn admit_source(
 ///
 /// # Errors
 /// [`NotAdmitted`].
-pub(crate) async fn admit_slug(control: &Control, app: &App, slug: &Slug) -> Result<(), NotAdmitted> {
+pub(crate) async fn admit_slug(
+    control: &Control,
+    app: &Authorized<App>,
+    slug: &Slug,
+    reason: Option<&str>,
+) -> Result<(), NotAdmitted> {
+    if let Some((pipeline, _)) = test_gate::of_app(control, app.id).await?
+        && !is_tested(control, &pipeline, slug).await?
+    {
+        let reason = reason.ok_or_else(|| NotAdmitted::Untested { pipeline: pipeline.name.clone() })?;
+        let reason = test_override::allowed(app, reason)?;
+        test_override::tell(control, app, &format!("Release of slug {}", slug.id), reason).await;
+    }
     let file = stage_gate::file(control, Some(slug.id)).await?;
     admit(control, app, slug.commit.as_deref(), &file).await
+}
+
+/// Was it built in this pipeline, of a commit that passed its tests? What a client says of its own slug proves nothing.
+async fn is_tested(control: &Control, pipeline: &Pipeline, slug: &Slug) -> Result<bool, StoreError> {
+    let db = control.store.db();
+    let Some(build) = store::build::of_slug(db, slug.id).await? else { return Ok(false) };
+    let coupling = store::pipeline_coupling::of_app(db, build.app).await?;
+    let Some(commit) = build.source.version.filter(|_| coupling.is_some_and(|at| at.pipeline == pipeline.id)) else {
+        return Ok(false);
+    };
+    store::test_run::passed(db, pipeline.id, &commit).await
 }
 
 async fn read(path: &Path) -> Result<Option<String>, NotAdmitted> {

@@ -44,7 +44,9 @@ pub(crate) async fn live(control: &Control, app: AppId, wanted: &Wanted) -> bool
         }
         let mut tx: Tx = control.store.begin().await?;
         store::release_step::live(&mut tx, wanted.release, at).await?;
-        tx.commit().await
+        tx.commit().await?;
+        control.promoter.wake();
+        Ok(())
     }
     .await;
     let done = noted.is_ok();

@@ -82,6 +82,10 @@ async fn look_at(control: &Control, pipeline: &Pipeline, stage: Stage) -> Result
     if !stage_gate::policy(control, pipeline.id, stage, &file).await?.is_auto() {
         return Ok(PERIOD);
     }
+    // What does not serve where it is has proven nothing; it wakes this when it does.
+    if store::release_step::live_at(control.store.db(), candidate.release.id).await?.is_none() {
+        return Ok(PERIOD);
+    }
     let targets = untried(control, pipeline, stage, &candidate).await?;
     if targets.is_empty() {
         return Ok(PERIOD);

@@ -9,6 +9,7 @@ use crate::stage_board::CandidateGates;
 use crate::{Control, promotion_target};
 use model::account::Account;
 use model::app::{App, AppName};
+use model::audit::REASON_LIMIT;
 use model::id::{AppId, PromotionId};
 use model::permission::Right;
 use model::pipeline::{Pipeline, PipelineName};
@@ -20,9 +21,6 @@ use store::StoreError;
 
 /// Promotions of one pipeline that a list shows: the newest.
 const LISTED: i64 = 1000;
-
-/// Characters of the reason for an override.
-const OVERRIDE_LIMIT: usize = 200;
 
 /// Why nothing is promoted.
 #[derive(Debug, thiserror::Error)]
@@ -89,7 +87,7 @@ pub enum PromotionError {
     #[error(transparent)]
     Shut(#[from] Refused),
     /// An override must say why.
-    #[error("`override` is the reason for it, of 1 to {OVERRIDE_LIMIT} characters")]
+    #[error("`override` is the reason for it, of 1 to {REASON_LIMIT} characters")]
     Override,
     /// No such release.
     #[error(transparent)]
@@ -216,9 +214,7 @@ async fn promotion_of(
 }
 
 fn good_reason(reason: &str) -> Result<&str, PromotionError> {
-    let reason = reason.trim();
-    let good = !reason.is_empty() && reason.chars().count() <= OVERRIDE_LIMIT && !reason.chars().any(char::is_control);
-    good.then_some(reason).ok_or(PromotionError::Override)
+    model::audit::reason(reason).ok_or(PromotionError::Override)
 }
 
 /// Notes it, and begins with every target.

@@ -9,6 +9,7 @@ pub use git::Service;
 use git::RefUpdate;
 use git::hook::PushSession;
 use model::app::App;
+use model::audit::Change;
 use model::build::BuildSource;
 use model::id::ReleaseId;
 use model::release::{Release, ReleaseStatus};
@@ -24,7 +25,7 @@ const TICKETS_LIMIT: usize = 1024;
 
 /// Who is behind a push token, between the door and the hook.
 #[derive(Default)]
-pub(crate) struct Tickets(Mutex<HashMap<String, Authorized<App>>>);
+pub(crate) struct Tickets(Mutex<HashMap<String, (Authorized<App>, Change)>>);
 
 /// Lets a push in; the token goes to git, and comes back through the hook. Dropping it forgets the token.
 pub struct Ticket {
@@ -47,7 +48,7 @@ impl Drop for Ticket {
 }
 
 impl Tickets {
-    fn take(&self, token: &str) -> Option<Authorized<App>> {
+    fn take(&self, token: &str) -> Option<(Authorized<App>, Change)> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(token)
     }
 }
@@ -71,18 +72,18 @@ pub fn admits(control: &Control) -> Result<(), PushRefused> {
     Ok(disk::admits(control, 0)?)
 }
 
-/// Lets a push in for an app.
+/// Lets a push in for an app; `change` is how the audit log knows it.
 ///
 /// # Errors
 /// When too many are on their way, or the disk is short.
-pub fn begin(control: &Control, app: &Authorized<App>) -> Result<Ticket, PushRefused> {
+pub fn begin(control: &Control, app: &Authorized<App>, change: Change) -> Result<Ticket, PushRefused> {
     admits(control)?;
     let token = control.world.secret::<32>();
     let mut tickets = control.tickets.0.lock().unwrap_or_else(PoisonError::into_inner);
     if tickets.len() >= TICKETS_LIMIT {
         return Err(PushRefused::TooMany);
     }
-    tickets.insert(token.clone(), app.clone());
+    tickets.insert(token.clone(), (app.clone(), change));
     drop(tickets);
     Ok(Ticket { token, control: control.clone() })
 }
@@ -100,7 +101,7 @@ pub(crate) fn listen(control: &Control, mut listener: git::hook::Listener) {
 }
 
 async fn answer(control: &Control, mut session: PushSession) {
-    let Some(app) = control.tickets.take(&session.token) else {
+    let Some((app, change)) = control.tickets.take(&session.token) else {
         refuse(session, "This push did not come through Flowline's door").await;
         return;
     };
@@ -130,7 +131,7 @@ async fn answer(control: &Control, mut session: PushSession) {
             }
             true
         }
-        [one] => deploy(control, &app, &mut session, one).await,
+        [one] => deploy(control, (&app, &change), &mut session, one).await,
         [..] => {
             refuse(session, "main and master were pushed together; push the one that the app should run").await;
             return;
@@ -160,9 +161,14 @@ fn is_main(update: &RefUpdate) -> bool {
 }
 
 /// Builds and releases a commit; may the ref move?
-async fn deploy(control: &Control, app: &Authorized<App>, session: &mut PushSession, update: &RefUpdate) -> bool {
+async fn deploy(
+    control: &Control,
+    (app, change): (&Authorized<App>, &Change),
+    session: &mut PushSession,
+    update: &RefUpdate,
+) -> bool {
     let Some(commit) = update.new.clone() else { return false };
-    if !push_test::passes(control, app, session, update, &commit).await {
+    if !push_test::passes(control, (app, change), session, update, &commit).await {
         return false;
     }
     let (watcher, mut lines) = mpsc::channel(LINES_WAITING);

@@ -3,12 +3,14 @@
 use crate::build::Archive;
 use crate::gate::Authorized;
 use crate::push::say;
+use crate::test_override::{self, OPTION};
 use crate::test_run::{self, Asked};
 use crate::testing::{self, Subject};
-use crate::{Control, test_gate};
+use crate::{Control, audit, test_gate};
 use git::hook::PushSession;
 use git::{ObjectId, RefUpdate};
 use model::app::App;
+use model::audit::Change;
 use model::pipeline::Pipeline;
 use model::test_run::{Commit, TestGate, TestState, kept_message};
 use store::StoreError;
@@ -20,13 +22,26 @@ const LINES_WAITING: usize = 64;
 /// May the commit be built? Says why not.
 pub(crate) async fn passes(
     control: &Control,
-    app: &Authorized<App>,
+    (app, change): (&Authorized<App>, &Change),
     session: &mut PushSession,
     update: &RefUpdate,
     commit: &ObjectId,
 ) -> bool {
+    let wanted = session.options.iter().find_map(|option| option.strip_prefix(OPTION)).map(str::to_owned);
     match test_gate::of_app(control, app.id).await {
         Ok(None) => true,
+        Ok(Some(_)) if wanted.is_some() => {
+            let reason = wanted.unwrap_or_default();
+            match overridden(control, app, change, &reason, commit).await {
+                Ok(()) => {
+                    say(session, &format!(" !     Not tested before the build, overridden by {}.", app.by().email))
+                        .await;
+                    say(session, "").await;
+                    true
+                }
+                Err(why) => refuse(session, &why).await,
+            }
+        }
         Ok(Some((pipeline, gate))) => match is_building(control, app).await {
             Ok(false) => tested(control, app, session, update, commit, (&pipeline, gate)).await,
             Ok(true) => refuse(session, &crate::build::BuildError::Busy(app.name.clone()).to_string()).await,
@@ -34,6 +49,22 @@ pub(crate) async fn passes(
         },
         Err(error) => refuse(session, &error.to_string()).await,
     }
+}
+
+/// Notes that the tests are passed over, before anything is built; or says why they are not.
+async fn overridden(
+    control: &Control,
+    app: &Authorized<App>,
+    change: &Change,
+    reason: &str,
+    commit: &ObjectId,
+) -> Result<(), String> {
+    let reason = test_override::allowed(app, reason).map_err(|error| error.to_string())?;
+    let change = Change { action: format!("{} (tests overridden)", change.action), ..change.clone() };
+    let content = model::audit::tests_overridden(reason, commit.as_str());
+    audit::ask(control, &change, content).await.map_err(|error| error.to_string())?;
+    test_override::tell(control, app, &format!("Push of {}", commit.as_str()), reason).await;
+    Ok(())
 }
 
 /// Nobody waits for tests of a push that is refused after them.
@@ -87,6 +118,11 @@ async fn tested(
         Err(error) => return refuse(session, &error.to_string()).await,
     };
     let number = begun.run.number;
+    if let Ok(Some(before)) = store::test_run::before(control.store.db(), &begun.run).await
+        && let TestState::Errored { why, .. } = &before.state
+    {
+        say(session, &format!(" !     Test run #{} of this commit came to no verdict: {why}.", before.number)).await;
+    }
     say(session, &format!("-----> Test run #{number} of the pipeline {}, before the build", pipeline.name)).await;
     let archive = Archive::Tree(Box::new(tree));
     let subject = Subject { archive, stack: app.stack.clone(), buildpacks, time_limit_s: gate.time_limit_s };
@@ -131,6 +167,7 @@ async fn declined(
         format!(" !     Push rejected: {why}. Nothing was built, and what runs goes on."),
         format!(" !     {next}"),
         format!(" !     All of it again: flowline ci:info {number} -p {}", pipeline.name),
+        format!(" !     Whoever manages {} may push it untested: git push -o {OPTION}REASON", app.name),
         String::new(),
         format!("!\tPush rejected to {}.", app.name),
         String::new(),

@@ -219,13 +219,14 @@ pub async fn create_from_slug(
     app: &Authorized<App>,
     slug: SlugId,
     description: Option<String>,
+    reason: Option<&str>,
 ) -> Result<ReleaseDetail, ReleaseError> {
     let slug = store::slug::by_id(control.store.db(), slug).await?.ok_or(ReleaseError::NoSuchSlug)?;
     // Its own, also one that was promoted to it, or one of another app that the caller sees.
     if !store::slug::released_by(control.store.db(), slug.id, app.id).await? {
         let of = control.app(app.by(), &slug.app.to_string(), Right::View).await;
         of.map_err(|_| ReleaseError::NoSuchSlug)?;
-        build_gate::admit_slug(control, app, &slug).await?;
+        build_gate::admit_slug(control, app, &slug, reason).await?;
     }
     if slug.checksum.is_none() || slug.size_bytes == 0 {
         return Err(ReleaseError::EmptySlug);

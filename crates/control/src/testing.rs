@@ -180,7 +180,6 @@ impl Trial<'_> {
         tokio::fs::create_dir_all(self.folder).await?;
         runtime::prepare_dir(&source)?;
         match archive {
-            // Only app setups have one, which are built without tests.
             Archive::Fetched(file) => builder::extract_stream(file, &source, Rules::source(owner)).await?,
             Archive::Tree(tree) => builder::extract_stream(tree, &source, Rules::tree(owner)).await?,
             Archive::Url(url) => {

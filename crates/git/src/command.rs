@@ -26,6 +26,8 @@ const SETTINGS: &[(&str, &str)] = &[
     ("receive.fsck.zeroPaddedDate", "ignore"),
     ("receive.fsck.zeroPaddedFilemode", "ignore"),
     ("uploadpack.allowFilter", "true"),
+    // `git push -o`: how a push says more than its refs.
+    ("receive.advertisePushOptions", "true"),
     // A dyno's user is not the group of the files: no write bits for anyone but the owner.
     ("tar.umask", "0022"),
 ];

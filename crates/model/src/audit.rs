@@ -11,6 +11,23 @@ pub const RECORD_LIMIT: i64 = 500_000;
 /// What a record says of a change, in bytes of JSON; more is cut.
 pub const CONTENT_LIMIT_BYTES: usize = 16 * 1024;
 
+/// Characters of the reason for passing a rule.
+pub const REASON_LIMIT: usize = 200;
+
+/// A reason that people can read; `None`: it is none.
+#[must_use]
+pub fn reason(text: &str) -> Option<&str> {
+    let text = text.trim();
+    let good = !text.is_empty() && text.chars().count() <= REASON_LIMIT && !text.chars().any(char::is_control);
+    good.then_some(text)
+}
+
+/// What is kept of a push that passed over its tests, as JSON.
+#[must_use]
+pub fn tests_overridden(reason: &str, commit: &str) -> String {
+    serde_json::json!({ "override": reason, "commit": commit }).to_string()
+}
+
 /// What the first record is bound to.
 pub const GENESIS: &str = "flowline-audit-1";
 

@@ -30,8 +30,11 @@ const BY_NUMBER: &str = select!("WHERE pipeline_id = $1 AND number = $2");
 const LIST: &str = select!("WHERE pipeline_id = $1 ORDER BY number");
 const OPEN: &str = select!("WHERE state IN ('pending', 'creating', 'building', 'running')");
 
+const BEFORE: &str = select!("WHERE app_id = $1 AND commit_sha = $2 AND number < $3 ORDER BY number DESC LIMIT 1");
+const PASSED: &str = "SELECT COUNT(*) FROM test_run WHERE pipeline_id = $1 AND commit_sha = $2 AND state = 'succeeded'";
+
 /// Every statement of this file, for the test that prepares them all.
-pub const ALL: &[&str] = &[INSERT, NEXT, SET, WARN, BY_ID, BY_NUMBER, LIST, OPEN];
+pub const ALL: &[&str] = &[INSERT, NEXT, SET, WARN, BY_ID, BY_NUMBER, LIST, OPEN, BEFORE, PASSED];
 
 /// Adds a run under the next number of its pipeline, which it returns; the one that `run` has does not count.
 ///
@@ -101,6 +104,25 @@ pub async fn list<'e>(db: impl SqliteExecutor<'e>, pipeline: PipelineId) -> Resu
 /// When the database fails.
 pub async fn open<'e>(db: impl SqliteExecutor<'e>) -> Result<Vec<TestRun>, StoreError> {
     sqlx::query(OPEN).fetch_all(db).await?.iter().map(read).collect()
+}
+
+/// The run of the same commit of the same app before this one.
+///
+/// # Errors
+/// When the database fails.
+pub async fn before<'e>(db: impl SqliteExecutor<'e>, run: &TestRun) -> Result<Option<TestRun>, StoreError> {
+    let Some(app) = run.app else { return Ok(None) };
+    let query = sqlx::query(BEFORE).bind(app.to_string()).bind(&run.commit.sha).bind(run.number);
+    query.fetch_optional(db).await?.as_ref().map(read).transpose()
+}
+
+/// Did a commit pass the tests of a pipeline?
+///
+/// # Errors
+/// When the database fails.
+pub async fn passed<'e>(db: impl SqliteExecutor<'e>, pipeline: PipelineId, commit: &str) -> Result<bool, StoreError> {
+    let found: i64 = sqlx::query_scalar(PASSED).bind(pipeline.to_string()).bind(commit).fetch_one(db).await?;
+    Ok(found > 0)
 }
 
 fn read(row: &SqliteRow) -> Result<TestRun, StoreError> {

@@ -16,6 +16,7 @@ impl From<BuildError> for ApiError {
             BuildError::NoSuchBuild => Self::not_found("build"),
             BuildError::Short(_) => Self::full(error),
             BuildError::NoSource | BuildError::BadUrl(_) => Self::invalid_params(error),
+            BuildError::Override(error) => error.into(),
             BuildError::Output(_) | BuildError::Store(_) => Self::internal(&error),
         }
     }

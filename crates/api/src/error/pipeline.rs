@@ -8,6 +8,7 @@ use control::pipeline_coupling::CouplingError;
 use control::pipeline_transfer::PipelineTransferError;
 use control::promotion::PromotionError;
 use control::stage_gate::StageGateError;
+use control::test_override::NotOverridden;
 
 impl From<PipelineError> for ApiError {
     fn from(error: PipelineError) -> Self {
@@ -99,10 +100,21 @@ impl From<StageGateError> for ApiError {
     }
 }
 
+impl From<NotOverridden> for ApiError {
+    fn from(error: NotOverridden) -> Self {
+        match error {
+            NotOverridden::Reason => Self::invalid_params(error),
+            NotOverridden::Gate(error) => error.into(),
+        }
+    }
+}
+
 impl From<NotAdmitted> for ApiError {
     fn from(error: NotAdmitted) -> Self {
         match error {
             NotAdmitted::Shut(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "gates_shut", error),
+            NotAdmitted::Untested { .. } => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "untested", error),
+            NotAdmitted::Override(error) => error.into(),
             NotAdmitted::File(_) | NotAdmitted::NoFile => Self::invalid_params(error),
             NotAdmitted::Unreadable(_) | NotAdmitted::Store(_) => Self::internal(&error),
         }

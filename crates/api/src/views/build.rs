@@ -46,6 +46,9 @@ pub struct SourceBlob {
 pub struct CreateBuild {
     /// Where the source is.
     pub source_blob: SourceBlob,
+    /// Why it is built without the tests that its pipeline asks for. An extension.
+    #[serde(default, rename = "override")]
+    pub reason: Option<String>,
 }
 
 impl BuildView {

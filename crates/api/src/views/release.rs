@@ -72,6 +72,9 @@ pub struct CreateRelease {
     pub description: Option<String>,
     /// Roll back to this one: its id, or its version as a number or text.
     pub release: Option<ReleaseIdentity>,
+    /// Why a slug is released without the tests that the app's pipeline asks for. An extension.
+    #[serde(default, rename = "override")]
+    pub reason: Option<String>,
 }
 
 /// A release's id, or its version.

@@ -37,9 +37,11 @@ pub(super) enum Kind {
     Ask,
     /// From the hook: that; empty when it cannot be read.
     Told,
+    /// From the hook: what the client said with `git push -o`.
+    PushOption,
 }
 
-const KINDS: [Kind; 13] = [
+const KINDS: [Kind; 14] = [
     Kind::Token,
     Kind::Update,
     Kind::Ready,
@@ -53,6 +55,7 @@ const KINDS: [Kind; 13] = [
     Kind::MessageIs,
     Kind::Ask,
     Kind::Told,
+    Kind::PushOption,
 ];
 
 /// A kind and its content, in one piece so that one write sends it.
@@ -114,6 +117,6 @@ mod tests {
             assert_eq!(read(&mut frame.as_slice()).unwrap(), (kind, b"text".to_vec()));
         }
         assert!(encode(Kind::Line, &vec![0; FRAME_LIMIT_BYTES + 1]).is_err());
-        assert!(decode([13, 0, 0, 0, 0]).is_err() && decode([0, 1, 0, 0, 0]).is_err());
+        assert!(decode([14, 0, 0, 0, 0]).is_err() && decode([0, 1, 0, 0, 0]).is_err());
     }
 }

@@ -1,7 +1,7 @@
 //! The conversation inside a push, over a Unix socket: git's `pre-receive` hook asks, serve answers.
 //!
 //! ```text
-//! hook   → Token, Update…, Ready                    who pushes what
+//! hook   → Token, PushOption…, Update…, Ready       who pushes what
 //! serve  → Line…                                    shown to the client at once
 //! serve  → Tree, hook → Tar…, TarEnd                only the hook sees objects that are not accepted yet
 //! serve  → Accept | Decline                         the hook exits 0 | 1
@@ -17,6 +17,12 @@ pub use session::{Listener, PushError, PushSession, Tree};
 
 /// Refs in one push. A first push of a large repository with all its tags fits.
 const UPDATES_LIMIT: usize = 5_000;
+
+/// Words of `git push -o` that are read; nobody needs more.
+const OPTIONS_LIMIT: usize = 16;
+
+/// The longest one, in bytes.
+const OPTION_LIMIT_BYTES: usize = 4096;
 
 /// What frames hold, for [`crate::fuzzing`]: both sides must read the same, and write what they read.
 #[cfg(any(test, feature = "fuzzing"))]

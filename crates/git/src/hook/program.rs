@@ -1,8 +1,8 @@
 //! `flowline hook pre-receive`: started by git inside a push, so it is plain and synchronous and needs no settings.
 
-use super::UPDATES_LIMIT;
 use super::frame::{self, FRAME_LIMIT_BYTES, Kind};
 use super::socket::with_short_path;
+use super::{OPTION_LIMIT_BYTES, OPTIONS_LIMIT, UPDATES_LIMIT};
 use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -39,6 +39,13 @@ fn converse() -> Result<bool, String> {
     })
 }
 
+/// What the client said with `git push -o`, as git hands it over.
+fn push_options() -> Vec<String> {
+    let count = std::env::var("GIT_PUSH_OPTION_COUNT").ok().and_then(|count| count.parse().ok()).unwrap_or(0);
+    let one = |at: usize| std::env::var(format!("GIT_PUSH_OPTION_{at}")).ok();
+    (0..count).take(OPTIONS_LIMIT).filter_map(one).filter(|text| text.len() <= OPTION_LIMIT_BYTES).collect()
+}
+
 /// The lines that git gives the hook.
 fn updates() -> Result<Vec<Vec<u8>>, String> {
     let lines: Result<Vec<_>, _> = io::stdin().lock().split(b'\n').take(UPDATES_LIMIT + 1).collect();
@@ -51,6 +58,9 @@ fn updates() -> Result<Vec<Vec<u8>>, String> {
 
 fn tell(serve: &mut UnixStream, token: OsString, updates: &[Vec<u8>]) -> io::Result<()> {
     frame::write(serve, Kind::Token, token.as_encoded_bytes())?;
+    for option in push_options() {
+        frame::write(serve, Kind::PushOption, option.as_bytes())?;
+    }
     for update in updates {
         frame::write(serve, Kind::Update, update)?;
     }
@@ -87,7 +97,14 @@ fn listen(serve: UnixStream) -> io::Result<bool> {
             }
             Kind::Accept => return Ok(true),
             Kind::Decline => return Ok(false),
-            Kind::Token | Kind::Update | Kind::Ready | Kind::Tar | Kind::TarEnd | Kind::MessageIs | Kind::Told => {
+            Kind::Token
+            | Kind::Update
+            | Kind::Ready
+            | Kind::Tar
+            | Kind::TarEnd
+            | Kind::MessageIs
+            | Kind::Told
+            | Kind::PushOption => {
                 return Err(io::Error::new(io::ErrorKind::InvalidData, "not for the hook"));
             }
         }

@@ -1,8 +1,8 @@
 //! Serve's side: waits for hooks, and holds one [`PushSession`] for every push that is going on.
 
-use super::UPDATES_LIMIT;
 use super::frame::{self, Kind};
 use super::socket::with_short_path;
+use super::{OPTIONS_LIMIT, UPDATES_LIMIT};
 use crate::output::{self, Output};
 use crate::{ObjectId, RefUpdate};
 use bytes::Bytes;
@@ -98,6 +98,8 @@ pub struct PushSession {
     pub token: String,
     /// What is to happen to which ref.
     pub updates: Vec<RefUpdate>,
+    /// What the client said with `git push -o`.
+    pub options: Vec<String>,
     from_hook: Arc<Mutex<BufReader<OwnedReadHalf>>>,
     to_hook: OwnedWriteHalf,
 }
@@ -108,7 +110,9 @@ impl PushSession {
         let mut from_hook = BufReader::new(from_hook);
         let greeting = tokio::time::timeout(GREETING_LIMIT, read_greeting(&mut from_hook)).await;
         match greeting.unwrap_or(Err(PushError::Silent)) {
-            Ok((token, updates)) => Ok(Self { token, updates, from_hook: Arc::new(Mutex::new(from_hook)), to_hook }),
+            Ok(Greeting { token, updates, options }) => {
+                Ok(Self { token, updates, options, from_hook: Arc::new(Mutex::new(from_hook)), to_hook })
+            }
             Err(error) => {
                 // Best effort: the error itself goes to our log.
                 let said = frame::send(&mut to_hook, Kind::Line, format!(" !     {error}.").as_bytes()).await;
@@ -204,8 +208,15 @@ impl PushSession {
     }
 }
 
-async fn read_greeting(from: &mut BufReader<OwnedReadHalf>) -> Result<(String, Vec<RefUpdate>), PushError> {
-    let (mut token, mut updates) = (None, Vec::new());
+/// What a hook tells first.
+struct Greeting {
+    token: String,
+    updates: Vec<RefUpdate>,
+    options: Vec<String>,
+}
+
+async fn read_greeting(from: &mut BufReader<OwnedReadHalf>) -> Result<Greeting, PushError> {
+    let (mut token, mut updates, mut options) = (None, Vec::new(), Vec::new());
     loop {
         let (kind, content) = frame::receive(from).await.map_err(PushError::Gone)?;
         let text = String::from_utf8_lossy(&content).into_owned();
@@ -215,8 +226,10 @@ async fn read_greeting(from: &mut BufReader<OwnedReadHalf>) -> Result<(String, V
                 Some(update) => updates.push(update),
                 None => return Err(PushError::BadUpdate(text)),
             },
-            Kind::Ready => return Ok((token.ok_or(PushError::NoToken)?, updates)),
-            Kind::Update
+            Kind::PushOption if options.len() < OPTIONS_LIMIT => options.push(text),
+            Kind::Ready => return Ok(Greeting { token: token.ok_or(PushError::NoToken)?, updates, options }),
+            Kind::PushOption
+            | Kind::Update
             | Kind::Tar
             | Kind::TarEnd
             | Kind::Line
