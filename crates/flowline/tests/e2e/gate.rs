@@ -30,6 +30,7 @@ struct Shop {
     promotion: String,
     test_run: String,
     test_node: String,
+    favorite: String,
     /// Of the app, of the pipeline, of the server.
     routes: [String; 3],
     verification: String,
@@ -95,6 +96,8 @@ impl Shop {
             "source_blob_url": source.as_str().unwrap() });
         let test_run = text(&flow.post("/test-runs", &run).await.json()["id"]);
         let test_node = text(&flow.get(&format!("/test-runs/{test_run}/test-nodes")).await.json()[0]["id"]);
+        let favorite = flow.post("/favorites", &json!({ "resource_id": app.name(), "type": "app" })).await;
+        let favorite = text(&favorite.json()["id"]);
         let routes = routes(flow, app, &pipeline).await;
         let plain = [
             "secret-branch",
@@ -125,6 +128,7 @@ impl Shop {
             promotion,
             test_run,
             test_node,
+            favorite,
             routes,
             verification,
             people,
@@ -173,7 +177,7 @@ impl Shop {
             ("{artifact}", "1"),
             ("{approved}", "shop-2"),
             ("{session}", session),
-            ("{favorite}", session),
+            ("{favorite}", &self.favorite),
             ("{secret}", WRONG),
         ]
         .iter()

@@ -9,6 +9,9 @@ use testkit::{Flow, Terminal, search_path, within};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
+/// How often a command that tripped is typed again.
+const TRIPS_LIMIT: usize = 10;
+
 /// What was run over all lanes, and what went wrong.
 #[derive(Clone, Default)]
 pub(crate) struct Ran(Arc<Mutex<Record>>);
@@ -141,14 +144,26 @@ impl<'f> CommandLine<'f> {
         self.attempt(self.command(words), &words.join(" "), "", code, says).await;
     }
 
-    async fn attempt(
-        &self,
-        mut command: Command,
-        typed: &str,
-        stdin: &str,
-        code: i32,
-        says: &[&str],
-    ) -> (bool, String) {
+    /// Runs a command in which the official command line trips over its own feet now and then, and then says these words: whoever
+    /// types it types it again.
+    pub(crate) async fn despite(&self, fault: &str, words: &[&str], code: i32, says: &[&str]) {
+        let typed = words.join(" ");
+        for _ in 0..TRIPS_LIMIT {
+            let (status, text) = self.run(self.command(words), &typed, "").await;
+            if !text.contains(fault) {
+                return self.note(&typed, status, code, &text, says);
+            }
+        }
+        self.holds(false, &format!("heroku {typed}: {fault}, every time"));
+    }
+
+    async fn attempt(&self, command: Command, typed: &str, stdin: &str, code: i32, says: &[&str]) -> (bool, String) {
+        let (status, text) = self.run(command, typed, stdin).await;
+        (self.judge(typed, status, code, &text, says), text)
+    }
+
+    /// Its status, and what it said.
+    async fn run(&self, mut command: Command, typed: &str, stdin: &str) -> (Option<i32>, String) {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut input = child.stdin.take().unwrap();
@@ -158,7 +173,7 @@ impl<'f> CommandLine<'f> {
         let output = within(typed, child.wait_with_output()).await.unwrap();
         let text = [output.stdout, output.stderr].concat();
         let text = String::from_utf8_lossy(&text).into_owned();
-        (self.judge(typed, output.status.code(), code, &text, says), text)
+        (output.status.code(), text)
     }
 
     /// Was it as it should be? What was not is told at the end.
