@@ -41,8 +41,9 @@ fn converse() -> Result<bool, String> {
 
 /// What the client said with `git push -o`, as git hands it over.
 fn push_options() -> Vec<String> {
-    let count = std::env::var("GIT_PUSH_OPTION_COUNT").ok().and_then(|count| count.parse().ok()).unwrap_or(0);
-    let one = |at: usize| std::env::var(format!("GIT_PUSH_OPTION_{at}")).ok();
+    let setting = |name: &str| std::env::var_os(name).and_then(|value| value.into_string().ok());
+    let count = setting("GIT_PUSH_OPTION_COUNT").and_then(|count| count.parse().ok()).unwrap_or(0);
+    let one = |at: usize| setting(&format!("GIT_PUSH_OPTION_{at}"));
     (0..count).take(OPTIONS_LIMIT).filter_map(one).filter(|text| text.len() <= OPTION_LIMIT_BYTES).collect()
 }
 
