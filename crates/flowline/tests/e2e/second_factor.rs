@@ -1,10 +1,10 @@
 //! Apps that ask for a second factor, and passwords that somebody forgot.
 
-use testkit::totp;
 use crate::flow;
 use bytes::Bytes;
 use serde_json::{Value, json};
 use std::process::Stdio;
+use testkit::totp;
 use testkit::{Answer, Flow, MailTarget, MailTls, Source, Start, within};
 use tokio::io::AsyncWriteExt;
 
