@@ -188,18 +188,9 @@ pub enum Command {
     /// Run a command in a one-off dyno, as if it ran here
     #[command(name = "run")]
     Run(one_off::Run),
-    /// Say after what time an app sleeps, and whether it sleeps now
-    #[command(name = "sleep")]
-    Sleep(AppOnly),
-    /// Let an app sleep when nobody asked for it for some minutes, or never
-    #[command(name = "sleep:after")]
-    SleepAfter(idle::After),
-    /// Put an app to sleep now; the next request wakes it
-    #[command(name = "sleep:now")]
-    SleepNow(idle::Now),
-    /// Wake an app that sleeps
-    #[command(name = "sleep:wake", visible_alias = "wake")]
-    Wake(AppOnly),
+    /// Idle apps.
+    #[command(flatten)]
+    Idle(idle::Verb),
     /// Start a command in a one-off dyno and return
     #[command(name = "run:detached")]
     RunDetached(one_off::RunDetached),
@@ -305,10 +296,7 @@ async fn dispatch(command: Command, env: &Env, console: &mut Console) -> Result<
         Command::PsStop(args) => dyno::stop(session, &args).await,
         Command::PsType(args) => formation::resize(session, &args).await,
         Command::Releases(verb) => verb.run(session).await,
-        Command::Sleep(args) => idle::show(session, &args.on).await,
-        Command::SleepAfter(args) => idle::after(session, &args).await,
-        Command::SleepNow(args) => idle::now(session, &args).await,
-        Command::Wake(args) => idle::wake(session, &args.on).await,
+        Command::Idle(verb) => verb.run(session).await,
         Command::Buildpack(command) => command.run(session).await,
         Command::Cert(command) => command.run(session).await,
         Command::Domain(command) => command.run(session).await,
@@ -372,9 +360,7 @@ impl Command {
             Self::PsStop(args) => args.on.print,
             Self::PsType(args) => args.on.print,
             Self::Releases(verb) => verb.print(),
-            Self::Sleep(args) | Self::Wake(args) => args.on.print,
-            Self::SleepAfter(args) => args.on.print,
-            Self::SleepNow(args) => args.on.print,
+            Self::Idle(verb) => verb.print(),
             Self::PsExec(args) => args.on.print,
             Self::Run(args) => args.what.on.print,
             Self::RunDetached(args) => args.what.on.print,

@@ -1,10 +1,46 @@
 //! `sleep`, `sleep:after`, `sleep:now`, `wake`: idle apps.
 
-use crate::args::OnApp;
+use crate::args::{AppOnly, OnApp, Print};
 use crate::error::CliError;
 use crate::session::Session;
 use serde::Deserialize;
 use serde_json::{Value, json};
+
+/// Idle apps.
+#[derive(Debug, Clone, clap::Subcommand)]
+pub enum Verb {
+    /// Say after what time an app sleeps, and whether it sleeps now
+    #[command(name = "sleep")]
+    Show(AppOnly),
+    /// Let an app sleep when nobody asked for it for some minutes, or never
+    #[command(name = "sleep:after")]
+    After(After),
+    /// Put an app to sleep now; the next request wakes it
+    #[command(name = "sleep:now")]
+    Now(Now),
+    /// Wake an app that sleeps
+    #[command(name = "sleep:wake", visible_alias = "wake")]
+    Wake(AppOnly),
+}
+
+impl Verb {
+    pub(crate) fn print(&self) -> Print {
+        match self {
+            Self::Show(args) | Self::Wake(args) => args.on.print,
+            Self::After(args) => args.on.print,
+            Self::Now(args) => args.on.print,
+        }
+    }
+
+    pub(crate) async fn run(self, session: &mut Session<'_>) -> Result<(), CliError> {
+        match self {
+            Self::Show(args) => show(session, &args.on).await,
+            Self::After(args) => after(session, &args).await,
+            Self::Now(args) => now(session, &args).await,
+            Self::Wake(args) => wake(session, &args.on).await,
+        }
+    }
+}
 
 /// What `sleep:after` takes.
 #[derive(Debug, Clone, clap::Args)]
@@ -73,14 +109,14 @@ pub(crate) async fn of(session: &Session<'_>, path: &str) -> Result<Option<&'sta
 }
 
 /// How an app sleeps.
-pub(crate) async fn show(session: &mut Session<'_>, on: &OnApp) -> Result<(), CliError> {
+async fn show(session: &mut Session<'_>, on: &OnApp) -> Result<(), CliError> {
     let app = session.app(on)?;
     let answer = session.client.get(&app.path("/sleep")).await?;
     said(session, &app.name, &answer)
 }
 
 /// Sets after what time.
-pub(crate) async fn after(session: &mut Session<'_>, args: &After) -> Result<(), CliError> {
+async fn after(session: &mut Session<'_>, args: &After) -> Result<(), CliError> {
     let app = session.app(&args.on)?;
     let body = json!({ "sleep_after": args.minutes.0 });
     let answer = session.client.patch(&app.path("/sleep"), &body).await?;
@@ -88,14 +124,14 @@ pub(crate) async fn after(session: &mut Session<'_>, args: &After) -> Result<(),
 }
 
 /// Puts it to sleep.
-pub(crate) async fn now(session: &mut Session<'_>, args: &Now) -> Result<(), CliError> {
+async fn now(session: &mut Session<'_>, args: &Now) -> Result<(), CliError> {
     let app = session.app(&args.on)?;
     let answer = session.client.post(&app.path("/actions/sleep"), &json!({ "stop": args.stop })).await?;
     said(session, &app.name, &answer)
 }
 
 /// Wakes it.
-pub(crate) async fn wake(session: &mut Session<'_>, on: &OnApp) -> Result<(), CliError> {
+async fn wake(session: &mut Session<'_>, on: &OnApp) -> Result<(), CliError> {
     let app = session.app(on)?;
     let answer = session.client.post(&app.path("/actions/wake"), &json!({})).await?;
     said(session, &app.name, &answer)

@@ -1,6 +1,7 @@
 //! How a build ends: with a slug and a release, or with a reason; either way its event commits with it.
 
-use crate::build::{Beside, BuildDetail, output_key};
+use crate::build::{BuildDetail, output_key};
+use crate::build_make::Beside;
 use crate::event::{self, Change, Resource};
 use crate::gate::Authorized;
 use crate::release::{self, Created};

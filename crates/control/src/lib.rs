@@ -15,6 +15,7 @@ pub mod browser_login;
 pub mod build;
 mod build_end;
 pub mod build_gate;
+mod build_make;
 mod build_queue;
 mod build_test;
 pub mod buildpack_installation;

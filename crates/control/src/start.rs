@@ -84,15 +84,13 @@ impl Control {
         let hook_sock = dir.join("run/hook.sock");
         let git = open_git(&settings, &hook_sock).await?;
         let packs = builder::Packs::install(&dir.join("buildpacks"))?;
-        let owner = owner();
-        let (objects, slugs) = open_slugs(&dir, owner)?;
+        let (objects, slugs) = open_slugs(&dir, owner())?;
         let outputs = Outputs::open(dir.join("outputs")).map_err(|error| StartError::Folder("The outputs", error))?;
         let (runtime, adopted) = open_runtime(&settings).await?;
         let (router, events) = open_router(&settings).await?;
         settings.apps = router.addr();
         runtime.publish(vec![settings.apps]);
-        let listener =
-            git::hook::Listener::bind(&hook_sock).map_err(|error| StartError::Folder("The hook's socket", error))?;
+        let listener = bind_hook(&hook_sock)?;
         let (teller, changes) = dyno_event::queue();
         let control = Self(Arc::new(Parts {
             build_queue: BuildQueue::new(settings.builds_at_once),
@@ -109,7 +107,7 @@ impl Control {
             slugs,
             objects: objects::Objects(objects),
             outputs,
-            owner,
+            owner: owner(),
             registry: crate::registry::Registry::new(teller),
             supervisor: crate::supervisor::Supervisor::default(),
             slumber: crate::slumber::Slumber::default(),
@@ -142,6 +140,10 @@ impl Control {
         push::listen(&control, listener);
         Ok(control)
     }
+}
+
+fn bind_hook(place: &Path) -> Result<git::hook::Listener, StartError> {
+    git::hook::Listener::bind(place).map_err(|error| StartError::Folder("The hook's socket", error))
 }
 
 /// As root, builds and dynos run as somebody else, who must own their files.

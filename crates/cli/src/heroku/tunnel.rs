@@ -124,8 +124,8 @@ mod tests {
 
     #[test]
     fn the_users_options_stay() {
-        let hook = Path::new("/home/a b/\"c\"/hook.cjs");
-        let quoted = r#"--require "/home/a b/\"c\"/hook.cjs""#;
+        let hook = Path::new("/srv/a b/\"c\"/hook.cjs");
+        let quoted = r#"--require "/srv/a b/\"c\"/hook.cjs""#;
         assert_eq!(node_options(None, hook), quoted);
         assert_eq!(node_options(Some("--trace-warnings"), hook), format!("--trace-warnings {quoted}"));
     }

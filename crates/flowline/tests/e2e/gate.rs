@@ -63,6 +63,18 @@ async fn routes(flow: &Flow, app: &App<'_>, pipeline: &str) -> [String; 3] {
     [of_app, of_pipeline.json()["id"].take(), of_server].map(|id| text(&id))
 }
 
+/// What nobody sees who may not.
+const PLAIN: [&str; 8] = [
+    "secret-branch",
+    "correct horse battery",
+    "wrong horse battery",
+    "drain-pass",
+    "some code",
+    "admin@localhost",
+    "treasure",
+    "silver-line",
+];
+
 impl Shop {
     async fn open(flow: &Flow, app: &App<'_>) -> Self {
         app.config(json!({ "PASSWORD": "correct horse battery" })).await;
@@ -99,17 +111,7 @@ impl Shop {
         let favorite = flow.post("/favorites", &json!({ "resource_id": app.name(), "type": "app" })).await;
         let favorite = text(&favorite.json()["id"]);
         let routes = routes(flow, app, &pipeline).await;
-        let plain = [
-            "secret-branch",
-            "correct horse battery",
-            "wrong horse battery",
-            "drain-pass",
-            "some code",
-            "admin@localhost",
-            "treasure",
-            "silver-line",
-        ]
-        .map(str::to_owned);
+        let plain = PLAIN.map(str::to_owned);
         let people = People::gather(flow).await;
         let secrets = [plain.to_vec(), vec![build.clone(), slug.clone(), release.clone(), id]].concat();
         Self {
