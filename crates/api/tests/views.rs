@@ -186,7 +186,7 @@ fn dyno_view() {
 fn feature_view() {
     for feature in Feature::ALL {
         let value = check("app-feature", &FeatureView::from(&feature.untouched(&app())));
-        assert_eq!((&value["name"], &value["enabled"]), (&json!(feature.word()), &json!(false)));
+        assert_eq!((&value["name"], &value["enabled"]), (&json!(feature.word()), &json!(feature == Feature::Exec)));
     }
     // `heroku features` lists the general ones, `heroku labs` all others.
     let state = |feature: Feature| check("app-feature", &FeatureView::from(&feature.untouched(&app())))["state"].take();
