@@ -87,10 +87,13 @@ async fn what_it_writes_stays_apart() {
         (read(".netrc").as_str(), read(".gitconfig").as_str()),
         ("machine api.heroku.com\n", "[user]\n\tname = Me\n")
     );
-    let left: Vec<_> = std::fs::read_dir(home.join(".config/flowline/heroku"))
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name())
-        .collect();
+    let names = |folder: &std::path::Path| -> Vec<_> {
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    };
+    let folder = home.join(".config/flowline/heroku");
+    let servers = names(&folder);
+    assert_eq!(servers.len(), 1, "a folder for each server: {servers:?}");
+    let left = names(&folder.join(&servers[0]));
     assert_eq!(left, ["home"], "the run's own files have gone");
 }
 

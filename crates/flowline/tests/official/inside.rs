@@ -28,13 +28,14 @@ Socket.prototype.connect = function (...args) {
 /// The app of the folder, which has this file, is running.
 pub(crate) async fn walk(heroku: &CommandLine<'_>, file: &str) {
     heroku.done(&["ps:exec", "--status"], &["web.1 up running"]).await;
-    heroku.done(&["ps:exec", "--", "cat", file], &["Connecting to web.1 on shop... up", "http.server.test"]).await;
+    // The command line ends what it was told with ^D, and falls over when the program did not wait for it.
+    heroku.done(&["ps:exec", "--", "cat", file, "-"], &["Connecting to web.1 on shop... up", "http.server.test"]).await;
     heroku.fed(&["ps:exec"], "echo said-$((6*7)); exit\n", &["said-42"]).await;
     heroku.done(&["ps:copy", file, "--output", "copied"], &["Copying", "to copied"]).await;
     let read = |name: &str| std::fs::read_to_string(heroku.folder.join(name)).unwrap_or_default();
     heroku.holds(read("copied") == read(file), "the copy is the file");
     let _there = std::fs::remove_file(heroku.folder.join("copied")).is_ok();
-    let said = heroku.done(&["ps:exec", "--", "echo port=$PORT."], &["port="]).await;
+    let said = heroku.done(&["ps:exec", "--", "echo port=$PORT.; cat"], &["port="]).await;
     let port = said.split_once("port=").and_then(|(_, rest)| rest.split('.').next()?.parse().ok());
     ports(heroku, port.unwrap_or_default()).await;
 }
