@@ -203,6 +203,19 @@ impl<T> Page<T> {
 }
 
 impl ListRange {
+    /// Where a list that is ordered by this number is asked for from its end: the largest number that counts, and how many entries
+    /// from there are enough to answer and to know whether there are more. A store that gives only them saves reading the rest.
+    #[must_use]
+    pub fn newest_by(&self, number: &str) -> Option<(i64, usize)> {
+        let is_by_it = self.field.as_deref().is_none_or(|field| field == number);
+        if !self.descending || !is_by_it {
+            return None;
+        }
+        let at_most = self.from.as_ref().map_or(i64::MAX, |from| from.value.parse().unwrap_or(0));
+        // One that `]` leaves out, and one that says that there are more.
+        Some((at_most, self.max + 2))
+    }
+
     /// Does an entry with this key lie between the bounds, in the range's own direction?
     fn holds(&self, key: &Key) -> bool {
         let within = |low: &Key, high: &Key| low <= high;

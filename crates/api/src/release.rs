@@ -34,7 +34,8 @@ pub(crate) async fn list(
     links: Links,
     range: Ranged,
 ) -> Result<Response, ApiError> {
-    let details = release::list(&control, &app).await?;
+    let newest = range.0.newest_by("version");
+    let details = release::list(&control, &app, newest).await?;
     range.answer(details, FIELDS, |detail| ReleaseView::new(&app, detail, &links))
 }
 

@@ -110,3 +110,30 @@ fn api_5_entries_of_one_second_keep_their_order_and_none_is_lost_between_pages()
     assert_eq!(cut("created_at 2026-01-02T03:04:05Z..; order=desc").0, [900, 500, 100]);
     assert_eq!(cut("created_at ]2026-01-02T03:04:05Z..").0, [1_000_000]);
 }
+
+/// What a store gives of the newest answers as the whole list does, page by page.
+#[test]
+fn api_5_the_newest_alone_answer_as_the_whole_list() {
+    let cut = |all: Vec<i64>, range: &ListRange| {
+        let page = Page::cut(all, range, &[("version", |n| Key::Number(*n))]).unwrap();
+        (page.entries, page.content, page.next)
+    };
+    for text in [
+        "version ..; order=desc,max=3",
+        "version ]7..; order=desc,max=3",
+        "version 7..; order=desc,max=3",
+        "version 7..5; order=desc,max=2",
+        "version 7..5; order=desc,max=9",
+        "..; order=desc,max=10",
+        "version ]1..; order=desc",
+        "version x..; order=desc",
+    ] {
+        let range = ListRange::parse(text).unwrap();
+        let (at_most, enough) = range.newest_by("version").unwrap();
+        let newest = (1..=10).rev().filter(|n| *n <= at_most).take(enough).collect();
+        assert_eq!(cut(newest, &range), cut((1..=10).collect(), &range), "{text}");
+    }
+    for text in ["version ..; max=3", "id ..; order=desc"] {
+        assert_eq!(ListRange::parse(text).unwrap().newest_by("version"), None, "{text}");
+    }
+}

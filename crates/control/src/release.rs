@@ -147,11 +147,20 @@ pub(crate) async fn begin(control: &Control, by: &Account, created: Created) -> 
 ///
 /// # Errors
 /// When the database fails.
-pub async fn list(control: &Control, app: &Authorized<App>) -> Result<Vec<ReleaseDetail>, ReleaseError> {
+pub async fn list(
+    control: &Control,
+    app: &Authorized<App>,
+    newest: Option<(i64, usize)>,
+) -> Result<Vec<ReleaseDetail>, ReleaseError> {
+    let db = control.store.db();
+    let releases = match newest {
+        Some((at_most, enough)) => store::release::newest(db, app.id, at_most, enough).await?,
+        None => store::release::list(db, app.id).await?,
+    };
     let current = store::release::current(control.store.db(), app.id).await?.map(|release| release.id);
     let mut details = Vec::new();
     let mut known: Option<Account> = None;
-    for release in store::release::list(control.store.db(), app.id).await? {
+    for release in releases {
         // Nearly always the same person: asked for once.
         let by = match known.take().filter(|account| account.id == release.by) {
             Some(account) => account,

@@ -38,6 +38,7 @@ const BY_ID: &str = select!("WHERE app_id = $1 AND id = $2");
 const BY_VERSION: &str = select!("WHERE app_id = $1 AND version = $2");
 const BY_OWN_ID: &str = select!("WHERE id = $1");
 const LIST: &str = select!("WHERE app_id = $1 ORDER BY version");
+const NEWEST: &str = select!("WHERE app_id = $1 AND version <= $2 ORDER BY version DESC LIMIT $3");
 const CURRENT: &str = select!("WHERE app_id = $1 AND status = 'succeeded' ORDER BY version DESC LIMIT 1");
 const LATEST: &str = select!("WHERE app_id = $1 ORDER BY version DESC LIMIT 1");
 /// Its slug is not that of the release before it.
@@ -60,6 +61,7 @@ pub const ALL: &[&str] = &[
     BY_VERSION,
     BY_OWN_ID,
     LIST,
+    NEWEST,
     CURRENT,
     LATEST,
     LATEST_DEPLOYMENT,
@@ -135,6 +137,21 @@ pub async fn by_version<'e>(
 /// When the database fails.
 pub async fn list<'e>(db: impl SqliteExecutor<'e>, app: AppId) -> Result<Vec<Release>, StoreError> {
     sqlx::query(LIST).bind(app.to_string()).fetch_all(db).await?.iter().map(read).collect()
+}
+
+/// The newest releases of an app up to a version, newest first, and at most so many.
+///
+/// # Errors
+/// When the database fails.
+pub async fn newest<'e>(
+    db: impl SqliteExecutor<'e>,
+    app: AppId,
+    at_most: i64,
+    count: usize,
+) -> Result<Vec<Release>, StoreError> {
+    let count = i64::try_from(count).unwrap_or(i64::MAX);
+    let query = sqlx::query(NEWEST).bind(app.to_string()).bind(at_most).bind(count);
+    query.fetch_all(db).await?.iter().map(read).collect()
 }
 
 /// The one that runs: the newest that succeeded (RELPH-21).
