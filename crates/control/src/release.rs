@@ -143,7 +143,7 @@ pub(crate) async fn begin(control: &Control, by: &Account, created: Created) -> 
     Ok(())
 }
 
-/// The releases of an app, oldest first (RLS-9).
+/// The releases of an app, oldest first (RLS-9); or only the newest: from which version down, and how many.
 ///
 /// # Errors
 /// When the database fails.
