@@ -3,6 +3,7 @@
 
 mod authority;
 mod home;
+mod loopback;
 mod netrc;
 mod place;
 mod proxy;

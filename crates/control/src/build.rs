@@ -236,7 +236,7 @@ pub(crate) async fn run(
     }
 }
 
-async fn remove(folder: PathBuf) {
+pub(crate) async fn remove(folder: PathBuf) {
     let removed = tokio::task::spawn_blocking(move || runtime::remove_dir(&folder)).await;
     if let Ok(Err(error)) = removed {
         tracing::warn!(%error, "A build's folder was not removed");

@@ -34,9 +34,7 @@ pub(crate) async fn run(
         Err(why) => Err(why),
     };
     // Both are open: the folder is not needed for them.
-    if let Err(error) = runtime::remove_dir(&folder) {
-        tracing::warn!(build.id = %build.id, %error, "The source of a build was not removed");
-    }
+    build::remove(folder).await;
     match passed {
         Ok(built) => drop(build::run(control, app, build, Archive::Fetched(built), report).await),
         Err(why) => {

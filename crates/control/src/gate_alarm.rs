@@ -2,7 +2,7 @@
 
 use crate::said::{Of, Said};
 use crate::{Control, alarm};
-use model::alarm::{AlarmKey, AlarmKind, AlarmState, Health};
+use model::alarm::{Alarm, AlarmKey, AlarmKind, AlarmState, Health};
 use model::app::App;
 use model::id::{AccountId, AppId};
 use model::pipeline::Stage;
@@ -59,14 +59,16 @@ pub(crate) async fn raise_all(control: &Control, held: &[Held], release: &Releas
 
 /// Was it told already? Asked often, and nearly always so.
 async fn is_known(control: &Control, held: &Held) -> Result<bool, StoreError> {
-    let known = store::alarm::find(control.store.db(), &key(held.app)).await?;
-    Ok(known.is_some_and(|known| known.what == held.what && matches!(known.state, AlarmState::Broken { .. })))
+    Ok(is_told(store::alarm::find(control.store.db(), &key(held.app)).await?, held))
+}
+
+fn is_told(known: Option<Alarm>, held: &Held) -> bool {
+    known.is_some_and(|known| known.what == held.what && matches!(known.state, AlarmState::Broken { .. }))
 }
 
 /// Tells of one, as part of a larger change.
 pub(crate) async fn raise(control: &Control, tx: &mut Tx, held: &Held, release: &Release) -> Result<(), StoreError> {
-    let known = store::alarm::find(tx.db(), &key(held.app)).await?;
-    if known.is_some_and(|known| known.what == held.what && matches!(known.state, AlarmState::Broken { .. })) {
+    if is_told(store::alarm::find(tx.db(), &key(held.app)).await?, held) {
         return Ok(());
     }
     let (what, of) = (held.what.clone(), Of::Held(release, held.rule.clone()));

@@ -84,7 +84,9 @@ impl Telling<'_> {
 
     fn notice(&self, control: &Control, to: Recipient) -> Notice {
         let now = control.now();
-        let gather = if to.addressee == Addressee::Log { Duration::ZERO } else { GATHER };
+        // Whoever tries it waits for it; and a log is not written together.
+        let alone = to.addressee == Addressee::Log || self.turn == Turn::Test;
+        let gather = if alone { Duration::ZERO } else { GATHER };
         let failed = matches!(self.turn, Turn::Broke | Turn::StillBroken);
         Notice {
             id: control.world.new_id(),

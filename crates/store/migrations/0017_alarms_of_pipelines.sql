@@ -2,11 +2,6 @@
 ALTER TABLE test_run ADD COLUMN begun_at BIGINT;
 ALTER TABLE test_run ADD COLUMN author_email TEXT;
 
--- The tests that a build's source passed first. They stand here because test runs go with their pipeline, and figures do not.
-ALTER TABLE build ADD COLUMN tests_asked_at BIGINT;
-ALTER TABLE build ADD COLUMN tests_begun_at BIGINT;
-ALTER TABLE build ADD COLUMN tests_over_at BIGINT;
-
 -- Whether a release's command runs or ran stands with the release itself (begun_at): what was only about to start is started again.
 UPDATE release SET begun_at = (SELECT begun_at FROM release_phase WHERE release_phase.release_id = release.id)
     WHERE status = 'pending' AND begun_at IS NULL;

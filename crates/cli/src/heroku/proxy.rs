@@ -3,6 +3,7 @@
 //! It listens on loopback for the length of one command, ends TLS with a certificate that only this command trusts, adds no
 //! credentials of its own, and refuses every other name.
 
+use super::loopback::accept;
 use crate::error::root_cause;
 use crate::transport::Transport;
 use bytes::Bytes;
@@ -25,7 +26,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 
 /// Connections at once: one command opens a handful, git a few more.
@@ -33,9 +33,6 @@ const CONNECTIONS_LIMIT: usize = 64;
 
 /// A client on the same machine that has not shaken hands by then has gone.
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(15);
-
-/// When no connection can be accepted for lack of descriptors.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Names that were refused and are told about at the end.
 const REFUSED_LIMIT: usize = 8;
@@ -78,31 +75,20 @@ impl Proxy {
         let addr = listener.local_addr()?;
         let transport = Transport::patient().trusting(ca);
         let shared = Arc::new(Shared { url, tls: TlsAcceptor::from(tls), transport, refused: Mutex::default() });
-        tokio::spawn(accept(listener, Arc::clone(&shared)));
+        let served = Arc::clone(&shared);
+        tokio::spawn(accept(listener, CONNECTIONS_LIMIT, move |stream| {
+            let shared = Arc::clone(&served);
+            async move {
+                // Whoever hangs up needs no answer.
+                let _gone = converse(stream, &shared).await.is_err();
+            }
+        }));
         Ok(Self { addr, shared })
     }
 
     /// The names that were asked for and refused.
     pub(super) fn refused(&self) -> Vec<String> {
         self.shared.refused.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
-    }
-}
-
-async fn accept(listener: TcpListener, shared: Arc<Shared>) {
-    let room = Arc::new(Semaphore::new(CONNECTIONS_LIMIT));
-    loop {
-        let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                let shared = Arc::clone(&shared);
-                tokio::spawn(async move {
-                    // Whoever hangs up needs no answer.
-                    let _gone = converse(stream, &shared).await.is_err();
-                    drop(permit);
-                });
-            }
-            Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
-        }
     }
 }
 

@@ -3,6 +3,7 @@
 //! The official command line connects to port 80 of a host that the server names, and nothing can change that port. A server
 //! without a door there names a host that does not exist; a hook in the child's own process leads that name here.
 
+use super::loopback::accept;
 use crate::error::{CliError, root_cause};
 use crate::transport::Transport;
 use bytes::Bytes;
@@ -14,19 +15,14 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 
 /// What the child runs before anything else.
 const HOOK: &str = include_str!("hook.cjs");
 
 /// Connections at once: a browser that goes through `ps:socks` opens many.
 const CONNECTIONS_LIMIT: usize = 64;
-
-/// When no connection can be accepted for lack of descriptors.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// A listening tunnel.
 pub(super) struct Tunnel {
@@ -55,7 +51,16 @@ impl Tunnel {
             transport: Transport::default().trusting(ca),
             failed: Mutex::default(),
         });
-        tokio::spawn(accept(listener, Arc::clone(&shared)));
+        let served = Arc::clone(&shared);
+        tokio::spawn(accept(listener, CONNECTIONS_LIMIT, move |stream| {
+            let shared = Arc::clone(&served);
+            async move {
+                if let Err(error) = Box::pin(shared.carry(stream)).await {
+                    let mut failed = shared.failed.lock().unwrap_or_else(PoisonError::into_inner);
+                    *failed = Some(root_cause(&error));
+                }
+            }
+        }));
         Ok(Self { addr, shared })
     }
 
@@ -67,26 +72,6 @@ impl Tunnel {
     /// Why the last connection that did not come about did not.
     pub(super) fn failed(&self) -> Option<String> {
         self.shared.failed.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
-async fn accept(listener: TcpListener, shared: Arc<Shared>) {
-    let room = Arc::new(Semaphore::new(CONNECTIONS_LIMIT));
-    loop {
-        let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                let shared = Arc::clone(&shared);
-                tokio::spawn(async move {
-                    if let Err(error) = Box::pin(shared.carry(stream)).await {
-                        let mut failed = shared.failed.lock().unwrap_or_else(PoisonError::into_inner);
-                        *failed = Some(root_cause(&error));
-                    }
-                    drop(permit);
-                });
-            }
-            Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
-        }
     }
 }
 
