@@ -16,36 +16,36 @@ const BASIC: GeneralPurpose = GeneralPurpose::new(
 /// E-mail and password, where Basic carries an e-mail.
 #[must_use]
 pub(crate) fn login(headers: &HeaderMap) -> Option<(String, String)> {
-    let (scheme, credentials) = headers.get(AUTHORIZATION)?.to_str().ok()?.trim().split_once(' ')?;
-    if !scheme.eq_ignore_ascii_case("basic") {
-        return None;
-    }
-    let plain = String::from_utf8(BASIC.decode(credentials.trim()).ok()?).ok()?;
-    let (email, password) = plain.split_once(':')?;
-    (email.contains('@') && !password.is_empty()).then(|| (email.to_owned(), password.to_owned()))
+    basic(headers).filter(|(email, password)| email.contains('@') && !password.is_empty())
 }
 
 /// The user name of Basic, which means nothing but for the host that knows apps by it.
 #[must_use]
 pub(crate) fn user(headers: &HeaderMap) -> Option<String> {
+    basic(headers).map(|(user, _)| user)
+}
+
+/// Both halves of Basic.
+fn basic(headers: &HeaderMap) -> Option<(String, String)> {
+    let (scheme, credentials) = scheme(headers)?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let plain = String::from_utf8(BASIC.decode(credentials).ok()?).ok()?;
+    let (user, password) = plain.split_once(':')?;
+    Some((user.to_owned(), password.to_owned()))
+}
+
+fn scheme(headers: &HeaderMap) -> Option<(&str, &str)> {
     let (scheme, credentials) = headers.get(AUTHORIZATION)?.to_str().ok()?.trim().split_once(' ')?;
-    let plain = String::from_utf8(BASIC.decode(credentials.trim()).ok()?).ok()?;
-    scheme.eq_ignore_ascii_case("basic").then(|| plain.split_once(':').map(|(user, _)| user.to_owned()))?
+    Some((scheme, credentials.trim()))
 }
 
 /// The token in the `Authorization` header; the user name of Basic means nothing. `None` when there is none to be read.
 #[must_use]
 pub(crate) fn token(headers: &HeaderMap) -> Option<String> {
-    let (scheme, credentials) = headers.get(AUTHORIZATION)?.to_str().ok()?.trim().split_once(' ')?;
-    let credentials = credentials.trim();
-    let token = match scheme.to_ascii_lowercase().as_str() {
-        "bearer" => credentials.to_owned(),
-        "basic" => {
-            let plain = String::from_utf8(BASIC.decode(credentials).ok()?).ok()?;
-            plain.split_once(':')?.1.to_owned()
-        }
-        _ => return None,
-    };
+    let (scheme, credentials) = scheme(headers)?;
+    let token = if scheme.eq_ignore_ascii_case("bearer") { credentials.to_owned() } else { basic(headers)?.1 };
     (!token.is_empty()).then_some(token)
 }
 

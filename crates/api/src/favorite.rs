@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 type Marked = (Favorite, App);
 
 const FIELDS: &[Field<Marked>] = &[
-    ("created_at", |(favorite, _)| Key::Number(favorite.created_at.0)),
+    ("created_at", |(favorite, _)| Key::Time(favorite.created_at)),
     ("id", |(favorite, _)| Key::Text(favorite.id.to_string())),
 ];
 

@@ -151,7 +151,7 @@ impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Number(number) => number.fmt(f),
-            Self::Time(at) => f.write_str(&at.log_time().replace("+00:00", "Z")),
+            Self::Time(at) => f.write_str(&at.rfc3339_us()),
             Self::Text(text) => f.write_str(text),
         }
     }

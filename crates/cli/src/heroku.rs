@@ -142,9 +142,7 @@ impl Standing {
         }
         Ok(Self::Key(token(session)?))
     }
-}
 
-impl Standing {
     /// What it shows the server; nothing before the first login.
     fn token(&self) -> Option<&str> {
         match self {

@@ -1,6 +1,5 @@
 //! Browsers for checks: asked for by the buildpacks that bring them elsewhere, found on the machine.
 
-use std::fmt;
 use std::str::FromStr;
 
 /// Where the profile script lies that leads a dyno to its browser.
@@ -55,8 +54,8 @@ impl Browser {
     #[must_use]
     pub fn profile(self, chrome: &str) -> String {
         let (headless, display) = match self {
-            Self::Headless => ("--headless ", ""),
-            Self::OnDisplay => ("", DISPLAY),
+            Self::Headless => ("--headless ", String::new()),
+            Self::OnDisplay => ("", display()),
         };
         format!(
             r#"browser=$HOME/.flowline/browser
@@ -72,10 +71,14 @@ export GOOGLE_CHROME_BIN={chrome} GOOGLE_CHROME_SHIM="$CHROME_BIN"
 }
 
 /// Xvfb tells its number when it takes connections.
-const DISPLAY: &str = r#"exec {screen}< <(exec /usr/bin/Xvfb -displayfd 1 -screen 0 1280x1024x24 -nolisten tcp 2>/dev/null)
-read -r -t 60 -u "$screen" DISPLAY || { echo "Xvfb did not start within 60 seconds" >&2; exit 1; }
+fn display() -> String {
+    format!(
+        r#"exec {{screen}}< <(exec {XVFB} -displayfd 1 -screen 0 1280x1024x24 -nolisten tcp 2>/dev/null)
+read -r -t 60 -u "$screen" DISPLAY || {{ echo "Xvfb did not start within 60 seconds" >&2; exit 1; }}
 export DISPLAY=":$DISPLAY"
-"#;
+"#
+    )
+}
 
 /// `https://github.com/heroku/heroku-buildpack-google-chrome.git#main` is `google-chrome`.
 fn pack_name(pack: &str) -> &str {
@@ -83,15 +86,6 @@ fn pack_name(pack: &str) -> &str {
     let pack = pack.strip_suffix(".git").unwrap_or(pack);
     let name = pack.rsplit(['/', ':']).next().unwrap_or(pack);
     name.strip_prefix("heroku-buildpack-").unwrap_or(name)
-}
-
-impl fmt::Display for Browser {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Headless => "headless Chrome",
-            Self::OnDisplay => "Chrome on a display of Xvfb",
-        })
-    }
 }
 
 /// A word that names no browser.

@@ -64,6 +64,11 @@ impl Load {
         self.counts.answered.load(Ordering::Relaxed)
     }
 
+    /// The first failures in words.
+    pub async fn failures(&self) -> Vec<String> {
+        self.counts.failures.lock().await.clone()
+    }
+
     /// Ends the visits.
     ///
     /// # Panics

@@ -2,7 +2,7 @@
 
 use crate::flow;
 use serde_json::json;
-use testkit::{Load, Source};
+use testkit::{App, Load, Source};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_hundred_requests_a_second_across_ten_deploys_with_none_failed() {
@@ -26,7 +26,14 @@ async fn two_hundred_requests_a_second_across_ten_deploys_with_none_failed() {
     app.served("/env/A", "1").await;
     for version in 4..=14 {
         let receipt = app.receipt(version).await;
-        assert_eq!((&receipt["failed"], &receipt["held"]), (&json!(0), &json!(0)), "v{version}: {receipt}");
+        let fared = (&receipt["failed"], &receipt["held"]);
+        assert!(
+            fared == (&json!(0), &json!(0)),
+            "v{version}: {receipt}\n{}\n{:?}\n{}",
+            flow.server_log(),
+            load.failures().await,
+            what_befell(&app).await
+        );
         assert!(receipt["requests"].as_u64().unwrap() > 0, "v{version}: {receipt}");
     }
     let outcome = load.stop().await;
@@ -34,4 +41,11 @@ async fn two_hundred_requests_a_second_across_ten_deploys_with_none_failed() {
     assert!(outcome.answered > 200, "{}", outcome.answered);
     let shown = flow.cli(&["releases:info", "v13", "-a", "shop"]).await;
     assert!(String::from_utf8_lossy(&shown.stdout).contains("0 held, 0 failed; cut over in "), "{shown:?}");
+}
+
+/// What the log says of dynos and of requests that failed.
+async fn what_befell(app: &App<'_>) -> String {
+    let logs = app.logs().await;
+    let lines: Vec<_> = logs.lines().filter(|line| !line.contains("at=info")).collect();
+    lines.join("\n")
 }
