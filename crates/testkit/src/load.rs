@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
+use tokio::time::{Instant, Interval, interval_at};
 
 /// Visitors that go on until they are told to stop.
 pub struct Load {
@@ -36,7 +37,7 @@ pub struct Outcome {
 }
 
 /// Connections that the visitors share.
-const CONNECTIONS: u64 = 20;
+const CONNECTIONS: u32 = 20;
 
 impl Load {
     /// So many visits a second to `/`.
@@ -44,9 +45,11 @@ impl Load {
     pub fn start(flow: &Flow, host: &str, per_second: u64) -> Self {
         let (over, counts) = (Arc::new(AtomicBool::new(false)), Arc::new(Counts::default()));
         let visitors: Vec<_> = (0..CONNECTIONS)
-            .map(|_| {
-                let every = Duration::from_micros(1_000_000 * CONNECTIONS / per_second);
-                visitor(flow.apps, host.to_owned(), every, Arc::clone(&over), Arc::clone(&counts))
+            .map(|nth| {
+                let apart = Duration::from_secs(1) / u32::try_from(per_second).unwrap();
+                // One after the other: twenty at once would leave the app alone in between, for as long as a deploy takes.
+                let due = interval_at(Instant::now() + apart * nth, apart * CONNECTIONS);
+                visitor(flow.apps, host.to_owned(), due, Arc::clone(&over), Arc::clone(&counts))
             })
             .collect();
         let task = tokio::spawn(async move {
@@ -84,8 +87,7 @@ impl Load {
     }
 }
 
-async fn visitor(addr: SocketAddr, host: String, every: Duration, over: Arc<AtomicBool>, counts: Arc<Counts>) {
-    let mut due = tokio::time::interval(every);
+async fn visitor(addr: SocketAddr, host: String, mut due: Interval, over: Arc<AtomicBool>, counts: Arc<Counts>) {
     let mut kept: Option<Client> = None;
     while !over.load(Ordering::Relaxed) {
         due.tick().await;

@@ -24,6 +24,7 @@ async fn two_hundred_requests_a_second_across_ten_deploys_with_none_failed() {
     }
     app.config(json!({ "A": "1" })).await;
     app.served("/env/A", "1").await;
+    let mut counted = 0;
     for version in 4..=14 {
         let receipt = app.receipt(version).await;
         let fared = (&receipt["failed"], &receipt["held"]);
@@ -34,8 +35,10 @@ async fn two_hundred_requests_a_second_across_ten_deploys_with_none_failed() {
             load.failures().await,
             what_befell(&app).await
         );
-        assert!(receipt["requests"].as_u64().unwrap() > 0, "v{version}: {receipt}");
+        counted += receipt["requests"].as_u64().unwrap();
     }
+    // Not in each: how many visitors come while a dyno boots is for the machine to say.
+    assert!(counted > 0, "the receipts count no request");
     let outcome = load.stop().await;
     assert_eq!(outcome.failed, 0, "of {}: {:?}", outcome.answered, outcome.failures);
     assert!(outcome.answered > 200, "{}", outcome.answered);
