@@ -5,7 +5,7 @@ use crate::client::{StreamKind, segment};
 use crate::console::{Cell, Paint};
 use crate::error::CliError;
 use crate::moment::ago;
-use crate::release::collected;
+use crate::release::{self, collected};
 use crate::session::{Chosen, Session};
 use serde::Deserialize;
 use serde_json::Value;
@@ -132,15 +132,39 @@ pub(crate) async fn show(session: &mut Session<'_>, args: &OneBuild) -> Result<(
 pub(crate) async fn output(session: &mut Session<'_>, args: &OneBuild) -> Result<(), CliError> {
     let app = session.app(&args.on)?;
     let (mut answer, build) = one(session, &app, args.build.as_deref()).await?;
+    if let Some(output) = printed(session, &build).await? {
+        answer["output"] = Value::from(output);
+        return session.console.json(&answer);
+    }
+    if build.status == "pending" { outcome(session, &app, &build.id).await } else { Ok(()) }
+}
+
+/// A build that was just made, to its end, and its release to that of its command.
+pub(crate) async fn see_through(session: &mut Session<'_>, app: &Chosen, answer: Value) -> Result<(), CliError> {
+    let build: Build = session.client.read(&answer)?;
+    let output = printed(session, &build).await?;
+    outcome(session, app, &build.id).await?;
+    let (mut answer, build) = one(session, app, Some(&build.id)).await?;
+    if let Some(output) = output {
+        answer["output"] = Value::from(output);
+        session.console.json(&answer)?;
+    }
+    let Some(made) = build.release else { return Ok(()) };
+    let (answer, made) = release::one(session, app, Some(&made.id)).await?;
+    session.console.note(&format!("Released v{}", made.version))?;
+    release::see_through(session, app, answer).await.map(drop)
+}
+
+/// Shows what a build prints, as it comes; for a script it is the answer, whole.
+async fn printed(session: &mut Session<'_>, build: &Build) -> Result<Option<String>, CliError> {
     let mut stream = session.client.stream(&build.output_stream_url, StreamKind::Plain).await?;
     if session.console.is_json() {
-        answer["output"] = Value::from(collected(&mut stream).await?);
-        return session.console.json(&answer);
+        return collected(&mut stream).await.map(Some);
     }
     while let Some(bytes) = stream.chunk().await? {
         session.console.raw(&bytes)?;
     }
-    if build.status == "pending" { outcome(session, &app, &build.id).await } else { Ok(()) }
+    Ok(None)
 }
 
 async fn outcome(session: &Session<'_>, app: &Chosen, id: &str) -> Result<(), CliError> {

@@ -314,18 +314,13 @@ async fn again(session: &mut Session<'_>, args: &Again) -> Result<(), CliError> 
 }
 
 async fn begin(session: &mut Session<'_>, pipeline: &str, tested: &Tested, no_cache: bool) -> Result<(), CliError> {
-    let archive = ci_source::archive(&session.env.cwd, &tested.sha)?;
-    session.console.begin("Uploading the source")?;
-    let slot = session.client.post("/sources", &json!({})).await?;
-    let address = |which: &str| slot["source_blob"][which].as_str().unwrap_or_default().to_owned();
-    session.client.upload(&address("put_url"), archive).await?;
-    session.console.end("done")?;
+    let url = ci_source::upload(session, &tested.sha).await?;
     let body = json!({
         "pipeline": pipeline,
         "commit_branch": tested.branch,
         "commit_message": tested.message,
         "commit_sha": tested.sha,
-        "source_blob_url": address("get_url"),
+        "source_blob_url": url,
         "clear_cache": no_cache,
     });
     let answer = session.client.post("/test-runs", &body).await?;

@@ -1,8 +1,10 @@
-//! What `ci:run` tests: a commit of the folder's repository, as an archive.
+//! What `ci:run` tests and `builds:create` builds: a commit of the folder's repository, as an archive.
 
 use crate::error::CliError;
 use crate::remote;
+use crate::session::Session;
 use bytes::Bytes;
+use serde_json::json;
 use std::path::Path;
 
 /// The server takes no larger source.
@@ -35,6 +37,17 @@ pub(crate) fn archive(cwd: &Path, commit: &str) -> Result<Bytes, CliError> {
         return Err(CliError::usage(message, "Take out of the repository what the app does not need."));
     }
     Ok(archive.into())
+}
+
+/// Uploads a commit's files; the address to fetch them from.
+pub(crate) async fn upload(session: &mut Session<'_>, commit: &str) -> Result<String, CliError> {
+    let archive = archive(&session.env.cwd, commit)?;
+    session.console.begin("Uploading the source")?;
+    let slot = session.client.post("/sources", &json!({})).await?;
+    let address = |which: &str| slot["source_blob"][which].as_str().unwrap_or_default().to_owned();
+    session.client.upload(&address("put_url"), archive).await?;
+    session.console.end("done")?;
+    Ok(address("get_url"))
 }
 
 fn git(cwd: &Path, args: &[&str]) -> Result<Vec<u8>, CliError> {

@@ -13,9 +13,9 @@ use crate::region::RegionCommand;
 use crate::session::Session;
 use crate::webhook::WebhookCommand;
 use crate::{
-    account, app, app_setup, authorization, build, ci, collaborator, completion, config_var, disk, dyno, favorite,
-    feature, formation, git_credential, heroku, idle, log, login, man, member, oauth_client, one_off, password,
-    pipeline, release, ssh_key, team, team_app, transfer, two_factor, verification,
+    account, app, app_setup, authorization, build, build_create, ci, collaborator, completion, config_var, disk, dyno,
+    favorite, feature, formation, git_credential, heroku, idle, log, login, man, member, oauth_client, one_off,
+    password, pipeline, release, ssh_key, team, team_app, transfer, two_factor, verification,
 };
 use std::process::ExitCode;
 
@@ -107,6 +107,9 @@ pub enum Command {
     /// Print what a build printed, or prints
     #[command(name = "builds:output")]
     BuildsOutput(build::OneBuild),
+    /// Build the last commit of this folder, or an archive elsewhere, without a push
+    #[command(name = "builds:create")]
+    BuildsCreate(build_create::Create),
     /// Print the shell script that makes Tab work
     #[command(name = "completions")]
     Completions(completion::Completions),
@@ -271,6 +274,7 @@ async fn dispatch(command: Command, env: &Env, console: &mut Console) -> Result<
         Command::Builds(args) => build::list(session, &args).await,
         Command::BuildsInfo(args) => build::show(session, &args).await,
         Command::BuildsOutput(args) => build::output(session, &args).await,
+        Command::BuildsCreate(args) => build_create::create(session, &args).await,
         Command::Completions(args) => completion::print(session, &args),
         Command::Config(args) => config_var::list(session, &args).await,
         Command::ConfigGet(args) => config_var::get(session, &args).await,
@@ -344,6 +348,7 @@ impl Command {
             Self::AppsOpen(args) => args.on.print,
             Self::Builds(args) => args.on.print,
             Self::BuildsInfo(args) | Self::BuildsOutput(args) => args.on.print,
+            Self::BuildsCreate(args) => args.on.print,
             Self::Config(args) => args.on.print,
             Self::ConfigGet(args) => args.on.print,
             Self::ConfigSet(args) => args.on.print,

@@ -6,6 +6,7 @@ use crate::console::{Cell, Paint};
 use crate::error::CliError;
 use crate::moment::ago;
 use crate::receipt;
+use crate::release_create;
 use crate::release_phase::{self, Phase, Retry};
 use crate::session::{Chosen, Session};
 use crate::stream::Stream;
@@ -31,6 +32,9 @@ pub enum Verb {
     /// Show a release with its config vars
     #[command(name = "releases:info")]
     Show(OneRelease),
+    /// Make a release of a slug that is there already
+    #[command(name = "releases:create")]
+    Create(release_create::Create),
     /// Print what a release command printed, or prints
     #[command(name = "releases:output")]
     Output(OneRelease),
@@ -52,6 +56,7 @@ impl Verb {
     pub(crate) fn print(&self) -> Print {
         match self {
             Self::List(args) => args.on.print,
+            Self::Create(args) => args.on.print,
             Self::Show(args) | Self::Output(args) | Self::Rollback(args) | Self::Abort(args) => args.on.print,
             Self::Retry(args) => args.on.print,
             Self::Phase(args) => args.on.print,
@@ -62,6 +67,7 @@ impl Verb {
         match self {
             Self::List(args) => list(session, args).await,
             Self::Show(args) => show(session, args).await,
+            Self::Create(args) => release_create::create(session, args).await,
             Self::Output(args) => output(session, args).await,
             Self::Rollback(args) => rollback(session, args).await,
             Self::Retry(args) => release_phase::retry(session, &args.on).await,

@@ -5,7 +5,7 @@ use crate::build_queue::Listener;
 use crate::gate::Authorized;
 use crate::test_run::{self, Asked};
 use crate::testing::{self, Subject};
-use crate::{Control, build_end, fetch, test_gate};
+use crate::{Control, build_end, fetch, progress, test_gate};
 use model::app::App;
 use model::build::Build;
 use model::pipeline::Pipeline;
@@ -81,7 +81,7 @@ async fn test(
     let buildpacks = test_gate::buildpacks(control, app.id).await.map_err(|error| error.to_string())?;
     let (watcher, mut lines) = mpsc::channel(LINES_WAITING);
     let begun = test_run::begin(control, asked, Some(watcher)).await.map_err(|error| error.to_string())?;
-    let number = begun.run.number;
+    let (id, number) = (begun.run.id, begun.run.number);
     report.line(&format!("-----> Test run #{number} of the pipeline {}, before the build", pipeline.name)).await;
     let time_limit_s = gate.time_limit_s;
     let subject = Subject { archive: Archive::Fetched(archive), stack: app.stack.clone(), buildpacks, time_limit_s };
@@ -94,7 +94,10 @@ async fn test(
     }
     let see = format!("flowline ci:info {number} -p {}", pipeline.name);
     match work.await {
-        Ok(TestState::Succeeded) => Ok(()),
+        Ok(TestState::Succeeded) => {
+            progress::build_tested(control, build.id, id).await;
+            Ok(())
+        }
         Ok(TestState::Failed { .. }) => Err(format!("its tests failed ({see})")),
         Ok(TestState::Errored { why, .. }) => Err(format!("its tests could not be run: {why} ({see})")),
         Ok(TestState::Cancelled { why }) => Err(format!("its test run was cancelled {why} ({see})")),

@@ -3,7 +3,7 @@
 
 use crate::Control;
 use model::formation::Wanted;
-use model::id::{AppId, BuildId, ReleaseId};
+use model::id::{AppId, BuildId, ReleaseId, TestRunId};
 use store::{StoreError, Tx};
 
 /// A build had its turn.
@@ -15,6 +15,16 @@ pub(crate) async fn build_begun(control: &Control, id: BuildId) {
         tx.commit().await
     };
     said(noted.await, "The begin of a build");
+}
+
+/// What is built went through this test run first.
+pub(crate) async fn build_tested(control: &Control, id: BuildId, run: TestRunId) {
+    let noted = async {
+        let mut tx = control.store.begin().await?;
+        store::build::tested(&mut tx, id, run).await?;
+        tx.commit().await
+    };
+    said(noted.await, "The tests of a build");
 }
 
 /// A release command runs.

@@ -3,7 +3,7 @@
 use crate::build::{self, Archive, BuildError};
 use crate::gate::Authorized;
 use crate::supervisor::{Live, live};
-use crate::{Control, build_end, disk, push_test, release, upkeep, verification, verify_end};
+use crate::{Control, build_end, disk, progress, push_test, release, upkeep, verification, verify_end};
 pub use git::Service;
 
 use git::RefUpdate;
@@ -168,9 +168,7 @@ async fn deploy(
     update: &RefUpdate,
 ) -> bool {
     let Some(commit) = update.new.clone() else { return false };
-    if !push_test::passes(control, (app, change), session, update, &commit).await {
-        return false;
-    }
+    let Ok(tested) = push_test::passes(control, (app, change), session, update, &commit).await else { return false };
     let (watcher, mut lines) = mpsc::channel(LINES_WAITING);
     let about = session.commit(&commit).await.unwrap_or_else(|error| {
         tracing::warn!(app.id = %app.id, %error, "What a commit says of itself could not be read");
@@ -186,6 +184,9 @@ async fn deploy(
             return false;
         }
     };
+    if let Some(run) = tested {
+        progress::build_tested(control, build.id, run).await;
+    }
     let tree = match session.tree(&commit).await {
         Ok(tree) => tree,
         Err(error) => {

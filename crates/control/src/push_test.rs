@@ -11,6 +11,7 @@ use git::hook::PushSession;
 use git::{ObjectId, RefUpdate};
 use model::app::App;
 use model::audit::Change;
+use model::id::TestRunId;
 use model::pipeline::Pipeline;
 use model::test_run::{Commit, TestGate, TestState, kept_message};
 use store::StoreError;
@@ -19,17 +20,20 @@ use tokio::sync::mpsc;
 /// Lines on their way to the one who pushes.
 const LINES_WAITING: usize = 64;
 
-/// May the commit be built? Says why not.
+/// The commit is not built; whoever pushes was told why.
+pub(crate) struct Refused;
+
+/// May the commit be built? The test run that it went through, if it had to. Says why not.
 pub(crate) async fn passes(
     control: &Control,
     (app, change): (&Authorized<App>, &Change),
     session: &mut PushSession,
     update: &RefUpdate,
     commit: &ObjectId,
-) -> bool {
+) -> Result<Option<TestRunId>, Refused> {
     let wanted = session.options.iter().find_map(|option| option.strip_prefix(OPTION)).map(str::to_owned);
     match test_gate::of_app(control, app.id).await {
-        Ok(None) => true,
+        Ok(None) => Ok(None),
         Ok(Some(_)) if wanted.is_some() => {
             let reason = wanted.unwrap_or_default();
             match overridden(control, app, change, &reason, commit).await {
@@ -37,13 +41,13 @@ pub(crate) async fn passes(
                     say(session, &format!(" !     Not tested before the build, overridden by {}.", app.by().email))
                         .await;
                     say(session, "").await;
-                    true
+                    Ok(None)
                 }
                 Err(why) => refuse(session, &why).await,
             }
         }
         Ok(Some((pipeline, gate))) => match is_building(control, app).await {
-            Ok(false) => tested(control, app, session, update, commit, (&pipeline, gate)).await,
+            Ok(false) => tested(control, app, session, update, commit, (&pipeline, gate)).await.map(Some),
             Ok(true) => refuse(session, &crate::build::BuildError::Busy(app.name.clone()).to_string()).await,
             Err(error) => refuse(session, &error.to_string()).await,
         },
@@ -73,10 +77,10 @@ async fn is_building(control: &Control, app: &Authorized<App>) -> Result<bool, S
     Ok(pending.iter().any(|build| build.app == app.id))
 }
 
-async fn refuse(session: &mut PushSession, why: &str) -> bool {
+async fn refuse<T>(session: &mut PushSession, why: &str) -> Result<T, Refused> {
     say(session, &format!(" !     Push rejected: {why}.")).await;
     say(session, "").await;
-    false
+    Err(Refused)
 }
 
 async fn tested(
@@ -86,7 +90,7 @@ async fn tested(
     update: &RefUpdate,
     commit: &ObjectId,
     (pipeline, gate): (&Pipeline, TestGate),
-) -> bool {
+) -> Result<TestRunId, Refused> {
     let message = session.message(commit).await.unwrap_or_default();
     let about = session.commit(commit).await.unwrap_or_default();
     let commit_of = Commit {
@@ -117,7 +121,7 @@ async fn tested(
         Ok(begun) => begun,
         Err(error) => return refuse(session, &error.to_string()).await,
     };
-    let number = begun.run.number;
+    let (id, number) = (begun.run.id, begun.run.number);
     if let Ok(Some(before)) = store::test_run::before(control.store.db(), &begun.run).await
         && let TestState::Errored { why, .. } = &before.state
     {
@@ -136,7 +140,7 @@ async fn tested(
     match work.await {
         Ok(TestState::Succeeded) => {
             say(session, "").await;
-            true
+            Ok(id)
         }
         Ok(state) => declined(session, app, pipeline, number, &state).await,
         Err(error) => {
@@ -153,7 +157,7 @@ async fn declined(
     pipeline: &Pipeline,
     number: i64,
     state: &TestState,
-) -> bool {
+) -> Result<TestRunId, Refused> {
     let (why, next) = match state {
         TestState::Failed { .. } => ("its tests failed", "Make them pass and push again."),
         TestState::Errored { .. } => {
@@ -174,5 +178,5 @@ async fn declined(
     ] {
         say(session, &line).await;
     }
-    false
+    Err(Refused)
 }

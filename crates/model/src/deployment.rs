@@ -20,12 +20,32 @@ pub struct Made {
     pub committed_at: Option<Timestamp>,
     /// What the commit says of itself.
     pub subject: Option<String>,
-    /// When the build was asked for: the push was accepted.
+    /// The tests that its source went through first.
+    pub tested: Option<Tested>,
+    /// When the build was asked for: the push was accepted, or its tests were green.
     pub asked_at: Timestamp,
     /// When it had its turn.
     pub begun_at: Option<Timestamp>,
     /// When it was over.
     pub ended_at: Timestamp,
+}
+
+/// The green test run of what was built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tested {
+    /// When it was asked for: the push was accepted.
+    pub asked_at: Timestamp,
+    /// When it had its turn.
+    pub begun_at: Timestamp,
+    /// When it was over.
+    pub ended_at: Timestamp,
+}
+
+impl Made {
+    /// When the code came here.
+    fn came_at(&self) -> Timestamp {
+        self.tested.map_or(self.asked_at, |tested| tested.asked_at.min(self.asked_at))
+    }
 }
 
 /// A release that went live.
@@ -62,6 +82,8 @@ pub struct LiveRelease {
 pub enum Step {
     /// From the commit until it was pushed.
     Push,
+    /// Until its tests are green, where it is tested before it is built.
+    Test,
     /// Until it is a slug.
     Build,
     /// Until it is released where it goes live: what comes before on other stages.
@@ -74,13 +96,14 @@ pub enum Step {
 
 impl Step {
     /// All of them, in their order.
-    pub const ALL: [Self; 5] = [Self::Push, Self::Build, Self::Promote, Self::Release, Self::Start];
+    pub const ALL: [Self; 6] = [Self::Push, Self::Test, Self::Build, Self::Promote, Self::Release, Self::Start];
 
     /// Its word.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             Self::Push => "push",
+            Self::Test => "test",
             Self::Build => "build",
             Self::Promote => "promote",
             Self::Release => "release",
@@ -181,8 +204,8 @@ fn failure(live: &[LiveRelease], at: usize, hotfix_within: Duration) -> Option<F
 }
 
 fn lead(release: &LiveRelease) -> Option<Duration> {
-    let committed = release.made.as_ref()?.committed_at?;
-    Some(release.live_at.since(committed.min(release.made.as_ref()?.asked_at)))
+    let made = release.made.as_ref()?;
+    Some(release.live_at.since(made.committed_at?.min(made.came_at())))
 }
 
 fn steps(release: &LiveRelease) -> Vec<Took> {
@@ -190,10 +213,15 @@ fn steps(release: &LiveRelease) -> Vec<Took> {
     let mut add = |step, wait, work| steps.push(Took { step, wait, work });
     if let Some(made) = &release.made {
         if let Some(committed) = made.committed_at {
-            add(Step::Push, made.asked_at.since(committed), Duration::ZERO);
+            add(Step::Push, made.came_at().since(committed), Duration::ZERO);
         }
-        let begun = made.begun_at.unwrap_or(made.asked_at);
-        add(Step::Build, begun.since(made.asked_at), made.ended_at.since(begun));
+        let mut ready = made.asked_at;
+        if let Some(tested) = made.tested {
+            add(Step::Test, tested.begun_at.since(made.came_at()), tested.ended_at.since(tested.begun_at));
+            ready = tested.ended_at;
+        }
+        let begun = made.begun_at.unwrap_or(ready);
+        add(Step::Build, begun.since(ready), made.ended_at.since(begun));
         add(Step::Promote, release.released_at.since(made.ended_at), Duration::ZERO);
     }
     let begun = release.begun_at.unwrap_or(release.decided_at);
@@ -225,6 +253,7 @@ pub(crate) mod tests {
             made: Some(Made {
                 committed_at: Some(at(live_s - 100)),
                 subject: Some(subject.into()),
+                tested: None,
                 asked_at: at(live_s - 60),
                 begun_at: Some(at(live_s - 55)),
                 ended_at: at(live_s - 25),
@@ -247,9 +276,7 @@ pub(crate) mod tests {
 
     #[test]
     fn the_steps_are_the_lead_time() {
-        let one = deployments(&[deploy(1, 1000, "Basket")], HOTFIX_WITHIN).remove(0);
-        assert_eq!(one.lead, Some(seconds(100)));
-        let took: Vec<_> = one.steps.iter().map(|took| (took.step, took.wait.as_secs(), took.work.as_secs())).collect();
+        let (lead, steps) = took(deploy(1, 1000, "Basket"));
         let told = [
             (Step::Push, 40, 0),
             (Step::Build, 5, 30),
@@ -257,8 +284,8 @@ pub(crate) mod tests {
             (Step::Release, 1, 5),
             (Step::Start, 0, 19),
         ];
-        assert_eq!(took, told);
-        assert_eq!(one.steps.iter().map(|took| took.wait + took.work).sum::<Duration>(), seconds(100));
+        assert_eq!((lead, &steps[..]), (100, &told[..]));
+        assert_eq!(steps.iter().map(|(_, wait, work)| wait + work).sum::<u64>(), 100);
         let mut promoted = deploy(1, 1000, "Basket");
         (promoted.released_at, promoted.begun_at, promoted.decided_at) = (at(1500), None, at(1500));
         promoted.live_at = at(1510);
@@ -272,6 +299,34 @@ pub(crate) mod tests {
         ahead.made.as_mut().unwrap().committed_at = Some(at(5000));
         let one = deployments(&[ahead], HOTFIX_WITHIN).remove(0);
         assert_eq!(one.lead, Some(seconds(60)), "a committer's clock that is ahead adds nothing and takes nothing");
+    }
+
+    fn took(release: LiveRelease) -> (u64, Vec<(Step, u64, u64)>) {
+        let one = deployments(&[release], HOTFIX_WITHIN).remove(0);
+        let took = |took: &Took| (took.step, took.wait.as_secs(), took.work.as_secs());
+        (one.lead.map_or(0, |lead| lead.as_secs()), one.steps.iter().map(took).collect())
+    }
+
+    #[test]
+    fn tests_before_the_build_are_a_step_between_push_and_build() {
+        let mut pushed = deploy(1, 1000, "Basket");
+        let tested = Tested { asked_at: at(910), begun_at: at(917), ended_at: at(938) };
+        pushed.made.as_mut().unwrap().tested = Some(tested);
+        let (lead, steps) = took(pushed.clone());
+        assert_eq!(steps[..3], [(Step::Push, 10, 0), (Step::Test, 7, 21), (Step::Build, 7, 30)]);
+        assert_eq!((lead, steps.iter().map(|(_, wait, work)| wait + work).sum()), (100, 100));
+        let mut ahead = pushed.clone();
+        ahead.made.as_mut().unwrap().committed_at = Some(at(5000));
+        assert_eq!(took(ahead).0, 90, "a committer's clock that is ahead counts from the push, not from its build");
+        let mut unnoted = pushed.clone();
+        unnoted.made.as_mut().unwrap().begun_at = None;
+        assert_eq!(took(unnoted).1[2], (Step::Build, 0, 37), "what was tested meanwhile is not built");
+        // A build by API is there before its tests, and fetches its source first.
+        let mut by_api = pushed;
+        let made = by_api.made.as_mut().unwrap();
+        (made.committed_at, made.asked_at) = (None, at(905));
+        let (lead, steps) = took(by_api);
+        assert_eq!((lead, &steps[..2]), (0, &[(Step::Test, 12, 21), (Step::Build, 7, 30)][..]));
     }
 
     fn failures(live: &[LiveRelease]) -> Vec<(i64, Option<&'static str>, Option<u64>)> {

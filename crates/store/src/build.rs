@@ -4,7 +4,7 @@ use crate::row::Cells;
 use crate::{StoreError, Tx};
 use model::build::{Build, BuildSource, BuildState};
 use model::commit::Commit;
-use model::id::{AppId, BuildId, ReleaseId, SlugId};
+use model::id::{AppId, BuildId, ReleaseId, SlugId, TestRunId};
 use model::stack::Stack;
 use model::time::Timestamp;
 use sqlx::SqliteExecutor;
@@ -29,6 +29,8 @@ const FINISH: &str =
 const SET_RELEASE: &str = "UPDATE build SET release_id = $2 WHERE id = $1";
 const SET_BUILDPACKS: &str = "UPDATE build SET buildpacks = $2 WHERE id = $1";
 const BEGIN: &str = "UPDATE build SET begun_at = $2 WHERE id = $1";
+const TESTED: &str = "UPDATE build SET (tests_asked_at, tests_begun_at, tests_ended_at) = (SELECT created_at, begun_at, updated_at \
+     FROM test_run WHERE id = $2 AND state = 'succeeded' AND begun_at IS NOT NULL) WHERE id = $1";
 const BY_ID: &str = select!("WHERE id = $1");
 const OF_SLUG: &str = select!("WHERE slug_id = $1");
 const LIST: &str = select!("WHERE app_id = $1 ORDER BY created_at");
@@ -38,7 +40,7 @@ const RELEASES: &str = "SELECT id, release_id FROM build";
 
 /// Every statement of this file, for the test that prepares them all.
 pub const ALL: &[&str] =
-    &[INSERT, FINISH, SET_RELEASE, SET_BUILDPACKS, BEGIN, BY_ID, OF_SLUG, LIST, LATEST, PENDING, RELEASES];
+    &[INSERT, FINISH, SET_RELEASE, SET_BUILDPACKS, BEGIN, TESTED, BY_ID, OF_SLUG, LIST, LATEST, PENDING, RELEASES];
 
 /// Adds a pending build.
 ///
@@ -93,6 +95,16 @@ pub async fn set_buildpacks(tx: &mut Tx, id: BuildId, buildpacks: &[String]) -> 
 /// When the database fails.
 pub async fn begin(tx: &mut Tx, id: BuildId, at: Timestamp) -> Result<(), StoreError> {
     sqlx::query(BEGIN).bind(id.to_string()).bind(at.0).execute(tx.db()).await?;
+    Ok(())
+}
+
+/// Notes that its source went through this test run, with the run's times: the run goes with its pipeline. One that is not green is
+/// none.
+///
+/// # Errors
+/// When the database fails.
+pub async fn tested(tx: &mut Tx, id: BuildId, run: TestRunId) -> Result<(), StoreError> {
+    sqlx::query(TESTED).bind(id.to_string()).bind(run.to_string()).execute(tx.db()).await?;
     Ok(())
 }
 

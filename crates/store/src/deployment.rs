@@ -3,7 +3,7 @@
 
 use crate::StoreError;
 use crate::row::Cells;
-use model::deployment::{LiveRelease, Made};
+use model::deployment::{LiveRelease, Made, Tested};
 use model::id::AppId;
 use model::time::Timestamp;
 use sqlx::SqliteExecutor;
@@ -14,6 +14,7 @@ const LIVE: &str = "SELECT release.id, release.app_id, release.version, COALESCE
      release.live_at, NOT EXISTS (SELECT 1 FROM release AS earlier WHERE earlier.slug_id = release.slug_id \
      AND earlier.live_at < release.live_at AND earlier.app_id = release.app_id) AS is_new_code, build.committed_at, \
      build.commit_subject, build.created_at AS asked_at, build.begun_at AS build_begun_at, build.updated_at AS built_at, \
+     build.tests_asked_at, build.tests_begun_at, build.tests_ended_at, \
      EXISTS (SELECT 1 FROM verification WHERE verification.release_id = release.id AND verification.state = 'red') AS is_rejected \
      FROM release LEFT JOIN build ON build.slug_id = release.slug_id \
      WHERE release.app_id = $1 AND release.live_at >= $2 AND release.live_at < $3 AND release.slug_id IS NOT NULL \
@@ -61,8 +62,19 @@ fn made(cells: &Cells<'_>) -> Result<Option<Made>, StoreError> {
     Ok(Some(Made {
         committed_at: cells.maybe_time("committed_at")?,
         subject: cells.maybe_text("commit_subject")?,
+        tested: tested(cells)?,
         asked_at,
         begun_at: cells.maybe_time("build_begun_at")?,
         ended_at: cells.time("built_at")?,
     }))
+}
+
+/// The three columns are set together.
+fn tested(cells: &Cells<'_>) -> Result<Option<Tested>, StoreError> {
+    let time = |column| cells.maybe_time(column);
+    match (time("tests_asked_at")?, time("tests_begun_at")?, time("tests_ended_at")?) {
+        (None, None, None) => Ok(None),
+        (Some(asked_at), Some(begun_at), Some(ended_at)) => Ok(Some(Tested { asked_at, begun_at, ended_at })),
+        times => Err(cells.bad(format!("tests of a build at {times:?}"))),
+    }
 }

@@ -40,8 +40,9 @@ async fn fill(db: &SqlitePool, apps: std::ops::Range<u32>, releases: u32, from: 
         ),
         format!(
             "{both} INSERT INTO build (id, app_id, by_id, source_url, stack, secret, state, slug_id, committed_at, \
-             commit_author, commit_email, commit_subject, begun_at, created_at, updated_at) SELECT {build}, {id}, {account}, '', \
-             'heroku-24', 's', 'succeeded', {slug}, {at} - 50, 'A', 'a@b', 'Work', {at} - 20, {at} - 30, {at} - 10 FROM n, m"
+             commit_author, commit_email, commit_subject, tests_asked_at, tests_begun_at, tests_ended_at, begun_at, created_at, \
+             updated_at) SELECT {build}, {id}, {account}, '', 'heroku-24', 's', 'succeeded', {slug}, {at} - 50, 'A', 'a@b', 'Work', \
+             {at} - 45, {at} - 40, {at} - 35, {at} - 20, {at} - 30, {at} - 10 FROM n, m"
         ),
         format!(
             "{both} INSERT INTO release (id, app_id, version, status, description, slug_id, by_id, config_sealed, cause, \
@@ -85,6 +86,11 @@ async fn a_period_costs_the_same_with_a_hundred_thousand_releases_around_it() {
     let live = store::deployment::live(small.db(), app, Timestamp(0), Timestamp(i64::MAX), 1).await.unwrap().remove(0);
     let made = live.made.unwrap();
     assert!(live.is_new_code && made.subject.as_deref() == Some("Work"));
+    let tested = made.tested.unwrap();
+    assert_eq!(
+        made.asked_at.since(tested.asked_at) + tested.ended_at.since(tested.begun_at),
+        Duration::from_micros(20)
+    );
     assert_eq!((live.live_at.0 - made.committed_at.unwrap().0, made.ended_at.0 - made.asked_at.0), (50, 20));
     let (large, many) = opened(dir.path(), "large.db").await;
     fill(&many, 1..1001, 100, 1000).await;

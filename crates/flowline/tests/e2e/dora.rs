@@ -168,6 +168,70 @@ async fn a_promotion_counts_for_its_pipeline_with_its_way_through_staging() {
     assert_eq!(said["lead_time"], figures["lead_time"]);
 }
 
+/// A step of a deployment: how long it waited and worked, in milliseconds.
+fn took(one: &Value, word: &str) -> (u64, u64) {
+    let step = one["steps"].as_array().unwrap().iter().find(|step| step["step"] == word);
+    let step = step.unwrap_or_else(|| panic!("no step {word}: {one}"));
+    (step["wait_ms"].as_u64().unwrap(), step["work_ms"].as_u64().unwrap())
+}
+
+fn steps(one: &Value) -> Vec<&str> {
+    one["steps"].as_array().unwrap().iter().map(|step| step["step"].as_str().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn tests_before_the_build_are_a_step_of_their_own_and_stay_one_without_their_pipeline() {
+    let flow = flow().await;
+    let app = flow.app("shop").await;
+    let pipeline = flow.post("/pipelines", &json!({ "name": "shop" })).await.json()["id"].as_str().unwrap().to_owned();
+    let coupling = json!({ "app": "shop", "pipeline": pipeline, "stage": "production" });
+    let coupled = flow.post("/pipeline-couplings", &coupling).await;
+    assert_eq!(coupled.status, 201, "{}", coupled.text());
+    let gate = flow.patch(&format!("/pipelines/{pipeline}/test-gate"), &json!({ "enabled": true })).await;
+    assert_eq!(gate.status, 200, "{}", gate.text());
+    let app_json = json!({ "environments": { "test": { "scripts": { "test": "sleep 2" } } } }).to_string();
+    let source = |text: &str| Source::answering(text).with("app.json", &app_json);
+    let tested = deploy(&app, source("1"), "Basket", 60, 3).await;
+    let all = deployments(&app, 1).await;
+    assert_eq!(steps(&all[0]), ["push", "test", "build", "promote", "release", "start"]);
+    let lead = all[0]["lead_ms"].as_u64().unwrap();
+    let sum: u64 = steps(&all[0]).iter().map(|word| took(&all[0], word)).map(|(wait, work)| wait + work).sum();
+    assert!((tested.least_ms..=tested.most_ms).contains(&lead) && lead.abs_diff(sum) <= 12, "{lead}: {}", all[0]);
+    let ((push, _), (waited, worked)) = (took(&all[0], "push"), took(&all[0], "test"));
+    assert!(push >= tested.least_ms && push + 2000 <= tested.most_ms, "the tests are not in the push: {}", all[0]);
+    assert!(worked >= 2000 && push + waited + worked <= tested.most_ms, "{}", all[0]);
+
+    // Whoever passes the gate has no tests that could take time.
+    commit(&app, source("2"), "Payment", 60).await;
+    let (head, url) = ("HEAD:refs/heads/main", app.git_url());
+    let push = app.git_command(&["push", "-o", "flowline.override=in a hurry", &url, head]).output();
+    let pushed = within("git", push).await.unwrap();
+    assert!(pushed.status.success(), "{}", String::from_utf8_lossy(&pushed.stderr));
+    let all = deployments(&app, 2).await;
+    assert_eq!(steps(&all[1]), ["push", "build", "promote", "release", "start"]);
+    let figures = flow.get(&format!("/pipelines/{pipeline}/deployments/metrics")).await.json();
+    let of_tests = figures["steps"].as_array().unwrap().iter().find(|step| step["step"] == "test").unwrap();
+    assert_eq!((&of_tests["work"]["count"], &of_tests["work"]["max_ms"]), (&json!(1), &json!(worked)), "{figures}");
+    let said = flow.cli(&["pipelines:metrics", "shop"]).await;
+    let said = String::from_utf8_lossy(&said.stdout).into_owned();
+    assert!(said.lines().any(|line| line.starts_with("test ")), "{said}");
+    let csv = flow.cli(&["pipelines:metrics", "shop", "--csv"]).await;
+    let csv = String::from_utf8_lossy(&csv.stdout).into_owned();
+    let cell = |name: &str| {
+        let at = csv.lines().next().unwrap().split(',').position(|head| head == name).unwrap();
+        csv.lines().nth(1).unwrap().split(',').nth(at).unwrap().to_owned()
+    };
+    assert_eq!((cell("test_wait_p50_ms"), cell("test_work_p50_ms")), (waited.to_string(), worked.to_string()));
+
+    // Its runs go with a pipeline; what the ledger tells of the past stays.
+    let coupling = coupled.json()["id"].as_str().unwrap().to_owned();
+    for path in [format!("/pipeline-couplings/{coupling}"), format!("/pipelines/{pipeline}")] {
+        let gone = flow.delete(&path).await;
+        assert_eq!(gone.status, 200, "{}", gone.text());
+    }
+    assert_eq!(deployments(&app, 2).await, all);
+}
+
 #[tokio::test]
 async fn periods_that_cannot_be_are_refused() {
     let flow = flow().await;

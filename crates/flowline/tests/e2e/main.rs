@@ -42,6 +42,7 @@ mod promotions_survive;
 mod push;
 mod release;
 mod release_phase;
+mod release_phase_survives;
 mod release_tasks;
 mod scale;
 mod schema;

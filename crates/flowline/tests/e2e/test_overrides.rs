@@ -3,7 +3,7 @@
 use crate::flow;
 use crate::push::archive;
 use serde_json::{Value, json};
-use testkit::{Flow, Source, path_of, within};
+use testkit::{App, Flow, Source, path_of, within};
 
 /// A pipeline whose gate is on, with an app in production.
 async fn gated(flow: &Flow) -> String {
@@ -96,6 +96,49 @@ async fn a_build_by_api_is_tested_first_and_a_red_one_is_not_built() {
     let states: Vec<&str> = runs.as_array().unwrap().iter().map(|run| run["status"].as_str().unwrap()).collect();
     assert_eq!(states, ["failed", "succeeded"]);
     flow.known_app("shop").log_says("Build of c0ffee without tests, overridden by user admin@localhost").await;
+}
+
+/// A command line in the app's own folder; whether it succeeded, and all that it said.
+async fn told(app: &App<'_>, words: &[&str]) -> (bool, String) {
+    let mut command = app.flow().cli_command(words);
+    let output = within("the command line", command.current_dir(app.working_copy()).output()).await.unwrap();
+    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    (output.status.success(), said)
+}
+
+#[tokio::test]
+async fn the_command_line_builds_and_releases_past_the_tests_with_a_reason_that_is_kept() {
+    let flow = flow().await;
+    let id = gated(&flow).await;
+    let app = flow.known_app("shop");
+    app.commit(Source::answering("one").with("app.json", &app_json("echo expected 1; exit 3"))).await;
+    let (ok, said) = told(&app, &["builds:create", "-a", "shop"]).await;
+    assert!(!ok && said.contains("expected 1") && said.contains("Not built: its tests failed"), "{said}");
+    let (ok, said) = told(&app, &["builds:create", "-a", "shop", "--override", " "]).await;
+    assert!(!ok && said.contains("an override of the tests needs its reason"), "{said}");
+    let (ok, said) = told(&app, &["builds:create", "-a", "shop", "--override", "the shop is \"down\""]).await;
+    assert!(ok && said.contains("Released v3") && !said.contains("expected 1"), "{said}");
+    app.served("/", "one").await;
+    let commit = app.git(&["rev-parse", "HEAD"]).await;
+    let commit = String::from_utf8_lossy(&commit.stdout).trim().to_owned();
+    assert_eq!(app.read("/builds").await[1]["source_blob"]["version"], commit.as_str());
+    app.log_says(&format!("Build of {commit} without tests, overridden by user admin@localhost: the shop is")).await;
+
+    let other = flow.app("other").await;
+    other.push(Source::answering("two")).await.released("v3");
+    let slug = other.read("/releases/3").await["slug"]["id"].as_str().unwrap().to_owned();
+    let (ok, said) = told(&app, &["releases:create", &slug, "-a", "shop"]).await;
+    assert!(!ok && said.contains("tests what comes to its apps"), "{said}");
+    let reason = "moved from the old pipeline";
+    let words = ["releases:create", &slug, "-a", "shop", "--description", "Moved", "--override", reason];
+    let (ok, said) = told(&app, &words).await;
+    assert!(ok && said.contains("done, v4"), "{said}");
+    app.served("/", "two").await;
+    assert_eq!(app.read("/releases/4").await["description"], "Moved");
+    let events = app.read("/audit-events").await.to_string();
+    assert!(events.contains("the shop is") && events.contains(reason), "{events}");
+    let runs = flow.get(&format!("/pipelines/{id}/test-runs")).await.json();
+    assert_eq!(runs.as_array().unwrap().len(), 1, "an override is no run: {runs}");
 }
 
 #[tokio::test]
