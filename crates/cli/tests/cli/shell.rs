@@ -28,8 +28,8 @@ async fn completed(words: &[&str]) -> Vec<String> {
 
 #[tokio::test]
 async fn bash_completes_names_with_colons() {
-    let releases =
-        ["", ":info", ":output", ":rollback", ":retry", ":abort", ":phase"].map(|verb| format!("releases{verb}"));
+    let releases = ["", ":info", ":create", ":output", ":rollback", ":retry", ":abort", ":phase"]
+        .map(|verb| format!("releases{verb}"));
     assert_eq!(completed(&["flowline", "rel"]).await, releases);
     assert_eq!(completed(&["flowline", "releases", ":", "o"]).await, ["output"]);
     assert_eq!(completed(&["flowline", "maintenance", ":"]).await, ["on", "off"]);
