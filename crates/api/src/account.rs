@@ -7,6 +7,7 @@ use crate::error::ApiError;
 use crate::link::Links;
 use crate::platform::{By, Caller, code};
 use crate::range::{Field, Key};
+use crate::rate::Payer;
 use crate::views::account::{
     AccountView, BegunView, CreateAccount, NewAccountView, OperatorsView, Recovery, SetPassword, TwoFactorCode,
     UpdateAccount, UserView,
@@ -69,8 +70,9 @@ pub(crate) async fn destroy(
 }
 
 /// GET /account/rate-limits; free of charge (API-9).
-pub(crate) async fn rate_limits(Caller(who): Caller, State(door): State<Door>) -> Json<RateLimitView> {
-    Json(RateLimitView { remaining: door.limits.left(who.id) })
+pub(crate) async fn rate_limits(by: By, State(door): State<Door>) -> Json<RateLimitView> {
+    let payer = Payer { account: by.account().id, token: Some(by.entry.authorization.id) };
+    Json(RateLimitView { remaining: door.limits.left(payer) })
 }
 
 /// GET /users/{user} - oneself, by `~`, id or e-mail; with less of it, whoever shares a team or an app with the caller.

@@ -11,6 +11,7 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderVa
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use control::account::Entry;
 use control::gate::Authorized;
 use control::push::{self, Service, Ticket};
 use control::second_factor;
@@ -64,7 +65,7 @@ pub(crate) async fn refs(
     Query(query): Query<RefsQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Refused> {
-    let app = enter(&door, &repository, &headers).await?;
+    let (app, by) = enter(&door, &repository, &headers).await?;
     let word = query.service.unwrap_or_default();
     let Ok(service) = word.parse() else {
         let message = "Only git's smart HTTP protocol is served, for fetch and push; use git 2.39 or newer.";
@@ -73,7 +74,7 @@ pub(crate) async fn refs(
     if service == Service::ReceivePack {
         // Here and not only later: this refusal git shows to its user, with its words.
         push::admits(&door.control).map_err(ApiError::from)?;
-        second_factor::ask(&door.control, &app, None).await.map_err(ApiError::from)?;
+        second_factor::ask(&door.control, &app, &by, None).await.map_err(ApiError::from)?;
     }
     let output = push::repositories(&door.control).advertise(app.id, service, protocol(&headers)).await;
     let output = output.map_err(|error| unavailable(&error))?;
@@ -87,7 +88,7 @@ pub(crate) async fn fetch(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Refused> {
-    let app = enter(&door, &repository, &headers).await?;
+    let (app, _) = enter(&door, &repository, &headers).await?;
     exchange(&door, &app, "git-upload-pack", None, &headers, body).await
 }
 
@@ -98,8 +99,8 @@ pub(crate) async fn receive(
     request: Request,
 ) -> Result<Response, Refused> {
     let (parts, body) = request.into_parts();
-    let app = enter(&door, &repository, &parts.headers).await?;
-    second_factor::ask(&door.control, &app, None).await.map_err(ApiError::from)?;
+    let (app, by) = enter(&door, &repository, &parts.headers).await?;
+    second_factor::ask(&door.control, &app, &by, None).await.map_err(ApiError::from)?;
     let (path, action) = (parts.uri.path().to_owned(), "POST /{app}.git/git-receive-pack".to_owned());
     let change = Change::by(app.by(), audit::address(&parts), audit::request_id(&parts), action, path);
     let change = Change { app: Some(app.id), ..change };
@@ -110,7 +111,7 @@ pub(crate) async fn receive(
 }
 
 /// 401 and 404 happen here only.
-async fn enter(door: &Door, repository: &str, headers: &HeaderMap) -> Result<Authorized<App>, ApiError> {
+async fn enter(door: &Door, repository: &str, headers: &HeaderMap) -> Result<(Authorized<App>, Entry), ApiError> {
     let name = repository.strip_suffix(".git").ok_or_else(ApiError::no_such_path)?;
     let token = auth::token(headers).ok_or_else(ApiError::unauthorized)?;
     let entry = door.control.authenticate(&token).await?;
@@ -119,7 +120,7 @@ async fn enter(door: &Door, repository: &str, headers: &HeaderMap) -> Result<Aut
         let message = "This token may not be used for git; make one with the scope write-protected or global.";
         return Err(ApiError::forbidden(message));
     }
-    Ok(door.control.app(&entry.account, name, RIGHT).await?)
+    Ok((door.control.app(&entry.account, name, RIGHT).await?, entry))
 }
 
 async fn exchange(

@@ -4,6 +4,7 @@ use crate::audit::{self, Inside};
 use crate::auth;
 use crate::door::Door;
 use crate::error::ApiError;
+use crate::rate::Payer;
 use crate::routes::{Access, Route};
 use crate::{accept, etag, idempotency};
 use axum::extract::{FromRequestParts, RawPathParams, Request, State};
@@ -113,7 +114,8 @@ async fn admit(door: &Door, route: &Route, parts: &mut Parts, left: &mut Option<
         return Err(lacks_scope(entry, route));
     }
     let free = route.access == Access::Free || parts.extensions.get::<Inside>().is_some();
-    let remaining = if free { Some(door.limits.left(account.id)) } else { door.limits.take(account.id) };
+    let payer = Payer { account: account.id, token: entry.as_ref().map(|entry| entry.authorization.id) };
+    let remaining = if free { Some(door.limits.left(payer)) } else { door.limits.take(payer) };
     *left = Some(remaining.unwrap_or_default());
     if remaining.is_none() {
         return Err(ApiError::rate_limit());
@@ -123,7 +125,8 @@ async fn admit(door: &Door, route: &Route, parts: &mut Parts, left: &mut Option<
             let app = app_in_path(door, parts, &account, right).await?;
             // A request of the server to itself comes with a code that is used already.
             if route.asks_second_factor() && parts.extensions.get::<Inside>().is_none() {
-                second_factor::ask(&door.control, &app, code(&parts.headers).as_deref()).await?;
+                let by = entry.as_ref().ok_or_else(ApiError::unauthorized)?;
+                second_factor::ask(&door.control, &app, by, code(&parts.headers).as_deref()).await?;
             }
             parts.extensions.insert(ForApp(app));
         }

@@ -5,7 +5,7 @@ use crate::body::JsonBody;
 use crate::error::ApiError;
 use crate::link::Links;
 use crate::output;
-use crate::platform::{Caller, ForPipeline, code};
+use crate::platform::{By, Caller, ForPipeline, code};
 use crate::range::{Field, Key};
 use crate::views::app::NameOrObject;
 use crate::views::promotion::{CreatePromotion, ProgressView, PromotionReceiptView, PromotionView, TargetView};
@@ -31,7 +31,7 @@ const TARGETS: &[Field<PromotionTarget>] = &[("id", |one| Key::Text(one.id.to_st
 /// POST /pipeline-promotions - 201; asks for `deploy` on the source and on every target; each target settles by itself.
 pub(crate) async fn create(
     State(control): State<Control>,
-    Caller(who): Caller,
+    by: By,
     links: Links,
     headers: HeaderMap,
     JsonBody(body): JsonBody<CreatePromotion>,
@@ -44,9 +44,9 @@ pub(crate) async fn create(
         reason: body.reason,
     };
     for target in &new.targets {
-        second_factor::ask_for(&control, &who, target, code(&headers).as_deref()).await?;
+        second_factor::ask_for(&control, &by.entry, target, code(&headers).as_deref()).await?;
     }
-    let made = promotion::create(&control, &who, new).await?;
+    let made = promotion::create(&control, by.account(), new).await?;
     Ok(Created(PromotionView::new(&made.promotion, &links)))
 }
 

@@ -34,7 +34,7 @@ pub struct Settings {
     pub head_timeout: Duration,
     /// After the signal to end, requests in flight may take this long.
     pub drain_timeout: Duration,
-    /// Requests that an account may make at once, before the refill counts (API-9).
+    /// Requests that a token may make at once, before the refill counts (API-9, CLI-4).
     pub rate_burst: u32,
     /// Requests per second that come back. Clients sleep 30 s when they meet the limit (CLI-4), so it is only there to stop
     /// loops that went wild.

@@ -4,7 +4,7 @@ use crate::answer::{Created, Ranged};
 use crate::body::JsonBody;
 use crate::error::ApiError;
 use crate::link::Links;
-use crate::platform::{Caller, ForApp, code};
+use crate::platform::{By, Caller, ForApp, code};
 use crate::range::{Field, Key};
 use crate::views::app::{CreateTeamApp, NameOrObject, TeamAppView, UpdateTeamApp};
 use crate::views::transfer::{AnswerTransfer, CreateTransfer, TransferView};
@@ -97,12 +97,12 @@ pub(crate) async fn update(
 /// POST /account/app-transfers - 201 with the offer.
 pub(crate) async fn offer(
     State(control): State<Control>,
-    Caller(who): Caller,
+    by: By,
     headers: HeaderMap,
     JsonBody(body): JsonBody<CreateTransfer>,
 ) -> Result<Created<TransferView>, ApiError> {
-    let app = control.app(&who, &body.app.into_text(), Right::Manage).await?;
-    second_factor::ask(&control, &app, code(&headers).as_deref()).await?;
+    let app = control.app(by.account(), &body.app.into_text(), Right::Manage).await?;
+    second_factor::ask(&control, &app, &by.entry, code(&headers).as_deref()).await?;
     Ok(Created((&transfer::offer(&control, &app, &body.recipient.into_text()).await?).into()))
 }
 

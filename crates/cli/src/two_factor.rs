@@ -23,7 +23,7 @@ pub enum Verb {
     /// Have logins ask for the password only
     #[command(name = "2fa:disable", visible_alias = "auth:2fa:disable", alias = "twofactor:disable")]
     Disable(Bare),
-    /// Give a code for an app that asks for one: it asks for none for 30 minutes (features:enable second-factor)
+    /// Give a code for an app that asks for one: it asks this login for none for 30 minutes (features:enable second-factor)
     #[command(name = "2fa:authorize")]
     Authorize(AppOnly),
 }

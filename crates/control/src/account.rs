@@ -79,8 +79,10 @@ pub enum AccountError {
 pub struct Entry {
     /// Who.
     pub account: Account,
-    /// With which token.
+    /// By which authorization.
     pub authorization: Authorization,
+    /// With which token of it: a renewed one is another.
+    pub(crate) token_sha256: String,
 }
 
 /// Makes the operator's account, or gives it this token when the file holds another one than the database knows.
@@ -136,7 +138,8 @@ impl Control {
         let found = found.filter(|authorization| !authorization.is_expired(self.now()));
         let authorization = found.ok_or(AccountError::WrongToken)?;
         let account = store::account::by_id(self.store.db(), authorization.account).await?;
-        Ok(Entry { account: account.ok_or(AccountError::WrongToken)?, authorization })
+        let account = account.ok_or(AccountError::WrongToken)?;
+        Ok(Entry { account, authorization, token_sha256: token_sha256.to_owned() })
     }
 
     /// Who has this e-mail and password, and the code where one is asked for.

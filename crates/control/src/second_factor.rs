@@ -3,7 +3,7 @@
 //! Open windows are forgotten with the server: whoever comes then gives another code.
 
 use crate::Control;
-use crate::account::AccountError;
+use crate::account::{AccountError, Entry};
 use crate::gate::Authorized;
 use crate::two_factor;
 use model::account::Account;
@@ -21,7 +21,7 @@ pub enum SecondFactorError {
     /// No code, and no window that is open.
     #[error(
         "A second authentication factor or pre-authorization is required for {0}: send a code in `Heroku-Two-Factor-Code`, or \
-         give one that is good for {minutes} minutes (`flowline 2fa:authorize -a {0}`)",
+         give one that is good for {minutes} minutes and this token (`flowline 2fa:authorize -a {0}`)",
         minutes = WINDOW.as_secs() / 60
     )]
     Wanted(AppName),
@@ -36,11 +36,16 @@ pub enum SecondFactorError {
     Store(#[from] StoreError),
 }
 
-/// Lets pass whoever gave a code, now or a while ago, where the app asks for one.
+/// Lets pass whoever gave a code, now or a while ago with the same token, where the app asks for one.
 ///
 /// # Errors
 /// [`SecondFactorError::Wanted`], [`SecondFactorError::Off`], a wrong code.
-pub async fn ask(control: &Control, app: &Authorized<App>, code: Option<&str>) -> Result<(), SecondFactorError> {
+pub async fn ask(
+    control: &Control,
+    app: &Authorized<App>,
+    by: &Entry,
+    code: Option<&str>,
+) -> Result<(), SecondFactorError> {
     let who = app.by();
     if !store::feature::enabled(control.store.db(), app.id, Feature::SecondFactor).await? {
         return Ok(());
@@ -50,7 +55,7 @@ pub async fn ask(control: &Control, app: &Authorized<App>, code: Option<&str>) -
     }
     match code {
         Some(code) => check(control, who, code).await,
-        None if open_windows(control).is_open(who.id, app.id, control.now()) => Ok(()),
+        None if open_windows(control).is_open(&by.token_sha256, app.id, control.now()) => Ok(()),
         None => Err(SecondFactorError::Wanted(app.name.clone())),
     }
 }
@@ -59,20 +64,21 @@ pub async fn ask(control: &Control, app: &Authorized<App>, code: Option<&str>) -
 ///
 /// # Errors
 /// As [`ask`].
-pub async fn ask_for(control: &Control, who: &Account, app: &str, code: Option<&str>) -> Result<(), SecondFactorError> {
-    match control.app(who, app, Right::View).await {
-        Ok(app) => ask(control, &app, code).await,
+pub async fn ask_for(control: &Control, by: &Entry, app: &str, code: Option<&str>) -> Result<(), SecondFactorError> {
+    match control.app(&by.account, app, Right::View).await {
+        Ok(app) => ask(control, &app, by, code).await,
         Err(_) => Ok(()),
     }
 }
 
-/// Takes a code, and asks this account for none at this app for a while; until when.
+/// Takes a code, and asks this token for none at this app for a while; until when.
 ///
 /// # Errors
 /// An account without a second factor, no or a wrong code.
 pub async fn authorize(
     control: &Control,
     app: &Authorized<App>,
+    by: &Entry,
     code: Option<&str>,
 ) -> Result<Timestamp, SecondFactorError> {
     if !app.by().two_factor {
@@ -80,7 +86,7 @@ pub async fn authorize(
     }
     let code = code.ok_or_else(|| SecondFactorError::Wanted(app.name.clone()))?;
     check(control, app.by(), code).await?;
-    Ok(open_windows(control).open(app.by().id, app.id, control.now()))
+    Ok(open_windows(control).open(&by.token_sha256, app.id, control.now()))
 }
 
 /// Guesses are counted: six digits are few.

@@ -156,6 +156,23 @@ async fn api_9_what_is_left_is_told_with_every_answer_and_to_ask_for_it_is_free(
 }
 
 #[tokio::test]
+async fn cli_4_what_one_token_uses_another_of_the_same_account_still_has() {
+    let flow = flow().await;
+    let made = flow.post("/oauth/authorizations", &json!({ "scope": ["global"], "description": "a script" })).await;
+    assert_eq!(made.status, 201, "{}", made.text());
+    let script = made.json()["access_token"]["token"].as_str().unwrap().to_owned();
+    // Faster than they come back, mostly; nothing below depends on it.
+    for _ in 0..200 {
+        assert_eq!(flow.get("/account").await.status, 200);
+    }
+    let left = async |token: &str| -> u32 {
+        flow.call_as(token, "GET", "/apps", None).await.header("ratelimit-remaining").parse().unwrap()
+    };
+    assert_eq!(left(&script).await, 4499, "its first request");
+    assert!(left(&flow.token).await <= 4499);
+}
+
+#[tokio::test]
 async fn api_15_nothing_asks_for_confirmation_because_nothing_is_paid_or_attached() {
     let flow = flow().await;
     flow.app("shop").await;

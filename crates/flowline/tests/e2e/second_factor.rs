@@ -80,6 +80,30 @@ async fn api_14_an_app_asks_for_a_second_factor_and_believes_a_code_for_a_while(
 }
 
 #[tokio::test]
+async fn api_14_a_window_is_not_another_tokens_of_the_same_person_nor_a_renewed_ones() {
+    let flow = flow().await;
+    let (ada, codes) = guarded(&flow, "ada@example.org").await;
+    let create = json!({ "name": "shop" });
+    assert_eq!(flow.call_as(&ada, "POST", "/apps", Some(&create)).await.status, 201);
+    let on = json!({ "enabled": true });
+    assert_eq!(flow.call_as(&ada, "PATCH", "/apps/shop/features/second-factor", Some(&on)).await.status, 200);
+    let made = flow.call_as(&ada, "POST", "/oauth/authorizations", Some(&json!({ "scope": ["global"] }))).await.json();
+    let (script, id) = (made["access_token"]["token"].as_str().unwrap(), made["id"].as_str().unwrap());
+    let path = "/apps/shop/config-vars";
+    let given = with_code(&flow, script, "PUT", "/apps/shop/pre-authorizations", &json!({}), &codes[0]).await;
+    assert_eq!(given.status, 200, "{}", given.text());
+    assert_eq!(flow.call_as(script, "GET", path, None).await.status, 200);
+    wants_a_code(&flow.call_as(&ada, "GET", path, None).await);
+    // Whoever has another token of this person could renew this one.
+    let renew = format!("/oauth/authorizations/{id}/actions/regenerate-tokens");
+    let renewed = flow.call_as(&ada, "POST", &renew, None).await;
+    assert!(renewed.status.is_success(), "{}", renewed.text());
+    let renewed = renewed.json()["access_token"]["token"].as_str().unwrap().to_owned();
+    wants_a_code(&flow.call_as(&renewed, "GET", path, None).await);
+    assert_eq!(flow.call_as(script, "GET", path, None).await.status, 401);
+}
+
+#[tokio::test]
 async fn api_14_codes_cannot_be_guessed_and_who_has_none_locks_nobody_out() {
     let flow = flow().await;
     let app = flow.app("other").await;
