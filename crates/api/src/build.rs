@@ -1,4 +1,4 @@
-//! `/apps/{app}/builds`: begin, list, show; the cache; and what a build prints.
+//! `/apps/{app}/builds`: begin, list, show, cancel; the cache; and what a build prints.
 
 use crate::answer::{Created, Ranged};
 use crate::body::JsonBody;
@@ -14,6 +14,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use control::Control;
 use control::build::{self, BuildDetail};
+use control::build_cancel;
 use model::id::BuildId;
 
 const FIELDS: &[Field<BuildDetail>] = &[
@@ -51,6 +52,17 @@ pub(crate) async fn show(
     links: Links,
 ) -> Result<Json<BuildView>, ApiError> {
     let detail = build::find(&control, &app, parse(&id)?).await?;
+    Ok(Json(BuildView::new(&detail, &links)))
+}
+
+/// DELETE /apps/{app}/builds/{build} - cancels one that waits or runs (BLD-2); 200 with it, `failed` when nothing of it runs any more.
+pub(crate) async fn cancel(
+    State(control): State<Control>,
+    ForApp(app): ForApp,
+    Path((_, id)): Path<(String, String)>,
+    links: Links,
+) -> Result<Json<BuildView>, ApiError> {
+    let detail = build_cancel::cancel(&control, &app, parse(&id)?).await?;
     Ok(Json(BuildView::new(&detail, &links)))
 }
 

@@ -136,10 +136,8 @@ const NOT_OFFERED: &[(&str, &str)] = &[
 ];
 
 /// Published links without a route that are no thing of their own.
-const OTHERWISE: &[(&str, &str)] = &[
-    ("DELETE /apps/{}/builds/{}", "405: a build that has begun ends by itself or at its limit"),
-    ("GET /users/~/pipeline-couplings", "served as `GET /users/{user}/pipeline-couplings`"),
-];
+const OTHERWISE: &[(&str, &str)] =
+    &[("GET /users/~/pipeline-couplings", "served as `GET /users/{user}/pipeline-couplings`")];
 
 /// The links of the published schema that no route serves, each with what it is answered.
 fn not_offered() -> String {

@@ -1,4 +1,4 @@
-//! `builds`, `builds:info`, `builds:output`.
+//! `builds`, `builds:info`, `builds:output`, `builds:cancel`.
 
 use crate::args::OnApp;
 use crate::client::{StreamKind, segment};
@@ -24,7 +24,7 @@ pub struct Builds {
     pub(crate) on: OnApp,
 }
 
-/// What `builds:info` and `builds:output` take.
+/// What `builds:info`, `builds:output` and `builds:cancel` take.
 #[derive(Debug, Clone, clap::Args)]
 pub struct OneBuild {
     /// Its id; without it the newest
@@ -165,6 +165,16 @@ async fn printed(session: &mut Session<'_>, build: &Build) -> Result<Option<Stri
         session.console.raw(&bytes)?;
     }
     Ok(None)
+}
+
+/// Ends one that waits or runs.
+pub(crate) async fn cancel(session: &mut Session<'_>, args: &OneBuild) -> Result<(), CliError> {
+    let app = session.app(&args.on)?;
+    let (_, build) = one(session, &app, args.build.as_deref()).await?;
+    session.console.begin(&format!("Cancelling build {} of {}", build.id, app.name))?;
+    let answer = session.client.delete(&app.path(&format!("/builds/{}", segment(&build.id)))).await?;
+    let now: Build = session.client.read(&answer)?;
+    session.done(if now.status == "pending" { "it ends in a moment" } else { "done" }, &answer)
 }
 
 async fn outcome(session: &Session<'_>, app: &Chosen, id: &str) -> Result<(), CliError> {

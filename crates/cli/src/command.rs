@@ -110,6 +110,9 @@ pub enum Command {
     /// Build the last commit of this folder, or an archive elsewhere, without a push
     #[command(name = "builds:create")]
     BuildsCreate(build_create::Create),
+    /// Cancel a build that waits or runs
+    #[command(name = "builds:cancel")]
+    BuildsCancel(build::OneBuild),
     /// Print the shell script that makes Tab work
     #[command(name = "completions")]
     Completions(completion::Completions),
@@ -275,6 +278,7 @@ async fn dispatch(command: Command, env: &Env, console: &mut Console) -> Result<
         Command::BuildsInfo(args) => build::show(session, &args).await,
         Command::BuildsOutput(args) => build::output(session, &args).await,
         Command::BuildsCreate(args) => build_create::create(session, &args).await,
+        Command::BuildsCancel(args) => build::cancel(session, &args).await,
         Command::Completions(args) => completion::print(session, &args),
         Command::Config(args) => config_var::list(session, &args).await,
         Command::ConfigGet(args) => config_var::get(session, &args).await,
@@ -347,7 +351,7 @@ impl Command {
             Self::AppsSetup(args) => args.print,
             Self::AppsOpen(args) => args.on.print,
             Self::Builds(args) => args.on.print,
-            Self::BuildsInfo(args) | Self::BuildsOutput(args) => args.on.print,
+            Self::BuildsInfo(args) | Self::BuildsOutput(args) | Self::BuildsCancel(args) => args.on.print,
             Self::BuildsCreate(args) => args.on.print,
             Self::Config(args) => args.on.print,
             Self::ConfigGet(args) => args.on.print,

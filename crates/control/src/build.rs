@@ -1,5 +1,6 @@
 //! Builds: from source to slug to release. One at a time per app (BLD-5).
 
+use crate::build_cancel::Cancelled;
 use crate::build_make::{Made, make};
 use crate::build_queue::{Listener, QueueError};
 use crate::event::{self, Change, Resource};
@@ -29,6 +30,14 @@ pub enum BuildError {
     /// No such build.
     #[error("Couldn't find that build.")]
     NoSuchBuild,
+    /// Too late to cancel it.
+    #[error("Build {id} is over already: it {state}. Only a build that is pending can be cancelled")]
+    Over {
+        /// Which.
+        id: BuildId,
+        /// How it ended.
+        state: &'static str,
+    },
     /// No address to fetch the source from.
     #[error(
         "source_blob.url is missing: make one with POST /sources and upload the archive there, or give an http(s) address"
@@ -63,6 +72,9 @@ pub struct BuildDetail {
 /// Why a build that began came to nothing.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Broken {
+    /// By whom, if that is known.
+    #[error("the build was cancelled{0}")]
+    Cancelled(String),
     #[error(transparent)]
     Queue(#[from] QueueError),
     #[error(transparent)]
@@ -93,10 +105,12 @@ pub(crate) enum Archive {
     Fetched(tokio::fs::File),
 }
 
-/// Lines of a build: kept, and sent on to whoever watches the push.
+/// Lines of a build: kept, and sent on to whoever watches the push. Its task has it to the end.
 pub(crate) struct Report {
     writer: OutputWriter,
     watcher: Option<mpsc::Sender<String>>,
+    /// Tells that the build is cancelled.
+    pub(crate) cancelled: Cancelled,
 }
 
 #[async_trait]
@@ -190,9 +204,11 @@ pub(crate) async fn begin(
     let made = build_end::detail_in(&mut tx, build.clone()).await?;
     event::note(control, &mut tx, build.by, &Change::create(Resource::Build(&made))).await?;
     let writer = control.outputs.create(&output_key(build.id)).map_err(BuildError::Output)?;
+    // Before anybody can see it, and cancel it.
+    let cancelled = control.builds.enter(build.id);
     tx.commit().await?;
     journal::api(control, app.id, now, format!("Build started by user {}", app.by().email)).await;
-    Ok((build, Report { writer, watcher }))
+    Ok((build, Report { writer, watcher, cancelled }))
 }
 
 /// A build's slug became this release, or it failed with a reason that its lines tell.
@@ -207,10 +223,17 @@ pub(crate) async fn run(
     mut report: Report,
 ) -> Outcome {
     let folder = control.settings.dir.join("builds").join(build.id.to_string());
+    let cancelled = report.cancelled.clone();
     let made = make(control, app, &build, archive, &folder, &mut report).await;
     let done = match made {
+        // What came of a program that was killed is not the reason.
+        Ok(_) | Err(_) if cancelled.is_told() => Err(cancelled.reason(control).await),
         Ok(Made { slug, beside, making: _making }) => {
-            build_end::succeed(control, app, &build, slug, &beside).await.map_err(Broken::from)
+            match build_end::succeed(control, app, &build, slug, &beside).await {
+                Ok(Some(created)) => Ok(created),
+                Ok(None) => Err(cancelled.reason(control).await),
+                Err(error) => Err(error.into()),
+            }
         }
         Err(broken) => Err(broken),
     };

@@ -13,14 +13,14 @@ use model::slug::Slug;
 use model::verification::Environment;
 use store::{StoreError, Tx};
 
-/// Slug, end of the build and release commit together.
+/// Slug, end of the build and release commit together; `None`: it was cancelled before.
 pub(crate) async fn succeed(
     control: &Control,
     app: &Authorized<App>,
     build: &Build,
     slug: Slug,
     beside: &Beside,
-) -> Result<Created, StoreError> {
+) -> Result<Option<Created>, StoreError> {
     let mut tx = control.store.begin().await?;
     store::slug::insert(&mut tx, &slug).await?;
     if let Some(file) = &beside.policy_file {
@@ -30,7 +30,9 @@ pub(crate) async fn succeed(
         store::verify_setting::put_environment(&mut tx, slug.id, stage, &Environment::of(said)).await?;
     }
     let state = BuildState::Succeeded { slug: slug.id };
-    store::build::finish(&mut tx, build.id, &state, control.now()).await?;
+    if !store::build::finish(&mut tx, build.id, &state, control.now()).await? {
+        return Ok(None);
+    }
     let before = app::detail_in(control, &mut tx, App::clone(app)).await?;
     if let Some(buildpack) = &slug.buildpack {
         store::app::set_buildpack(&mut tx, app.id, buildpack, control.now()).await?;
@@ -47,7 +49,7 @@ pub(crate) async fn succeed(
     }
     tx.commit().await?;
     control.counters.build(&state, control.now().since(build.created_at));
-    Ok(created)
+    Ok(Some(created))
 }
 
 /// Notes the event of a build's end.

@@ -1,6 +1,7 @@
 //! From a source to a slug: fetched, unpacked, admitted, compiled and packed.
 
 use crate::build::{Archive, Broken, Report};
+use crate::build_cancel::Cancelled;
 use crate::build_queue::Listener;
 use crate::gate::Authorized;
 use crate::{Control, app_json, build_gate, fetch, progress, steps};
@@ -38,6 +39,7 @@ async fn unpack(
     build: &Build,
     archive: Archive,
     folder: &std::path::Path,
+    cancelled: &Cancelled,
 ) -> Result<PathBuf, Broken> {
     let source = folder.join("app");
     tokio::fs::create_dir_all(folder).await?;
@@ -45,7 +47,8 @@ async fn unpack(
     match archive {
         Archive::Tree(tree) => builder::extract_stream(tree, &source, Rules::tree(control.owner)).await?,
         Archive::Url(url) => {
-            let body = fetch::archive(control, &url, build.source.checksum.as_deref(), folder).await?;
+            let fetched = fetch::archive(control, &url, build.source.checksum.as_deref(), folder);
+            let body = cancelled.or(control, fetched).await??;
             builder::extract_stream(body, &source, Rules::source(control.owner)).await?;
         }
         Archive::Fetched(file) => builder::extract_stream(file, &source, Rules::source(control.owner)).await?,
@@ -62,9 +65,10 @@ pub(crate) async fn make<'c>(
     folder: &std::path::Path,
     report: &mut Report,
 ) -> Result<Made<'c>, Broken> {
-    let _turn = control.build_queue.turn(report).await?;
+    let cancelled = report.cancelled.clone();
+    let _turn = cancelled.or(control, control.build_queue.turn(&mut *report)).await??;
     progress::build_begun(control, build.id).await;
-    let source = unpack(control, build, archive, folder).await?;
+    let source = unpack(control, build, archive, folder, &cancelled).await?;
     let app_json = app_json::read(&source).await?;
     let policy_file = build_gate::admit_source(control, app, build.source.version.as_deref(), &source).await?;
     let config = store::config_var::all(&control.store, app.id).await?;
@@ -82,10 +86,13 @@ pub(crate) async fn make<'c>(
         owner: control.owner,
         limits: steps::LIMITS,
     };
-    let runner = steps::SandboxRunner::new(control.clone(), build);
+    let runner = steps::SandboxRunner::new(control.clone(), build, cancelled.receiver());
     let (lines, mut printed) = mpsc::channel(LINES_WAITING);
     let work = async {
         let built = builder::compile(job, &runner, lines.clone()).await?;
+        if cancelled.is_told() {
+            return Err(cancelled.reason(control).await);
+        }
         if build.buildpacks.is_empty() {
             note_packs(control, build.id, &built.buildpacks).await?;
         }
@@ -95,7 +102,10 @@ pub(crate) async fn make<'c>(
     };
     let relay = async {
         while let Some(line) = printed.recv().await {
-            report.line(&line).await;
+            // A pack that was killed would be blamed for it.
+            if !cancelled.is_told() {
+                report.line(&line).await;
+            }
         }
     };
     let (made, ()) = tokio::join!(work, relay);

@@ -9,7 +9,7 @@ use crate::{Control, build_end, fetch, progress, test_gate};
 use model::app::App;
 use model::build::Build;
 use model::pipeline::Pipeline;
-use model::test_run::{Commit, TestGate, TestState, kept_message};
+use model::test_run::{Commit, TestGate, TestRun, TestState, kept_message};
 use std::path::Path;
 use tokio::fs::File;
 use tokio::sync::mpsc;
@@ -29,15 +29,20 @@ pub(crate) async fn run(
     mut report: Report,
 ) {
     let folder = control.settings.dir.join("builds").join(format!("{}-source", build.id));
-    let passed = match fetched(control, &build, &folder).await {
-        Ok((tested, built)) => test(control, app, &build, (&pipeline, gate), tested, &mut report).await.map(|()| built),
-        Err(why) => Err(why),
+    let cancelled = report.cancelled.clone();
+    let passed = match cancelled.or(control, fetched(control, &build, &folder)).await {
+        Ok(Ok((tested, built))) => {
+            test(control, app, &build, (&pipeline, gate), tested, &mut report).await.map(|()| built)
+        }
+        Ok(Err(why)) => Err(why),
+        Err(broken) => Err(broken.to_string()),
     };
     // Both are open: the folder is not needed for them.
     build::remove(folder).await;
     match passed {
         Ok(built) => drop(build::run(control, app, build, Archive::Fetched(built), report).await),
         Err(why) => {
+            let why = if cancelled.is_told() { cancelled.reason(control).await.to_string() } else { why };
             report.line(&format!(" !     Not built: {why}.")).await;
             drop(report);
             build_end::fail(control, &build, &why).await;
@@ -81,7 +86,7 @@ async fn test(
     let buildpacks = test_gate::buildpacks(control, app.id).await.map_err(|error| error.to_string())?;
     let (watcher, mut lines) = mpsc::channel(LINES_WAITING);
     let begun = test_run::begin(control, asked, Some(watcher)).await.map_err(|error| error.to_string())?;
-    let (id, number) = (begun.run.id, begun.run.number);
+    let (run, number) = (begun.run.clone(), begun.run.number);
     report.line(&format!("-----> Test run #{number} of the pipeline {}, before the build", pipeline.name)).await;
     let time_limit_s = gate.time_limit_s;
     let subject = Subject { archive: Archive::Fetched(archive), stack: app.stack.clone(), buildpacks, time_limit_s };
@@ -89,13 +94,11 @@ async fn test(
         let control = control.clone();
         tokio::spawn(async move { testing::run(&control, begun, subject).await })
     };
-    while let Some(line) = lines.recv().await {
-        report.line(&line).await;
-    }
+    relay(control, &run, &mut lines, report).await;
     let see = format!("flowline ci:info {number} -p {}", pipeline.name);
     match work.await {
         Ok(TestState::Succeeded) => {
-            progress::build_tested(control, build.id, id).await;
+            progress::build_tested(control, build.id, run.id).await;
             Ok(())
         }
         Ok(TestState::Failed { .. }) => Err(format!("its tests failed ({see})")),
@@ -105,6 +108,26 @@ async fn test(
         Err(error) => {
             tracing::error!(build.id = %build.id, %error, "A test run's task ended in a panic");
             Err("its test run broke off inside Flowline; its log tells more".to_owned())
+        }
+    }
+}
+
+/// What a test run prints, into the output of the build; it ends with the build when that is cancelled.
+async fn relay(control: &Control, run: &TestRun, lines: &mut mpsc::Receiver<String>, report: &mut Report) {
+    let cancelled = report.cancelled.clone();
+    let mut told = false;
+    loop {
+        tokio::select! {
+            line = lines.recv() => match line {
+                Some(line) => report.line(&line).await,
+                None => break,
+            },
+            () = cancelled.told(), if !told => {
+                told = true;
+                if let Err(error) = test_run::end(control, run, "with the build that it was for").await {
+                    tracing::error!(test_run.id = %run.id, %error, "The test run of a cancelled build goes on");
+                }
+            }
         }
     }
 }

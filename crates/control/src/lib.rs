@@ -13,6 +13,7 @@ pub mod authorization;
 mod browser;
 pub mod browser_login;
 pub mod build;
+pub mod build_cancel;
 mod build_end;
 pub mod build_gate;
 mod build_make;
@@ -208,6 +209,7 @@ pub struct Parts {
     pub(crate) reservations: reservation::Reservations,
     pub(crate) tickets: push::Tickets,
     pub(crate) build_queue: build_queue::BuildQueue,
+    pub(crate) builds: build_cancel::Running,
     pub(crate) test_runs: test_run::Running,
     pub(crate) phases: phase::Changes,
     pub(crate) counters: metrics::Counters,

@@ -89,7 +89,11 @@ fn clear(folder: &Path, keep: &[String]) {
 /// Builds and release commands that did not outlive the last server end here, with the reason.
 pub(crate) async fn settle(control: &Control, resumed: &Resumed) -> Result<(), StoreError> {
     for build in store::build::pending(control.store.db()).await? {
-        build_end::break_off(control, &build, "Flowline was stopped during the build; push again").await;
+        let why = match store::build::cancelled_by(control.store.db(), build.id).await? {
+            Some(by) => format!("The build was cancelled by {by}"),
+            None => "Flowline was stopped during the build; push again".to_owned(),
+        };
+        build_end::break_off(control, &build, &why).await;
     }
     test_end::break_off(control).await?;
     for release in store::release::pending(control.store.db()).await? {

@@ -94,6 +94,7 @@ impl Control {
         let (teller, changes) = dyno_event::queue();
         let control = Self(Arc::new(Parts {
             build_queue: BuildQueue::new(settings.builds_at_once),
+            builds: crate::build_cancel::Running::default(),
             settings,
             world,
             store,

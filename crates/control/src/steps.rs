@@ -52,9 +52,10 @@ pub(crate) enum Halt {
 }
 
 impl SandboxRunner {
-    pub(crate) fn new(control: Control, build: &Build) -> Self {
+    /// For the steps of a build; `cancelled` ends the one that runs.
+    pub(crate) fn new(control: Control, build: &Build, cancelled: watch::Receiver<bool>) -> Self {
         let labels = [("role", "build".to_owned()), ("build", build.id.to_string()), ("app", build.app.to_string())];
-        Self::within(control, labels, "build", BUILD_LIMIT_S)
+        Self { cancelled: Some(cancelled), ..Self::within(control, labels, "build", BUILD_LIMIT_S) }
     }
 
     /// For the steps of a test run, which may be cancelled.

@@ -312,18 +312,24 @@ pub async fn cancel(
     }
     let message = kept_message(message);
     let why = if message.is_empty() { format!("by {}", who.email) } else { format!("by {}: {message}", who.email) };
-    let mut ended = false;
-    for node in store::test_node::of_run(control.store.db(), id).await? {
-        ended |= test_end::change(control, &run, &node, TestEvent::Cancelled { why: why.clone() }).await?;
-    }
+    let ended = end(control, &run, &why).await?;
     let now = store::test_run::by_id(control.store.db(), id).await?.ok_or(TestRunError::NoSuchRun)?;
     if !ended {
         return Err(TestRunError::Over { number: now.number, state: now.state.word() });
     }
-    if let Some(cancel) = control.test_runs.all().get(&id) {
+    detail(control, now).await
+}
+
+/// The same for the build that waits for it. `false`: it is over already.
+pub(crate) async fn end(control: &Control, run: &TestRun, why: &str) -> Result<bool, StoreError> {
+    let mut ended = false;
+    for node in store::test_node::of_run(control.store.db(), run.id).await? {
+        ended |= test_end::change(control, run, &node, TestEvent::Cancelled { why: why.to_owned() }).await?;
+    }
+    if ended && let Some(cancel) = control.test_runs.all().get(&run.id) {
         cancel.send_replace(true);
     }
-    detail(control, now).await
+    Ok(ended)
 }
 
 /// The nodes of a run, in their places.

@@ -24,8 +24,10 @@ macro_rules! select {
 const INSERT: &str = "INSERT INTO build (id, app_id, by_id, source_url, source_version, source_description, source_checksum, \
      stack, secret, state, buildpacks, committed_at, commit_author, commit_email, commit_subject, created_at, updated_at) \
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'pending', $10, $11, $12, $13, $14, $15, $15)";
-const FINISH: &str =
-    "UPDATE build SET state = $2, slug_id = $3, why = $4, updated_at = $5 WHERE id = $1 AND state = 'pending'";
+const FINISH: &str = "UPDATE build SET state = $2, slug_id = $3, why = $4, updated_at = $5 WHERE id = $1 AND state = 'pending' \
+     AND ($2 <> 'succeeded' OR cancelled_by IS NULL)";
+const CANCEL: &str = "UPDATE build SET cancelled_by = $2 WHERE id = $1 AND state = 'pending' AND cancelled_by IS NULL";
+const CANCELLED_BY: &str = "SELECT cancelled_by FROM build WHERE id = $1 AND cancelled_by IS NOT NULL";
 const SET_RELEASE: &str = "UPDATE build SET release_id = $2 WHERE id = $1";
 const SET_BUILDPACKS: &str = "UPDATE build SET buildpacks = $2 WHERE id = $1";
 const BEGIN: &str = "UPDATE build SET begun_at = $2 WHERE id = $1";
@@ -39,8 +41,22 @@ const PENDING: &str = select!("WHERE state = 'pending'");
 const RELEASES: &str = "SELECT id, release_id FROM build";
 
 /// Every statement of this file, for the test that prepares them all.
-pub const ALL: &[&str] =
-    &[INSERT, FINISH, SET_RELEASE, SET_BUILDPACKS, BEGIN, TESTED, BY_ID, OF_SLUG, LIST, LATEST, PENDING, RELEASES];
+pub const ALL: &[&str] = &[
+    INSERT,
+    FINISH,
+    CANCEL,
+    CANCELLED_BY,
+    SET_RELEASE,
+    SET_BUILDPACKS,
+    BEGIN,
+    TESTED,
+    BY_ID,
+    OF_SLUG,
+    LIST,
+    LATEST,
+    PENDING,
+    RELEASES,
+];
 
 /// Adds a pending build.
 ///
@@ -58,7 +74,7 @@ pub async fn insert(tx: &mut Tx, build: &Build) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Stores how a build ended. `false`: another worker ended it first.
+/// Stores how a build ended. `false`: another worker ended it first, or it was cancelled and does not succeed any more.
 ///
 /// # Errors
 /// When the database fails.
@@ -69,6 +85,23 @@ pub async fn finish(tx: &mut Tx, id: BuildId, state: &BuildState, at: Timestamp)
     };
     let query = sqlx::query(FINISH).bind(id.to_string()).bind(state.word()).bind(state.slug().map(|id| id.to_string()));
     Ok(query.bind(why).bind(at.0).execute(tx.db()).await?.rows_affected() == 1)
+}
+
+/// Notes who cancelled a build. `false`: it is over, or cancelled already.
+///
+/// # Errors
+/// When the database fails.
+pub async fn cancel(tx: &mut Tx, id: BuildId, by: &str) -> Result<bool, StoreError> {
+    Ok(sqlx::query(CANCEL).bind(id.to_string()).bind(by).execute(tx.db()).await?.rows_affected() == 1)
+}
+
+/// Who cancelled it, if somebody did.
+///
+/// # Errors
+/// When the database fails.
+pub async fn cancelled_by<'e>(db: impl SqliteExecutor<'e>, id: BuildId) -> Result<Option<String>, StoreError> {
+    let row = sqlx::query(CANCELLED_BY).bind(id.to_string()).fetch_optional(db).await?;
+    row.map(|row| Cells { table: "build", row: &row }.text("cancelled_by")).transpose()
 }
 
 /// Notes which release the build became.

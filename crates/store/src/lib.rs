@@ -261,6 +261,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (16, "password_resets", include_str!("../migrations/0016_password_resets.sql")),
     (17, "alarms_of_pipelines", include_str!("../migrations/0017_alarms_of_pipelines.sql")),
     (19, "verify_browser", include_str!("../migrations/0019_verify_browser.sql")),
+    (20, "cancelled_builds", include_str!("../migrations/0020_cancelled_builds.sql")),
     (21, "tests_of_builds", include_str!("../migrations/0021_tests_of_builds.sql")),
 ];
 

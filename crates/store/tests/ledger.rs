@@ -4,7 +4,7 @@
 use model::account::Account;
 use model::app::App;
 use model::build::{Build, BuildSource, BuildState};
-use model::id::{AccountId, AppId, BuildId, ReleaseId};
+use model::id::{AccountId, AppId, BuildId, ReleaseId, SlugId};
 use model::release::{Release, ReleaseStatus};
 use model::stack::Stack;
 use model::time::Timestamp;
@@ -159,6 +159,27 @@ async fn bld_5_one_pending_build_per_app_and_an_over_one_stays_over() {
     assert!(store::build::finish(&mut tx, id, &failed, AT).await.unwrap());
     assert!(!store::build::finish(&mut tx, id, &failed, AT).await.unwrap());
     store::build::insert(&mut tx, &build(&shop, 11)).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(store::build::by_id(store.db(), id).await.unwrap().unwrap().state, failed);
+}
+
+#[tokio::test]
+async fn bld_2_a_cancelled_build_never_succeeds_and_keeps_who_cancelled_it_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(&dir).await;
+    let shop = with_app(&store).await;
+    let id = BuildId(Uuid::from_u128(10));
+    let mut tx = store.begin().await.unwrap();
+    store::build::insert(&mut tx, &build(&shop, 10)).await.unwrap();
+    assert_eq!(store::build::cancelled_by(tx.db(), id).await.unwrap(), None);
+    assert!(store::build::cancel(&mut tx, id, "ada@example.org").await.unwrap());
+    assert!(!store::build::cancel(&mut tx, id, "bob@example.org").await.unwrap());
+    let succeeded = BuildState::Succeeded { slug: SlugId(Uuid::from_u128(20)) };
+    assert!(!store::build::finish(&mut tx, id, &succeeded, AT).await.unwrap());
+    assert_eq!(store::build::cancelled_by(tx.db(), id).await.unwrap().as_deref(), Some("ada@example.org"));
+    let failed = BuildState::Failed { why: "cancelled".into() };
+    assert!(store::build::finish(&mut tx, id, &failed, AT).await.unwrap());
+    assert!(!store::build::cancel(&mut tx, id, "ada@example.org").await.unwrap(), "it is over");
     tx.commit().await.unwrap();
     assert_eq!(store::build::by_id(store.db(), id).await.unwrap().unwrap().state, failed);
 }

@@ -12,7 +12,7 @@ use control::source::SourceError;
 impl From<BuildError> for ApiError {
     fn from(error: BuildError) -> Self {
         match error {
-            BuildError::Busy(_) => Self::conflict(error),
+            BuildError::Busy(_) | BuildError::Over { .. } => Self::conflict(error),
             BuildError::NoSuchBuild => Self::not_found("build"),
             BuildError::Short(_) => Self::full(error),
             BuildError::NoSource | BuildError::BadUrl(_) => Self::invalid_params(error),

@@ -218,6 +218,7 @@ pub const ROUTES: &[Route] = &[
     route(Method::POST, "/apps/{app}/builds", DEPLOY, || post(build::create)),
     route(Method::GET, "/apps/{app}/builds", VIEW, || get(build::list)),
     route(Method::GET, "/apps/{app}/builds/{build}", VIEW, || get(build::show)),
+    route(Method::DELETE, "/apps/{app}/builds/{build}", DEPLOY, || delete(build::cancel)),
     route(Method::GET, "/apps/{app}/buildpack-installations", VIEW, || get(buildpack_installation::list)),
     route(Method::PUT, "/apps/{app}/buildpack-installations", DEPLOY, || put(buildpack_installation::replace)),
     route(Method::DELETE, "/apps/{app}/build-cache", DEPLOY, || delete(build::purge_cache)),

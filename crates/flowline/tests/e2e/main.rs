@@ -7,6 +7,7 @@ mod app_setup;
 mod attached;
 mod audit;
 mod bad_input;
+mod build_cancel;
 mod buildpacks;
 mod certs;
 mod cli;
