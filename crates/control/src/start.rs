@@ -77,8 +77,7 @@ impl Control {
         wire: Wire,
     ) -> Result<Self, StartError> {
         let dir = settings.dir.clone();
-        make_folders(&dir)?;
-        left_over::clear(&dir);
+        prepare_folders(&dir)?;
         let logs = logs::Logs::open(dir.join("logs"))?;
         let drain_trust = Arc::new(logs::Trust::open(settings.drain_ca.as_deref())?);
         let hook_sock = dir.join("run/hook.sock");
@@ -237,7 +236,8 @@ async fn open_router(settings: &Settings) -> Result<(RouterLink, mpsc::Receiver<
     Ok((router, events))
 }
 
-fn make_folders(dir: &Path) -> Result<(), StartError> {
+/// They are there, and without what a server that was killed left half done.
+fn prepare_folders(dir: &Path) -> Result<(), StartError> {
     for name in [
         "run/dynos",
         attach::NOTES,
@@ -254,6 +254,7 @@ fn make_folders(dir: &Path) -> Result<(), StartError> {
     ] {
         std::fs::create_dir_all(dir.join(name)).map_err(|error| StartError::Folder("The data folder", error))?;
     }
+    left_over::clear(dir);
     Ok(())
 }
 
