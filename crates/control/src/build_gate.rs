@@ -28,7 +28,7 @@ pub enum NotAdmitted {
     /// Its pipeline tests what comes to its apps, and this was not tested there.
     #[error(
         "The pipeline {pipeline} tests what comes to its apps, and that slug was not built of a commit that passed there. Push the code, \
-         or release the slug with `override`, the reason: whoever manages the app may"
+         or give a reason: whoever manages the app may (`flowline releases:create --override REASON`)"
     )]
     Untested {
         /// The pipeline.

@@ -44,6 +44,10 @@ pub(crate) async fn run(
         Err(why) => {
             let why = if cancelled.is_told() { cancelled.reason(control).await.to_string() } else { why };
             report.line(&format!(" !     Not built: {why}.")).await;
+            let name = &app.name;
+            let hint =
+                format!("Whoever manages {name} may build it untested: flowline builds:create --override REASON");
+            report.line(&format!(" !     {hint}")).await;
             drop(report);
             build_end::fail(control, &build, &why).await;
         }

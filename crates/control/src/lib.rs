@@ -25,6 +25,8 @@ pub mod commit_check;
 pub mod config_var;
 pub mod delivery;
 pub mod deployment;
+#[cfg(test)]
+mod dice;
 mod disk;
 pub mod domain;
 pub mod drill;

@@ -32,6 +32,26 @@ impl Changes {
     }
 }
 
+/// Waits until nobody waits for it any more, and says why: `ask` is asked again whenever something changes.
+pub(crate) async fn unwanted<A>(control: &Control, what: &str, mut ask: impl FnMut() -> A) -> String
+where
+    A: Future<Output = Result<Option<String>, StoreError>>,
+{
+    let mut changes = control.phases.hear();
+    loop {
+        changes.borrow_and_update();
+        match ask().await {
+            Ok(Some(why)) => return why,
+            Ok(None) => {}
+            // The next change asks again.
+            Err(error) => tracing::warn!(%error, "Whether {what} is still wanted is not known"),
+        }
+        if changes.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
 /// How it ended.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Over {

@@ -131,20 +131,14 @@ async fn see_through(
 
 /// Waits until somebody else decided the release; why nobody waits for its command any more.
 async fn aborted(control: &Control, id: ReleaseId) -> String {
-    let mut changes = control.phases.hear();
-    loop {
-        changes.borrow_and_update();
-        match store::release::by_own_id(control.store.db(), id).await {
-            Ok(Some(release)) if release.status == ReleaseStatus::Pending => {}
-            Ok(Some(_)) => return "the release was aborted".to_owned(),
-            Ok(None) => return "its app is gone".to_owned(),
-            // The next change asks again.
-            Err(error) => tracing::warn!(release.id = %id, %error, "Whether a release is still wanted is not known"),
-        }
-        if changes.changed().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    }
+    let ask = async || {
+        Ok(match store::release::by_own_id(control.store.db(), id).await? {
+            Some(release) if release.status == ReleaseStatus::Pending => None,
+            Some(_) => Some("the release was aborted".to_owned()),
+            None => Some("its app is gone".to_owned()),
+        })
+    };
+    phase::unwanted(control, &format!("the command of release {id}"), ask).await
 }
 
 /// Ends a release that is not decided: its command, as a dyno that is stopped, or its wait for it.

@@ -146,27 +146,11 @@ fn size_of(text: &str) -> Option<WindowSize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use model::time::Timestamp;
-    use std::sync::atomic::{AtomicU8, Ordering};
-
-    /// Each secret differs from the others.
-    struct Dice(AtomicU8);
-
-    impl World for Dice {
-        fn now(&self) -> Timestamp {
-            Timestamp(0)
-        }
-
-        fn random(&self, bytes: &mut [u8]) {
-            bytes.fill(self.0.fetch_add(1, Ordering::Relaxed));
-            bytes[0] = self.0.load(Ordering::Relaxed);
-            bytes[bytes.len() - 1] = 1;
-        }
-    }
+    use crate::dice::Dice;
 
     #[tokio::test]
     async fn dyno_52_a_secret_works_once_and_only_whole() {
-        let (desk, world) = (Arc::new(Desk::default()), Dice(AtomicU8::new(0)));
+        let (desk, world) = (Arc::new(Desk::default()), Dice::default());
         let (mut awaited, secret) = desk.open(&world).unwrap();
         let (_other, another) = desk.open(&world).unwrap();
         let mixed = format!("{}{}", &secret[..NAME_DIGITS], &another[NAME_DIGITS..]);
@@ -194,7 +178,7 @@ mod tests {
 
     #[test]
     fn sessions_are_limited_and_their_places_come_back() {
-        let (desk, world) = (Arc::new(Desk::default()), Dice(AtomicU8::new(0)));
+        let (desk, world) = (Arc::new(Desk::default()), Dice::default());
         let mut open: Vec<_> = Vec::new();
         while let Some(session) = desk.open(&world) {
             open.push(session);

@@ -141,21 +141,8 @@ pub fn list(control: &Control, app: &Authorized<App>) -> Vec<Dyno> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::AtomicU8;
+    use crate::dice::Dice;
     use std::time::Duration;
-
-    /// Each secret differs from the others.
-    struct Dice(AtomicU8);
-
-    impl World for Dice {
-        fn now(&self) -> Timestamp {
-            Timestamp(0)
-        }
-
-        fn random(&self, bytes: &mut [u8]) {
-            bytes.fill(self.0.fetch_add(1, Ordering::Relaxed));
-        }
-    }
 
     fn of(account: u128, made_at: Timestamp, secret: &str) -> Reservation {
         let id = uuid::Uuid::from_u128;
@@ -172,7 +159,7 @@ mod tests {
 
     #[test]
     fn a_secret_opens_whole_only_and_a_taken_one_goes_with_its_visit() {
-        let (reservations, dice) = (Reservations::default(), Dice(AtomicU8::new(0)));
+        let (reservations, dice) = (Reservations::default(), Dice::default());
         let now = Timestamp(0);
         let user = reservations.add(&dice, of(1, now, "secret")).unwrap();
         for wrong in ["", "x", &user[..NAME_DIGITS], &user[..user.len() - 1], &format!("{user}0"), "ääääääääää"]
@@ -191,7 +178,7 @@ mod tests {
 
     #[test]
     fn an_account_has_so_many_and_the_oldest_makes_way() {
-        let (reservations, dice) = (Reservations::default(), Dice(AtomicU8::new(0)));
+        let (reservations, dice) = (Reservations::default(), Dice::default());
         let start = Timestamp(0);
         let first = reservations.add(&dice, of(1, start, "first")).unwrap();
         let foreign = reservations.add(&dice, of(9, start, "foreign")).unwrap();

@@ -206,20 +206,14 @@ async fn follow(
 
 /// Waits until a check is not open any more; why.
 async fn unwanted(control: &Control, id: VerificationId) -> String {
-    let mut changes = control.phases.hear();
-    loop {
-        changes.borrow_and_update();
-        match store::verification::by_id(control.store.db(), id).await {
-            Ok(Some(check)) if check.state.is_open() => {}
-            Ok(Some(check)) => return over_words(&check),
-            Ok(None) => return "its app is gone".to_owned(),
-            // The next change asks again.
-            Err(error) => tracing::warn!(verification.id = %id, %error, "Whether a check is still wanted is not known"),
-        }
-        if changes.changed().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    }
+    let ask = async || {
+        Ok(match store::verification::by_id(control.store.db(), id).await? {
+            Some(check) if check.state.is_open() => None,
+            Some(check) => Some(over_words(&check)),
+            None => Some("its app is gone".to_owned()),
+        })
+    };
+    phase::unwanted(control, &format!("verification {id}"), ask).await
 }
 
 fn over_words(check: &Verification) -> String {
