@@ -26,6 +26,7 @@ mod door;
 mod dyno;
 mod dyno_size;
 pub mod error;
+mod error_count;
 mod etag;
 mod exposition;
 mod favorite;

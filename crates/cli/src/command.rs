@@ -14,8 +14,8 @@ use crate::session::Session;
 use crate::webhook::WebhookCommand;
 use crate::{
     account, app, app_setup, authorization, build, build_create, ci, collaborator, completion, config_var, disk, dyno,
-    favorite, feature, formation, git_credential, heroku, idle, log, login, man, member, oauth_client, one_off,
-    password, pipeline, release, ssh_key, team, team_app, transfer, two_factor, verification,
+    error_count, favorite, feature, formation, git_credential, heroku, idle, log, login, man, member, oauth_client,
+    one_off, password, pipeline, release, ssh_key, team, team_app, transfer, two_factor, verification,
 };
 use std::process::ExitCode;
 
@@ -68,6 +68,9 @@ pub enum Command {
     /// Print the app's address, and open it in the browser
     #[command(name = "apps:open", visible_alias = "open")]
     AppsOpen(app::Open),
+    /// Show the errors that an app met, by code
+    #[command(name = "apps:errors")]
+    AppsErrors(error_count::Errors),
     /// Apps at hand.
     #[command(flatten)]
     Favorites(favorite::Verb),
@@ -258,6 +261,7 @@ async fn dispatch(command: Command, env: &Env, console: &mut Console) -> Result<
         Command::TwoFactor(verb) => verb.run(session).await,
         Command::Password(verb) => verb.run(session).await,
         Command::TeamApps(verb) => verb.run(session).await,
+        Command::AppsErrors(args) => error_count::show(session, &args).await,
         Command::Favorites(verb) => verb.run(session).await,
         Command::Transfers(verb) => verb.run(session).await,
         Command::Access(verb) => verb.run(session).await,
@@ -333,6 +337,7 @@ impl Command {
             Self::TwoFactor(verb) => verb.print(),
             Self::Password(verb) => verb.print(),
             Self::TeamApps(verb) => verb.print(),
+            Self::AppsErrors(args) => args.on.print,
             Self::Favorites(verb) => verb.print(),
             Self::Transfers(verb) => verb.print(),
             Self::Access(verb) => verb.print(),

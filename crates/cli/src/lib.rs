@@ -31,6 +31,7 @@ mod drain;
 mod dyno;
 mod env;
 mod error;
+mod error_count;
 mod favorite;
 mod feature;
 mod formation;

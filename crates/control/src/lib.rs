@@ -32,6 +32,7 @@ pub mod domain;
 pub mod drill;
 pub mod dyno;
 mod dyno_event;
+pub mod error_count;
 pub mod event;
 pub mod favorite;
 pub mod feature;
@@ -215,6 +216,7 @@ pub struct Parts {
     pub(crate) test_runs: test_run::Running,
     pub(crate) phases: phase::Changes,
     pub(crate) counters: metrics::Counters,
+    pub(crate) error_tally: error_count::Tally,
     /// Read by whoever makes an archive, until its slug is in the ledger; written by whoever removes archives: the same bytes
     /// may be made again while they go.
     pub(crate) archives: RwLock<()>,

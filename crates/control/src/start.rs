@@ -5,8 +5,8 @@ use crate::event::Wire;
 use crate::notify::Notifier;
 use crate::output::Outputs;
 use crate::{
-    Control, Parts, Settings, app_setup, attach, delivery, disk, dyno_event, journal, left_over, life, log_drain,
-    notice, objects, promotion_watch, push, quota, resume, sample, verify_run,
+    Control, Parts, Settings, app_setup, attach, delivery, disk, dyno_event, error_count, journal, left_over, life,
+    log_drain, notice, objects, promotion_watch, push, quota, resume, sample, verify_run,
 };
 use model::dyno::{DynoState, STOP_GRACE_S};
 use model::world::World;
@@ -126,6 +126,7 @@ impl Control {
             browser_logins: crate::browser_login::BrowserLogins::default(),
             tries: crate::tries::Tries::default(),
             pre_authorizations: Mutex::default(),
+            error_tally: error_count::Tally::default(),
             resets: Arc::new(Semaphore::new(crate::password_reset::MAILS_AT_ONCE)),
             logins: Semaphore::new(crate::account::LOGINS_AT_ONCE),
             setups: Semaphore::new(crate::app_setup::READ_AT_ONCE),
@@ -176,6 +177,7 @@ async fn look_after(control: &Control) -> Result<(), StartError> {
     disk::look_after(control);
     quota::watch(control);
     sample::look_after(control);
+    error_count::look_after(control);
     for app in store::app::list(control.store.db()).await? {
         control.supervisor.adopt(control, app.id);
     }
@@ -299,6 +301,9 @@ pub async fn stop(control: &Control, everything: bool) {
             Ok(Err(error)) => tracing::warn!(%error, "The router was not stopped in order"),
             Err(_) => tracing::warn!("The router did not end within {ROUTER_STOP_LIMIT:?}; it is left alone"),
         }
+    }
+    if let Err(error) = error_count::write(control).await {
+        tracing::warn!(%error, "How many errors apps met since the last minute is not written");
     }
     control.logs.flush().await;
     control.logs.settle_drains(DRAINS_LIMIT).await;

@@ -28,6 +28,7 @@ pub mod disk;
 pub mod domain;
 pub mod dora;
 pub mod dyno;
+pub mod error_count;
 pub mod event;
 pub mod failing_line;
 pub mod favorite;

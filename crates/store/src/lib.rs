@@ -18,6 +18,7 @@ pub mod config_var;
 pub mod delivery;
 pub mod deployment;
 pub mod domain;
+pub mod error_count;
 pub mod event;
 pub mod favorite;
 pub mod feature;
@@ -263,6 +264,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (19, "verify_browser", include_str!("../migrations/0019_verify_browser.sql")),
     (20, "cancelled_builds", include_str!("../migrations/0020_cancelled_builds.sql")),
     (21, "tests_of_builds", include_str!("../migrations/0021_tests_of_builds.sql")),
+    (22, "error_counts", include_str!("../migrations/0022_error_counts.sql")),
 ];
 
 async fn migrate(writer: &SqlitePool) -> Result<(), StoreError> {

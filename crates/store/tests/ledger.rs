@@ -93,6 +93,7 @@ async fn every_statement_prepares() {
         store::audit::ALL,
         store::authorization::ALL,
         store::collaborator::ALL,
+        store::error_count::ALL,
         store::favorite::ALL,
         store::notice::ALL,
         store::notification_route::ALL,

@@ -3,8 +3,8 @@
 use super::{Access, Route, route};
 use crate::{
     account, address, app, app_setup, audit, browser_login, build, buildpack_installation, collaborator, config_var,
-    deployment, disk, domain, dyno, dyno_size, favorite, feature, filter, formation, git_http, idle, log_drain,
-    log_session, metrics, neighbour, notification, oauth, password_reset, pipeline, pipeline_coupling,
+    deployment, disk, domain, dyno, dyno_size, error_count, favorite, feature, filter, formation, git_http, idle,
+    log_drain, log_session, metrics, neighbour, notification, oauth, password_reset, pipeline, pipeline_coupling,
     pre_authorization, promotion, region, registry, release, release_phase, rendezvous, reservation, schema, slug,
     sni_endpoint, source, ssh_key, stage_gate, team, team_app, test_gate, test_run, verification, webhook,
 };
@@ -255,6 +255,8 @@ pub const ROUTES: &[Route] = &[
     route(Method::PATCH, "/apps/{app}/formation", RUN, || patch(formation::batch)),
     route(Method::GET, "/apps/{app}/formation/{type}", VIEW, || get(formation::show)),
     route(Method::PATCH, "/apps/{app}/formation/{type}", RUN, || patch(formation::update)),
+    route(Method::GET, "/apps/{app}/formation/{type}/metrics/errors", VIEW, || get(error_count::of_dynos)),
+    route(Method::GET, "/apps/{app}/router-metrics/errors", VIEW, || get(error_count::of_router)),
     route(Method::GET, "/apps/{app}/dynos", VIEW, || get(dyno::list)),
     route(Method::POST, "/apps/{app}/dynos", RUN, || post(dyno::create)),
     route(Method::DELETE, "/apps/{app}/dynos", RUN, || delete(dyno::restart_all)),

@@ -118,7 +118,7 @@ impl Variables {
         let mut lines = vec![
             format!("# Points the official heroku command line and programs like it at {url}, in this shell."),
             "# Type: eval \"$(flowline env)\"".to_owned(),
-            "# `notifications`, `apps:favorites` and `container:*` know no other host than the platform's:".to_owned(),
+            "# `notifications`, `apps:favorites`, `apps:errors` and `container:*` know no other host than the platform's:".to_owned(),
             "# those only work as `flowline heroku -- ...`, which needs none of this.".to_owned(),
         ];
         let other =

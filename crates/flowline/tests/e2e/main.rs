@@ -23,6 +23,7 @@ mod domains;
 mod dora;
 mod drains;
 mod ending;
+mod error_counts;
 mod forty_commits;
 mod gate;
 mod gates;

@@ -26,6 +26,8 @@ async fn dyno_40_above_its_quota_a_dyno_is_warned_and_goes_on() {
     let line = app.log_says("Error R14 (Memory quota exceeded)").await;
     assert!(line.contains("heroku[eater.1]: "), "{line}");
     assert_eq!(state(&app, "eater.1").await, "up");
+    let met = app.read("/formation/eater/metrics/errors").await["data"].clone();
+    assert!(met["R14"].as_array().is_some_and(|hours| hours.iter().any(|count| *count != 0)), "it is counted: {met}");
     assert!(!app.logs().await.contains("heroku[web.1]: Process running"), "the other dyno is within its quota");
 }
 

@@ -51,7 +51,21 @@ async fn dynos(heroku: &CommandLine<'_>) {
     heroku.done(&["ps:restart"], &["Restarting all dynos on shop... done"]).await;
     heroku.done(&["ps:stop", "--dyno-name", "worker.1"], &["Stopping dyno worker.1 on shop... done"]).await;
     heroku.done(&["ps:scale", "worker=0"], &["now running worker at 0"]).await;
+    errors(heroku).await;
     heroku.done(&["ps:wait"], &[]).await;
+}
+
+/// A request that nobody can answer is counted.
+async fn errors(heroku: &CommandLine<'_>) {
+    heroku.done(&["apps:errors"], &["No errors on shop in the last 24 hours"]).await;
+    heroku.done(&["ps:scale", "web=0"], &["now running web at 0"]).await;
+    let app = heroku.flow.known_app("shop");
+    app.served_status("/", 503).await;
+    app.log_says("code=H14").await;
+    heroku
+        .done(&["apps:errors"], &["Errors on shop in the last 24 hours", "router", "H14", "No web dynos running"])
+        .await;
+    heroku.done(&["ps:scale", "web=1"], &["now running web at 1"]).await;
 }
 
 async fn run(heroku: &CommandLine<'_>) {

@@ -16,7 +16,7 @@ const PARTLY: &[(&str, &str)] = &[
     ("pipelines:diff", "it compares through GitHub only, and says so: `flowline pipelines:diff` compares what is here"),
     ("auth:2fa:disable", "the command line itself has taken it out: `flowline auth:2fa:disable`"),
     ("ci:open", "opens the platform's own website, which knows nothing of this server"),
-    ("dashboard", "without metrics: favorites, owners, formations, releases"),
+    ("dashboard", "without requests and latency: favorites, owners, formations, errors, releases"),
     ("notifications", "always empty"),
     ("telemetry", "always empty"),
     ("orgs:open", "opens the platform's own website, which knows nothing of this server"),
@@ -26,7 +26,6 @@ const PARTLY: &[(&str, &str)] = &[
 /// What is not offered, by the beginning of the name; the first that fits says why.
 const NOT_OFFERED: &[(&str, &str)] = &[
     ("addons", "needs add-ons"),
-    ("apps:errors", "needs a history of metrics"),
     ("apps:stacks:", "there is one stack"),
     ("ci:debug", "needs debug runs"),
     (

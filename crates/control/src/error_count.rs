@@ -1,0 +1,122 @@
+//! Errors of apps by hour: counted in memory as their lines pass, written from time to time. What was counted since the last
+//! writing is lost when the server is killed; the lines themselves are in the log.
+
+use crate::Control;
+use crate::gate::Authorized;
+use model::app::App;
+use model::error_count::{ErrorBucket, ErrorCode, ErrorPlace, KEPT, hour, hours};
+use model::id::AppId;
+use model::log::LogLine;
+use model::time::Timestamp;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+use store::StoreError;
+use tokio::time::{MissedTickBehavior, interval};
+
+/// How often counts are written.
+const EVERY: Duration = Duration::from_secs(60);
+
+/// Buckets that wait to be written; errors beyond it are in the log only.
+const BUCKETS_LIMIT: usize = 10_000;
+
+/// What was counted and is not written yet.
+#[derive(Debug, Default)]
+pub(crate) struct Tally(Mutex<BTreeMap<ErrorBucket, u64>>);
+
+impl Tally {
+    /// Counts a line, if it tells of an error.
+    pub(crate) fn note(&self, app: AppId, line: &LogLine) {
+        if let Some(bucket) = ErrorBucket::of_line(app, line) {
+            self.add(bucket, 1);
+        }
+    }
+
+    fn add(&self, bucket: ErrorBucket, count: u64) {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if counts.len() < BUCKETS_LIMIT || counts.contains_key(&bucket) {
+            *counts.entry(bucket).or_default() += count;
+        }
+    }
+
+    fn take(&self) -> BTreeMap<ErrorBucket, u64> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Writes what is counted, from time to time; nothing while there is nothing.
+pub(crate) fn look_after(control: &Control) {
+    let control = control.clone();
+    tokio::spawn(async move {
+        let mut ticks = interval(EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            if let Err(error) = write(&control).await {
+                tracing::warn!(%error, "How many errors apps met is not written; it is tried again");
+            }
+        }
+    });
+}
+
+/// Writes what is counted by now.
+pub(crate) async fn write(control: &Control) -> Result<(), StoreError> {
+    let counts = control.error_tally.take();
+    if counts.is_empty() {
+        return Ok(());
+    }
+    let written = write_all(control, &counts).await;
+    if written.is_err() {
+        counts.into_iter().for_each(|(bucket, count)| control.error_tally.add(bucket, count));
+    }
+    written
+}
+
+async fn write_all(control: &Control, counts: &BTreeMap<ErrorBucket, u64>) -> Result<(), StoreError> {
+    let mut tx = control.store.begin().await?;
+    for (bucket, count) in counts {
+        store::error_count::add(&mut tx, bucket, *count).await?;
+    }
+    store::error_count::forget_before(&mut tx, kept_since(control.now())).await?;
+    tx.commit().await
+}
+
+/// The oldest hour that is kept.
+fn kept_since(now: Timestamp) -> Timestamp {
+    hour(now.minus(KEPT))
+}
+
+/// Errors of some hours.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ErrorCounts {
+    /// The beginning of the first hour.
+    pub from: Timestamp,
+    /// The end of what was asked for.
+    pub to: Timestamp,
+    /// One number for each hour, by code; only codes that were met.
+    pub by_code: BTreeMap<ErrorCode, Vec<u64>>,
+}
+
+/// The errors of an app at one place, from `from` to `to`; at most as far back as counts are kept, and not beyond now.
+///
+/// # Errors
+/// When the database fails.
+pub async fn of_app(
+    control: &Control,
+    app: &Authorized<App>,
+    place: &ErrorPlace,
+    (from, to): (Timestamp, Timestamp),
+) -> Result<ErrorCounts, StoreError> {
+    write(control).await?;
+    let now = control.now();
+    let (from, to) = (hour(from.max(kept_since(now))), to.min(now));
+    let hours: Vec<Timestamp> = hours(from, to).collect();
+    let mut by_code: BTreeMap<ErrorCode, Vec<u64>> = BTreeMap::new();
+    for (code, hour, count) in store::error_count::of_place(control.store.db(), app.id, place, (from, to)).await? {
+        let counts = by_code.entry(code).or_insert_with(|| vec![0; hours.len()]);
+        if let Some(cell) = hours.binary_search(&hour).ok().and_then(|nth| counts.get_mut(nth)) {
+            *cell = count;
+        }
+    }
+    Ok(ErrorCounts { from, to, by_code })
+}
