@@ -1,6 +1,7 @@
 //! `builds`, `builds:info`, `builds:output`, `builds:cancel`.
 
-use crate::args::OnApp;
+use crate::args::{OnApp, Print};
+use crate::build_create;
 use crate::client::{StreamKind, segment};
 use crate::console::{Cell, Paint};
 use crate::error::CliError;
@@ -13,6 +14,46 @@ use std::time::Duration;
 
 /// The output ends a moment before the build is decided: so many looks, a second apart.
 const OUTCOME_TRIES: u32 = 30;
+
+/// Builds.
+#[derive(Debug, Clone, clap::Subcommand)]
+pub enum Verb {
+    /// List the builds
+    #[command(name = "builds", alias = "builds:list")]
+    List(Builds),
+    /// Show a build
+    #[command(name = "builds:info")]
+    Show(OneBuild),
+    /// Print what a build printed, or prints
+    #[command(name = "builds:output")]
+    Output(OneBuild),
+    /// Build the last commit of this folder, or an archive elsewhere, without a push
+    #[command(name = "builds:create")]
+    Create(build_create::Create),
+    /// Cancel a build that waits or runs
+    #[command(name = "builds:cancel")]
+    Cancel(OneBuild),
+}
+
+impl Verb {
+    pub(crate) fn print(&self) -> Print {
+        match self {
+            Self::List(args) => args.on.print,
+            Self::Show(args) | Self::Output(args) | Self::Cancel(args) => args.on.print,
+            Self::Create(args) => args.on.print,
+        }
+    }
+
+    pub(crate) async fn run(self, session: &mut Session<'_>) -> Result<(), CliError> {
+        match self {
+            Self::List(args) => list(session, &args).await,
+            Self::Show(args) => show(session, &args).await,
+            Self::Output(args) => output(session, &args).await,
+            Self::Create(args) => build_create::create(session, &args).await,
+            Self::Cancel(args) => cancel(session, &args).await,
+        }
+    }
+}
 
 /// What `builds` takes.
 #[derive(Debug, Clone, clap::Args)]
@@ -78,7 +119,7 @@ impl Build {
 }
 
 /// The newest ones, newest first.
-pub(crate) async fn list(session: &mut Session<'_>, args: &Builds) -> Result<(), CliError> {
+async fn list(session: &mut Session<'_>, args: &Builds) -> Result<(), CliError> {
     let app = session.app(&args.on)?;
     let mut all = newest_first(session, &app).await?;
     all.truncate(args.num);
@@ -107,7 +148,7 @@ pub(crate) async fn list(session: &mut Session<'_>, args: &Builds) -> Result<(),
 }
 
 /// One build.
-pub(crate) async fn show(session: &mut Session<'_>, args: &OneBuild) -> Result<(), CliError> {
+async fn show(session: &mut Session<'_>, args: &OneBuild) -> Result<(), CliError> {
     let app = session.app(&args.on)?;
     let (answer, build) = one(session, &app, args.build.as_deref()).await?;
     if session.console.is_json() {
@@ -129,7 +170,7 @@ pub(crate) async fn show(session: &mut Session<'_>, args: &OneBuild) -> Result<(
 }
 
 /// What it printed, or prints; a build that fails while one looks on is a failure here too.
-pub(crate) async fn output(session: &mut Session<'_>, args: &OneBuild) -> Result<(), CliError> {
+async fn output(session: &mut Session<'_>, args: &OneBuild) -> Result<(), CliError> {
     let app = session.app(&args.on)?;
     let (mut answer, build) = one(session, &app, args.build.as_deref()).await?;
     if let Some(output) = printed(session, &build).await? {
@@ -168,7 +209,7 @@ async fn printed(session: &mut Session<'_>, build: &Build) -> Result<Option<Stri
 }
 
 /// Ends one that waits or runs.
-pub(crate) async fn cancel(session: &mut Session<'_>, args: &OneBuild) -> Result<(), CliError> {
+async fn cancel(session: &mut Session<'_>, args: &OneBuild) -> Result<(), CliError> {
     let app = session.app(&args.on)?;
     let (_, build) = one(session, &app, args.build.as_deref()).await?;
     session.console.begin(&format!("Cancelling build {} of {}", build.id, app.name))?;

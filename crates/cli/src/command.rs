@@ -13,9 +13,9 @@ use crate::region::RegionCommand;
 use crate::session::Session;
 use crate::webhook::WebhookCommand;
 use crate::{
-    account, app, app_setup, authorization, build, build_create, ci, collaborator, completion, config_var, disk, dyno,
-    error_count, favorite, feature, formation, git_credential, heroku, idle, log, login, man, member, oauth_client,
-    one_off, password, pipeline, release, ssh_key, team, team_app, transfer, two_factor, verification,
+    account, app, app_setup, authorization, build, ci, collaborator, completion, config_var, disk, dyno, error_count,
+    favorite, feature, formation, git_credential, heroku, idle, log, login, man, member, oauth_client, one_off,
+    password, pipeline, release, ssh_key, team, team_app, transfer, two_factor, verification,
 };
 use std::process::ExitCode;
 
@@ -101,21 +101,9 @@ pub enum Command {
     /// The accounts of the server.
     #[command(flatten)]
     Accounts(account::Verb),
-    /// List the builds
-    #[command(name = "builds", alias = "builds:list")]
-    Builds(build::Builds),
-    /// Show a build
-    #[command(name = "builds:info")]
-    BuildsInfo(build::OneBuild),
-    /// Print what a build printed, or prints
-    #[command(name = "builds:output")]
-    BuildsOutput(build::OneBuild),
-    /// Build the last commit of this folder, or an archive elsewhere, without a push
-    #[command(name = "builds:create")]
-    BuildsCreate(build_create::Create),
-    /// Cancel a build that waits or runs
-    #[command(name = "builds:cancel")]
-    BuildsCancel(build::OneBuild),
+    /// Builds.
+    #[command(flatten)]
+    Builds(build::Verb),
     /// Print the shell script that makes Tab work
     #[command(name = "completions")]
     Completions(completion::Completions),
@@ -278,11 +266,7 @@ async fn dispatch(command: Command, env: &Env, console: &mut Console) -> Result<
         Command::AppsRename(args) => app::rename(session, &args).await,
         Command::AppsSetup(args) => app_setup::setup(session, &args).await,
         Command::AppsOpen(args) => app::open(session, &args).await,
-        Command::Builds(args) => build::list(session, &args).await,
-        Command::BuildsInfo(args) => build::show(session, &args).await,
-        Command::BuildsOutput(args) => build::output(session, &args).await,
-        Command::BuildsCreate(args) => build_create::create(session, &args).await,
-        Command::BuildsCancel(args) => build::cancel(session, &args).await,
+        Command::Builds(verb) => verb.run(session).await,
         Command::Completions(args) => completion::print(session, &args),
         Command::Config(args) => config_var::list(session, &args).await,
         Command::ConfigGet(args) => config_var::get(session, &args).await,
@@ -355,9 +339,7 @@ impl Command {
             Self::AppsRename(args) => args.on.print,
             Self::AppsSetup(args) => args.print,
             Self::AppsOpen(args) => args.on.print,
-            Self::Builds(args) => args.on.print,
-            Self::BuildsInfo(args) | Self::BuildsOutput(args) | Self::BuildsCancel(args) => args.on.print,
-            Self::BuildsCreate(args) => args.on.print,
+            Self::Builds(verb) => verb.print(),
             Self::Config(args) => args.on.print,
             Self::ConfigGet(args) => args.on.print,
             Self::ConfigSet(args) => args.on.print,

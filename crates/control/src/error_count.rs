@@ -61,13 +61,13 @@ pub(crate) fn look_after(control: &Control) {
 
 /// Writes what is counted by now.
 pub(crate) async fn write(control: &Control) -> Result<(), StoreError> {
-    let counts = control.error_tally.take();
+    let counts = control.counters.errors.take();
     if counts.is_empty() {
         return Ok(());
     }
     let written = write_all(control, &counts).await;
     if written.is_err() {
-        counts.into_iter().for_each(|(bucket, count)| control.error_tally.add(bucket, count));
+        counts.into_iter().for_each(|(bucket, count)| control.counters.errors.add(bucket, count));
     }
     written
 }

@@ -28,7 +28,6 @@ pub(crate) async fn printed(control: &Control, app: AppId, name: &DynoName, at: 
 }
 
 async fn append(control: &Control, app: AppId, line: LogLine) {
-    control.counters.log_line();
-    control.error_tally.note(app, &line);
+    control.counters.log_line(app, &line);
     control.logs.append(app, line).await;
 }

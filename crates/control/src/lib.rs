@@ -216,7 +216,6 @@ pub struct Parts {
     pub(crate) test_runs: test_run::Running,
     pub(crate) phases: phase::Changes,
     pub(crate) counters: metrics::Counters,
-    pub(crate) error_tally: error_count::Tally,
     /// Read by whoever makes an archive, until its slug is in the ledger; written by whoever removes archives: the same bytes
     /// may be made again while they go.
     pub(crate) archives: RwLock<()>,

@@ -1,9 +1,12 @@
 //! Figures of this server for whoever watches it. What is counted is counted since its start.
 
+use crate::error_count::Tally;
 use crate::{Control, usage};
 use model::build::BuildState;
 use model::disk::Space;
 use model::dyno::DynoState;
+use model::id::AppId;
+use model::log::LogLine;
 use model::release::ReleaseStatus;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -45,6 +48,8 @@ pub(crate) struct Counters {
     builds: Mutex<ByStatus>,
     releases: Mutex<ByStatus>,
     log_lines: AtomicU64,
+    /// Errors that lines tell of, by hour.
+    pub(crate) errors: Tally,
 }
 
 impl Counters {
@@ -59,8 +64,9 @@ impl Counters {
     }
 
     /// A line goes into a log.
-    pub(crate) fn log_line(&self) {
+    pub(crate) fn log_line(&self, app: AppId, line: &LogLine) {
         self.log_lines.fetch_add(1, Ordering::Relaxed);
+        self.errors.note(app, line);
     }
 }
 

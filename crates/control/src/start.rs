@@ -126,7 +126,6 @@ impl Control {
             browser_logins: crate::browser_login::BrowserLogins::default(),
             tries: crate::tries::Tries::default(),
             pre_authorizations: Mutex::default(),
-            error_tally: error_count::Tally::default(),
             resets: Arc::new(Semaphore::new(crate::password_reset::MAILS_AT_ONCE)),
             logins: Semaphore::new(crate::account::LOGINS_AT_ONCE),
             setups: Semaphore::new(crate::app_setup::READ_AT_ONCE),
