@@ -8,13 +8,15 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::handshake;
-use hyper::{HeaderMap, Request};
+use hyper::{HeaderMap, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::TcpStream;
 
 /// An open stream of lines.
 pub struct Tail {
+    /// The status that it began with.
+    pub status: StatusCode,
     /// The headers that it began with.
     pub headers: HeaderMap,
     body: Incoming,
@@ -39,17 +41,29 @@ impl Flow {
     /// # Panics
     /// When it is refused.
     pub async fn follow(&self, url: &Value, accept: &str) -> Tail {
+        let tail = self.follow_with(url, &[("accept", accept)]).await;
+        assert_eq!(tail.status, 200);
+        tail
+    }
+
+    /// The same with any headers and whatever the answer; it has begun when this returns.
+    ///
+    /// # Panics
+    /// When there is no answer.
+    pub async fn follow_with(&self, url: &Value, headers: &[(&str, &str)]) -> Tail {
         let api = self.api;
         let opened = async {
             let stream = TcpStream::connect(api).await.unwrap();
             let (mut sender, connection) = handshake(TokioIo::new(stream)).await.unwrap();
             tokio::spawn(connection);
-            let request = Request::get(path_of(url)).header("host", api.to_string()).header("accept", accept);
+            let mut request = Request::get(path_of(url)).header("host", api.to_string());
+            for (name, value) in headers {
+                request = request.header(*name, *value);
+            }
             sender.send_request(request.body(Full::<Bytes>::default()).unwrap()).await.unwrap()
         };
         let (head, body) = within("the tail", opened).await.into_parts();
-        assert_eq!(head.status, 200);
-        Tail { headers: head.headers, body, held: Vec::new() }
+        Tail { status: head.status, headers: head.headers, body, held: Vec::new() }
     }
 }
 

@@ -17,7 +17,7 @@ fn hanging() -> Source {
 }
 
 /// Waits until the newest build of an app is pending and has said this.
-async fn until(app: &App<'_>, words: &str) -> Value {
+pub(crate) async fn until(app: &App<'_>, words: &str) -> Value {
     let said = async {
         loop {
             let builds = app.read("/builds").await;

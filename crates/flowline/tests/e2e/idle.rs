@@ -69,16 +69,26 @@ async fn without_a_request_it_falls_asleep_by_itself_and_an_open_connection_keep
     assert_eq!(set.status, 200, "{}", set.text());
     app.log_says("heroku[web.1]: Idling").await;
     assert_eq!(app.get("/").await.text(), "one");
+    let clock = flow.app("clock").await;
+    clock.push(Source::answering("tick")).await.released("v3");
     // Held open by a dyno that takes its time: the app is in use, however long the request lasts.
-    let (slow, ()) = tokio::join!(app.get("/after/4"), async {
-        let busy = app.call("POST", "/actions/sleep", Some(&json!({}))).await;
-        assert_eq!(busy.status, 409, "{}", busy.text());
-    });
-    assert_eq!(slow.text(), "one");
-    let states = app.logs().await.matches("heroku[web.1]: State changed from up to idle").count();
-    assert_eq!(states, 1, "not while a request was open");
+    let ((), held) = tokio::join!(in_use(&app, &clock), app.get("/hold"));
+    assert_eq!(held.text(), "one");
     let off = app.call("PATCH", "/sleep", Some(&json!({ "sleep_after": null }))).await.json();
     assert_eq!(off["sleep_after"], Value::Null);
+}
+
+/// While a request is held, the app does not fall asleep, neither by itself nor when it is told to.
+async fn in_use(app: &App<'_>, clock: &App<'_>) {
+    app.log_says("app[web.1]: Holding a request").await;
+    let idled = async || app.logs().await.matches("heroku[web.1]: State changed from up to idle").count();
+    let before = idled().await;
+    let busy = app.call("POST", "/actions/sleep", Some(&json!({}))).await;
+    assert_eq!(busy.status, 409, "{}", busy.text());
+    // Four times as long as it would take by itself.
+    assert_eq!(clock.get("/after/4").await.text(), "tick");
+    assert_eq!(idled().await, before, "not while a request was open");
+    assert_eq!(app.get("/let-go").await.text(), "one");
 }
 
 #[tokio::test]

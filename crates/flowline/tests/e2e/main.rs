@@ -49,6 +49,7 @@ mod release_tasks;
 mod scale;
 mod schema;
 mod second_factor;
+mod slow_build;
 mod slugs;
 mod ssh;
 mod stand_in;

@@ -1,8 +1,10 @@
 //! Memory and processes: warnings, the end of what goes too far, and everybody else, who notices nothing.
 
+use crate::build_cancel::until;
 use crate::flow;
+use crate::slow_build::slow_build;
 use serde_json::json;
-use testkit::{App, Flow, Source, Start, within};
+use testkit::{App, Source, within};
 
 /// A web process that serves, and one that fills so much memory and keeps it.
 fn hungry(mib: u32) -> Source {
@@ -114,16 +116,18 @@ async fn a_fork_bomb_fills_its_own_dyno_only() {
 
 #[tokio::test]
 async fn one_build_too_many_says_that_it_waits_and_goes_on_by_itself() {
-    let flow = Flow::start_as(Start::of(env!("CARGO_BIN_EXE_flowline")).with(&["--builds-at-once", "1"])).await;
+    let (slow, flow) = slow_build(&["--builds-at-once", "1"]).await;
     let (first, second) = (flow.app("first").await, flow.app("second").await);
-    let package = json!({ "name": "slow", "scripts": { "build": "sleep 8" } });
-    let slow = Source::answering("one").with("package.json", &package.to_string());
     let next = async {
         // Its build is under way from here on.
         first.log_says("Build started by user").await;
-        second.push(Source::answering("two")).await
+        let goes_on = async {
+            until(&second, "Waiting: 1 build is ahead").await;
+            slow.go_on();
+        };
+        tokio::join!(second.push(Source::answering("two")), goes_on).0
     };
-    let (pushed, waited) = tokio::join!(first.push(slow), next);
+    let (pushed, waited) = tokio::join!(first.push(slow.source()), next);
     pushed.released("v3");
     waited.says("Waiting: 1 build is ahead").released("v3");
     second.served("/", "two").await;

@@ -1,8 +1,9 @@
 //! git push: what builds, what is declined, what goes on without the one who pushed.
 
 use crate::flow;
+use crate::slow_build::slow_build;
 use serde_json::json;
-use testkit::{Flow, Source, Start, within};
+use testkit::{Source, within};
 
 #[tokio::test]
 async fn a_failing_build_declines_the_push_and_changes_nothing() {
@@ -63,7 +64,7 @@ async fn main_cannot_be_deleted() {
 
 #[tokio::test]
 async fn bld_5_a_second_push_to_an_app_that_builds_is_refused_with_the_reason() {
-    let (slow, flow) = slow_build().await;
+    let (slow, flow) = slow_build(&[]).await;
     let app = flow.app("shop").await;
     let (first, second) = tokio::join!(app.push(slow.source()), async {
         app.log_says("Build started").await;
@@ -75,7 +76,7 @@ async fn bld_5_a_second_push_to_an_app_that_builds_is_refused_with_the_reason() 
         app.git(&["-C", dir, "add", "--all"]).await;
         app.git(&["-C", dir, "commit", "-q", "-m", "x"]).await;
         let refused = app.git(&["-C", dir, "push", &app.git_url(), "HEAD:refs/heads/main"]).await;
-        slow.go_on(&app).await;
+        slow.go_on();
         refused
     });
     first.released("v3");
@@ -85,7 +86,7 @@ async fn bld_5_a_second_push_to_an_app_that_builds_is_refused_with_the_reason() 
 
 #[tokio::test]
 async fn a_client_that_disconnects_does_not_stop_the_build() {
-    let (slow, flow) = slow_build().await;
+    let (slow, flow) = slow_build(&[]).await;
     let app = flow.app("shop").await;
     app.commit(slow.source()).await;
     let url = app.git_url();
@@ -95,49 +96,11 @@ async fn a_client_that_disconnects_does_not_stop_the_build() {
     let group = rustix::process::Pid::from_raw(i32::try_from(push.id().unwrap()).unwrap()).unwrap();
     rustix::process::kill_process_group(group, rustix::process::Signal::KILL).unwrap();
     within("the end of git", push.wait()).await.unwrap();
-    slow.go_on(&app).await;
+    slow.go_on();
     app.log_says("Build succeeded").await;
     app.log_says("State changed from starting to up").await;
     assert_eq!(app.get("/").await.text(), "slowly built");
     assert_eq!(app.current_version().await, 3);
-}
-
-/// A build that waits until the test lets it go on, and a Flowline where it can: the build script fetches from the test.
-struct SlowBuild {
-    gate: std::net::SocketAddr,
-    open: tokio::sync::watch::Sender<bool>,
-}
-
-async fn slow_build() -> (SlowBuild, Flow) {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.set_nonblocking(true).unwrap();
-    let gate = listener.local_addr().unwrap();
-    let (open, opened) = tokio::sync::watch::channel(false);
-    tokio::spawn(async move {
-        let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-        while let Ok((stream, _)) = listener.accept().await {
-            let mut opened = opened.clone();
-            tokio::spawn(async move {
-                // Held open until the gate is: the script reads to the end.
-                let _told = opened.wait_for(|open| *open).await.is_ok();
-                drop(stream);
-            });
-        }
-    });
-    let start = Start::of(env!("CARGO_BIN_EXE_flowline")).with_host_service(gate);
-    (SlowBuild { gate, open }, Flow::start_as(start).await)
-}
-
-impl SlowBuild {
-    fn source(&self) -> Source {
-        let script = format!("exec 3<>/dev/tcp/127.0.0.1/{}; cat <&3; echo through the gate", self.gate.port());
-        let package = json!({ "name": "slow", "scripts": { "build": format!("bash -c '{script}'") } });
-        Source::answering("slowly built").with("package.json", &package.to_string())
-    }
-
-    async fn go_on(&self, _app: &testkit::App<'_>) {
-        self.open.send_replace(true);
-    }
 }
 
 #[tokio::test]
