@@ -1,5 +1,7 @@
 //! The flags that many commands share.
 
+use serde_json::Value;
+
 /// A command about one app.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(crate) struct OnApp {
@@ -19,6 +21,23 @@ pub(crate) struct Print {
     /// Print JSON, as the API gives it
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// The way past the tests that a pipeline asks for.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Override {
+    /// Go on without the tests that the app's pipeline asks for, for this reason; for who manages the app, and kept in the audit log
+    #[arg(long = "override", value_name = "REASON")]
+    reason: Option<String>,
+}
+
+impl Override {
+    /// Into the body of a request.
+    pub(crate) fn put(&self, body: &mut Value) {
+        if let Some(reason) = &self.reason {
+            body["override"] = Value::from(reason.as_str());
+        }
+    }
 }
 
 /// A command about one app and nothing else.

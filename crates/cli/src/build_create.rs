@@ -1,6 +1,6 @@
 //! `builds:create`: a build that is asked for by API, of a commit of this folder or of an archive elsewhere.
 
-use crate::args::OnApp;
+use crate::args::{OnApp, Override};
 use crate::build;
 use crate::ci_source;
 use crate::error::CliError;
@@ -16,9 +16,8 @@ pub struct Create {
     /// What the source is called; without it, the commit
     #[arg(long)]
     version: Option<String>,
-    /// Build without the tests that the app's pipeline asks for, for this reason; for who manages the app, and kept in the audit log
-    #[arg(long = "override", value_name = "REASON")]
-    reason: Option<String>,
+    #[command(flatten)]
+    untested: Override,
     #[command(flatten)]
     pub(crate) on: OnApp,
 }
@@ -31,9 +30,7 @@ pub(crate) async fn create(session: &mut Session<'_>, args: &Create) -> Result<(
         None => committed(session, args.version.as_deref()).await?,
     };
     let mut body = json!({ "source_blob": source });
-    if let Some(reason) = &args.reason {
-        body["override"] = json!(reason);
-    }
+    args.untested.put(&mut body);
     session.console.begin(&format!("Building {}", session.console.app_note(&app.name)))?;
     let answer = session.client.post(&app.path("/builds"), &body).await?;
     session.console.end("begun")?;

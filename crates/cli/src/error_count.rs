@@ -44,6 +44,7 @@ pub(crate) async fn show(session: &mut Session<'_>, args: &Errors) -> Result<(),
     let path = format!("/apps/{}", segment(&app.name));
     let now = (session.env.now)();
     let from = now.minus(HOUR * u32::try_from(args.hours).unwrap_or(u32::MAX));
+    // An hour ahead: this machine's clock may be behind the server's, which counts nothing beyond its own.
     let period = format!("start_time={}&end_time={}&step=1h", from.rfc3339(), now.plus(HOUR).rfc3339());
     let mut all: Vec<(String, BTreeMap<String, u64>)> = Vec::new();
     if !args.dyno {

@@ -1,6 +1,6 @@
 //! `releases:create`: a release of a slug that is there already.
 
-use crate::args::OnApp;
+use crate::args::{OnApp, Override};
 use crate::error::CliError;
 use crate::release::{Release, see_through};
 use crate::session::Session;
@@ -14,9 +14,8 @@ pub struct Create {
     /// What the ledger says of it; without it, that the slug was deployed
     #[arg(short, long)]
     description: Option<String>,
-    /// Release a slug that its pipeline did not test, for this reason; for who manages the app, and kept in the audit log
-    #[arg(long = "override", value_name = "REASON")]
-    reason: Option<String>,
+    #[command(flatten)]
+    untested: Override,
     #[command(flatten)]
     pub(crate) on: OnApp,
 }
@@ -28,9 +27,7 @@ pub(crate) async fn create(session: &mut Session<'_>, args: &Create) -> Result<(
     if let Some(description) = &args.description {
         body["description"] = json!(description);
     }
-    if let Some(reason) = &args.reason {
-        body["override"] = json!(reason);
-    }
+    args.untested.put(&mut body);
     session.console.begin(&format!("Releasing to {}", session.console.app_note(&app.name)))?;
     let answer = session.client.post(&app.path("/releases"), &body).await?;
     let release: Release = session.client.read(&answer)?;

@@ -22,7 +22,11 @@ const BUCKETS_LIMIT: usize = 10_000;
 
 /// What was counted and is not written yet.
 #[derive(Debug, Default)]
-pub(crate) struct Tally(Mutex<BTreeMap<ErrorBucket, u64>>);
+pub(crate) struct Tally {
+    counts: Mutex<BTreeMap<ErrorBucket, u64>>,
+    /// Held from taking the counts until they are written: who reads meanwhile would find them nowhere.
+    writing: tokio::sync::Mutex<()>,
+}
 
 impl Tally {
     /// Counts a line, if it tells of an error.
@@ -33,14 +37,14 @@ impl Tally {
     }
 
     fn add(&self, bucket: ErrorBucket, count: u64) {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         if counts.len() < BUCKETS_LIMIT || counts.contains_key(&bucket) {
             *counts.entry(bucket).or_default() += count;
         }
     }
 
     fn take(&self) -> BTreeMap<ErrorBucket, u64> {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.counts.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -52,15 +56,20 @@ pub(crate) fn look_after(control: &Control) {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            if let Err(error) = write(&control).await {
-                tracing::warn!(%error, "How many errors apps met is not written; it is tried again");
-            }
+            write_or_warn(&control).await;
         }
     });
 }
 
-/// Writes what is counted by now.
-pub(crate) async fn write(control: &Control) -> Result<(), StoreError> {
+/// Writes what is counted by now; what cannot be written waits for the next time.
+pub(crate) async fn write_or_warn(control: &Control) {
+    if let Err(error) = write(control).await {
+        tracing::warn!(%error, "How many errors apps met since the last minute is not written");
+    }
+}
+
+async fn write(control: &Control) -> Result<(), StoreError> {
+    let _writing = control.counters.errors.writing.lock().await;
     let counts = control.counters.errors.take();
     if counts.is_empty() {
         return Ok(());
@@ -107,7 +116,8 @@ pub async fn of_app(
     place: &ErrorPlace,
     (from, to): (Timestamp, Timestamp),
 ) -> Result<ErrorCounts, StoreError> {
-    write(control).await?;
+    // A disk that is full takes nothing, but what it has can be read.
+    write_or_warn(control).await;
     let now = control.now();
     let (from, to) = (hour(from.max(kept_since(now))), to.min(now));
     let hours: Vec<Timestamp> = hours(from, to).collect();

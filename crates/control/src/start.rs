@@ -301,9 +301,7 @@ pub async fn stop(control: &Control, everything: bool) {
             Err(_) => tracing::warn!("The router did not end within {ROUTER_STOP_LIMIT:?}; it is left alone"),
         }
     }
-    if let Err(error) = error_count::write(control).await {
-        tracing::warn!(%error, "How many errors apps met since the last minute is not written");
-    }
+    error_count::write_or_warn(control).await;
     control.logs.flush().await;
     control.logs.settle_drains(DRAINS_LIMIT).await;
     control.store.close().await;

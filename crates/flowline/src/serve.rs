@@ -308,3 +308,22 @@ impl Signals {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use testkit::Ports;
+
+    #[tokio::test]
+    async fn any_port_is_the_one_of_the_last_start_if_it_is_free() {
+        let (folder, ports) = (tempfile::tempdir().unwrap(), Ports::take());
+        let saved = folder.path().join("tls.port");
+        std::fs::write(&saved, format!("{}\n", ports.at(0).port())).unwrap();
+        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let first = bind_again(&saved, any).await.unwrap();
+        assert_eq!(first.local_addr().unwrap(), ports.at(0));
+        let second = bind_again(&saved, any).await.unwrap();
+        assert_ne!(second.local_addr().unwrap(), ports.at(0), "taken");
+        assert_eq!(std::fs::read_to_string(&saved).unwrap(), format!("{}\n", second.local_addr().unwrap().port()));
+    }
+}

@@ -10,7 +10,7 @@ use model::world::World;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
-use testkit::{Identity, Receiver, within};
+use testkit::{Identity, Ports, Receiver, within};
 use uuid::Uuid;
 
 const TOKEN: &str = "d.01234567-89ab-cdef-0123-456789abcdef";
@@ -251,9 +251,9 @@ async fn a_drain_that_never_answers_costs_the_log_nothing() {
     let bench = Bench::new();
     // Connections wait in the backlog; nobody ever reads.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let ports = Ports::take();
     bench.drain(&format!("http://{}/", silent.local_addr().unwrap()), None).await;
-    bench.drain(&format!("syslog://{closed}"), None).await;
+    bench.drain(&format!("syslog://{}", ports.at(0)), None).await;
     let padding = "x".repeat(200);
     let said = async {
         for number in 0..20_000 {

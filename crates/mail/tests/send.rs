@@ -77,8 +77,8 @@ async fn not_now_and_never_are_told_apart() {
     assert_eq!(target.next().await.header("Message-ID"), "<notice-1@example.org>");
     let bad = Mail { to: "nobody".into(), ..mail() };
     assert!(matches!(mailer.send(&bad).await, Err(MailError::Refused(_))));
-    let addr = target.end().await;
-    assert!(matches!(mailer.send(&mail()).await, Err(MailError::NotNow(_))), "{addr}");
+    let ports = target.end().await;
+    assert!(matches!(mailer.send(&mail()).await, Err(MailError::NotNow(_))), "{ports:?}");
 }
 
 #[tokio::test]

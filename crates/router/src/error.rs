@@ -18,7 +18,9 @@ pub enum RouterError {
         source: std::io::Error,
     },
     /// The metrics' port cannot be had.
-    #[error("Cannot listen on {addr} for metrics: {source}. Choose another port (--metrics)")]
+    #[error(
+        "Cannot listen on {addr} for metrics: {source}. Choose another port with `flowline serve --router-metrics ADDR:PORT`"
+    )]
     Metrics {
         /// Which.
         addr: SocketAddr,
@@ -27,7 +29,9 @@ pub enum RouterError {
         source: std::io::Error,
     },
     /// Others could read the metrics.
-    #[error("The metrics are for this machine only: {addr} is no loopback address. Use 127.0.0.1 or ::1 (--metrics)")]
+    #[error(
+        "The metrics are for this machine only: {addr} is no loopback address. Use 127.0.0.1 or ::1 with `flowline serve --router-metrics ADDR:PORT`"
+    )]
     NotLoopback {
         /// Which.
         addr: SocketAddr,

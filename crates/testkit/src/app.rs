@@ -2,17 +2,9 @@
 
 use crate::flow::Flow;
 use crate::http::Answer;
-use crate::within;
+use crate::{eventually, until, within};
 use bytes::Bytes;
 use serde_json::{Value, json};
-use std::time::Duration;
-
-/// Between two looks at something that is to change: many tests share the machine, and a server answers a client only so often.
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
-
-async fn between_looks() {
-    tokio::time::sleep(LOOK_AGAIN).await;
-}
 
 /// An app of a [`Flow`].
 pub struct App<'f> {
@@ -110,16 +102,12 @@ impl<'f> App<'f> {
 
     /// Waits until a release has left `pending`; its status.
     pub async fn settled(&self, version: i64) -> String {
-        let status = async {
-            loop {
-                let release = self.read(&format!("/releases/{version}")).await;
-                match release["status"].as_str() {
-                    Some("pending") => between_looks().await,
-                    other => break other.unwrap().to_owned(),
-                }
-            }
+        let look = async || {
+            let release = self.read(&format!("/releases/{version}")).await;
+            let status = release["status"].as_str().unwrap();
+            (status != "pending").then(|| status.to_owned())
         };
-        within("the release's decision", status).await
+        eventually("the release's decision", look).await
     }
 
     /// The last lines of the log.
@@ -166,16 +154,8 @@ impl App<'_> {
     /// When there is none.
     pub async fn receipt(&self, version: i64) -> Value {
         let path = format!("/releases/{version}/receipt");
-        let there = async {
-            loop {
-                let answer = self.call("GET", &path, None).await;
-                if answer.status == 200 {
-                    return answer.json();
-                }
-                between_looks().await;
-            }
-        };
-        within("the deploy's receipt", there).await
+        let look = async || Some(self.call("GET", &path, None).await).filter(|answer| answer.status == 200);
+        eventually("the deploy's receipt", look).await.json()
     }
 
     /// Waits until it has so many dynos, whatever their state.
@@ -183,12 +163,7 @@ impl App<'_> {
     /// # Panics
     /// When it never has.
     pub async fn has_dynos(&self, count: usize) {
-        let there = async {
-            while self.read("/dynos").await.as_array().unwrap().len() != count {
-                between_looks().await;
-            }
-        };
-        within("the number of dynos", there).await;
+        until("the number of dynos", async || self.read("/dynos").await.as_array().unwrap().len() == count).await;
     }
 }
 

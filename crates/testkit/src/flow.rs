@@ -3,7 +3,7 @@
 use crate::app::App;
 use crate::disk::Disk;
 use crate::http::{Answer, once, request};
-use crate::{PATIENCE, within};
+use crate::{PATIENCE, Ports, within};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -55,6 +55,7 @@ pub struct Flow {
     // Before the folder: what is mounted there goes first.
     pub(crate) disk: Option<Disk>,
     dir: TempDir,
+    ports: Ports,
     serve: Mutex<Option<Child>>,
     /// Where the API listens.
     pub api: SocketAddr,
@@ -92,10 +93,11 @@ impl Flow {
     }
 
     pub(crate) async fn start_in(start: Start, dir: TempDir, disk: Option<Disk>) -> Self {
-        let ready = within("the start of the server", spawn(&start, dir.path(), "127.0.0.1:0", "127.0.0.1:0")).await;
+        let ports = Ports::take();
+        let ready = within("the start of the server", spawn(&start, dir.path(), &ports)).await;
         let token = std::fs::read_to_string(dir.path().join("admin.token")).unwrap().trim().to_owned();
         let Ready { child, api, apps, tls } = ready;
-        Self { start, disk, dir, serve: Mutex::new(Some(child)), api, apps, tls, token }
+        Self { start, disk, dir, ports, serve: Mutex::new(Some(child)), api, apps, tls, token }
     }
 
     /// The data folder.
@@ -141,8 +143,7 @@ impl Flow {
 
     /// Starts the control plane again, on the same folder and addresses.
     pub async fn start_serve(&mut self) {
-        let (api, apps) = (self.api.to_string(), self.apps.to_string());
-        let ready = within("the start of the server", spawn(&self.start, self.dir.path(), &api, &apps)).await;
+        let ready = within("the start of the server", spawn(&self.start, self.dir.path(), &self.ports)).await;
         assert_eq!((ready.api, ready.apps, ready.tls), (self.api, self.apps, self.tls));
         *self.serve.get_mut() = Some(ready.child);
     }
@@ -157,14 +158,13 @@ impl Flow {
         let began = Instant::now();
         let mut child = serve.take().expect("serve runs");
         child.kill().await.unwrap();
-        let (api, apps) = (self.api.to_string(), self.apps.to_string());
         if let Some(early) = early {
-            let mut child = command(&self.start, self.dir.path(), &api, &apps).spawn().unwrap();
+            let mut child = command(&self.start, self.dir.path(), &self.ports).spawn().unwrap();
             // However far it has come by then: that is the point.
             tokio::time::sleep(early).await;
             child.kill().await.unwrap();
         }
-        let ready = within("the start of the server", spawn(&self.start, self.dir.path(), &api, &apps)).await;
+        let ready = within("the start of the server", spawn(&self.start, self.dir.path(), &self.ports)).await;
         *serve = Some(ready.child);
         began.elapsed()
     }
@@ -351,18 +351,21 @@ fn pid(child: &Child) -> Pid {
     child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw).expect("the server runs")
 }
 
-fn command(start: &Start, dir: &Path, api: &str, apps: &str) -> Command {
+fn command(start: &Start, dir: &Path, ports: &Ports) -> Command {
     let log = std::fs::File::options().create(true).append(true).open(dir.join("serve.log")).unwrap();
     let mut serve = Command::new(&start.exe);
-    serve.args(["serve", "--listen", api, "--apps", apps, "--domain", &start.domain, "--data"]).arg(dir);
+    serve.args(["serve", "--domain", &start.domain, "--data"]).arg(dir);
+    for (number, flag) in (0..).zip(["--listen", "--apps", "--router-metrics", "--tls"]) {
+        serve.arg(flag).arg(ports.at(number).to_string());
+    }
     serve.args(&start.words);
     serve.args(start.host_services.iter().map(|at| format!("--allow-host-service={at}")));
     serve.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).process_group(0);
     serve
 }
 
-async fn spawn(start: &Start, dir: &Path, api: &str, apps: &str) -> Ready {
-    let mut child = command(start, dir, api, apps).spawn().unwrap();
+async fn spawn(start: &Start, dir: &Path, ports: &Ports) -> Ready {
+    let mut child = command(start, dir, ports).spawn().unwrap();
     let mut line = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).await.unwrap();
     let said = || std::fs::read_to_string(dir.join("serve.log")).unwrap_or_default();

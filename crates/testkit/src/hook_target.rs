@@ -1,7 +1,7 @@
 //! Somebody else's server that notifications are sent to: it keeps what came, and answers as it was told.
 
 use crate::receiver::Identity;
-use crate::within;
+use crate::{Ports, within};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -66,6 +66,7 @@ type Plan = Arc<Mutex<VecDeque<Reply>>>;
 pub struct HookTarget {
     /// Where it listens.
     pub addr: SocketAddr,
+    ports: Ports,
     secure: bool,
     received: mpsc::Receiver<Received>,
     plan: Plan,
@@ -78,7 +79,7 @@ impl HookTarget {
     /// # Panics
     /// When there is no free port.
     pub async fn start() -> Self {
-        Self::on(TcpListener::bind("127.0.0.1:0").await.unwrap(), None)
+        Self::start_at(Ports::take()).await
     }
 
     /// Starts one behind TLS.
@@ -86,23 +87,23 @@ impl HookTarget {
     /// # Panics
     /// When there is no free port.
     pub async fn start_tls(identity: &Identity) -> Self {
-        Self::on(TcpListener::bind("127.0.0.1:0").await.unwrap(), Some(identity.acceptor()))
+        Self::on(Ports::take(), Some(identity.acceptor())).await
     }
 
     /// Starts one where an earlier one has listened.
     ///
     /// # Panics
     /// When somebody else listens there.
-    pub async fn start_at(addr: SocketAddr) -> Self {
-        Self::on(TcpListener::bind(addr).await.unwrap(), None)
+    pub async fn start_at(ports: Ports) -> Self {
+        Self::on(ports, None).await
     }
 
-    fn on(listener: TcpListener, tls: Option<TlsAcceptor>) -> Self {
+    async fn on(ports: Ports, tls: Option<TlsAcceptor>) -> Self {
         let (told, received) = mpsc::channel(UNREAD_LIMIT);
-        let (addr, plan) = (listener.local_addr().unwrap(), Plan::default());
-        let secure = tls.is_some();
+        let (addr, plan) = (ports.at(0), Plan::default());
+        let (listener, secure) = (TcpListener::bind(addr).await.unwrap(), tls.is_some());
         let server = tokio::spawn(serve(listener, tls, Arc::clone(&plan), told));
-        Self { addr, secure, received, plan, server }
+        Self { addr, ports, secure, received, plan, server }
     }
 
     /// The next requests are answered so, one after the other; those after them with 200.
@@ -132,11 +133,11 @@ impl HookTarget {
     }
 
     /// Listens no more, so that the next one can.
-    pub async fn end(self) -> SocketAddr {
+    pub async fn end(self) -> Ports {
         self.server.abort();
         // Cancelled is what it is to be.
         let _cancelled = self.server.await.is_err();
-        self.addr
+        self.ports
     }
 }
 

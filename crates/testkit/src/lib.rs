@@ -1,4 +1,4 @@
-//! A whole Flowline on port 0 with real parts: the binary, git, SQLite, the sandbox, the router.
+//! A whole Flowline on ports of its own with real parts: the binary, git, SQLite, the sandbox, the router.
 //!
 //! Tests say it in the user's words; whatever goes wrong on the way ends the test with what was said.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends by panicking")]
@@ -19,6 +19,7 @@ mod http;
 mod load;
 mod mail_target;
 mod pace;
+mod ports;
 mod push;
 mod receiver;
 mod service;
@@ -40,6 +41,7 @@ pub use http::{Answer, Body, Client, request};
 pub use load::{Load, Outcome};
 pub use mail_target::{MailReply, MailTarget, MailTls, ReceivedMail};
 pub use pace::Pace;
+pub use ports::Ports;
 pub use push::Push;
 pub use receiver::{Frame, Identity, Posted, Receiver};
 pub use service::Service;
@@ -47,6 +49,7 @@ pub use source::Source;
 pub use tail::Tail;
 pub use terminal::Terminal;
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// Anything that a test waits for happens within this time, or the test has failed.
@@ -61,6 +64,36 @@ pub async fn within<T>(what: &str, work: impl Future<Output = T>) -> T {
         Ok(done) => done,
         Err(_) => panic!("{what} did not happen within {PATIENCE:?}"),
     }
+}
+
+/// Between two looks at something that is to change: at first, and at most. Many tests share the machine, and a server
+/// answers a client only so often (CLI-4).
+const LOOK_AGAIN: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_millis(200);
+
+/// Looks until there is what must come.
+///
+/// # Panics
+/// After [`PATIENCE`].
+pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let found = async {
+        let mut pause = *LOOK_AGAIN.start();
+        loop {
+            if let Some(found) = look().await {
+                return found;
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 5 / 4).min(*LOOK_AGAIN.end());
+        }
+    };
+    within(what, found).await
+}
+
+/// Looks until it is so.
+///
+/// # Panics
+/// After [`PATIENCE`].
+pub async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    eventually(what, async || is_so().await.then_some(())).await;
 }
 
 /// `PATH` of this machine.

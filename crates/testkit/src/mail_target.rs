@@ -1,7 +1,7 @@
 //! Somebody else's mail server: takes mails with or without TLS, keeps them, and answers as it was told.
 
 use crate::receiver::Identity;
-use crate::within;
+use crate::{Ports, within};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::collections::VecDeque;
@@ -86,6 +86,7 @@ struct Shared {
 pub struct MailTarget {
     /// Where it listens.
     pub addr: SocketAddr,
+    ports: Ports,
     received: mpsc::Receiver<ReceivedMail>,
     shared: Arc<Shared>,
     server: JoinHandle<()>,
@@ -111,23 +112,20 @@ impl MailTarget {
     /// # Panics
     /// When there is no free port.
     pub async fn start(tls: MailTls) -> Self {
-        Self::on(TcpListener::bind("127.0.0.1:0").await.unwrap(), tls)
+        Self::start_at(Ports::take(), tls).await
     }
 
     /// Starts one where an earlier one has listened.
     ///
     /// # Panics
     /// When somebody else listens there.
-    pub async fn start_at(addr: SocketAddr, tls: MailTls) -> Self {
-        Self::on(TcpListener::bind(addr).await.unwrap(), tls)
-    }
-
-    fn on(listener: TcpListener, tls: MailTls) -> Self {
+    pub async fn start_at(ports: Ports, tls: MailTls) -> Self {
         let (told, received) = mpsc::channel(UNREAD_LIMIT);
-        let addr = listener.local_addr().unwrap();
+        let addr = ports.at(0);
+        let listener = TcpListener::bind(addr).await.unwrap();
         let shared = Arc::new(Shared { tls, plan: Mutex::default(), told });
         let server = tokio::spawn(serve(listener, Arc::clone(&shared)));
-        Self { addr, received, shared, server }
+        Self { addr, ports, received, shared, server }
     }
 
     /// The next addressees are answered so, one after the other; those after them are taken.
@@ -151,11 +149,11 @@ impl MailTarget {
     }
 
     /// Listens no more, so that the next one can.
-    pub async fn end(self) -> SocketAddr {
+    pub async fn end(self) -> Ports {
         self.server.abort();
         // Cancelled is what it is to be.
         let _cancelled = self.server.await.is_err();
-        self.addr
+        self.ports
     }
 }
 

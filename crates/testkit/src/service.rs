@@ -1,8 +1,8 @@
 //! Servers that apps use, as a team has them beside its platform: started by a test, for itself alone.
 
-use crate::within;
+use crate::{Ports, until, within};
 use rustix::process::geteuid;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -13,15 +13,13 @@ use tokio::process::{Child, Command};
 /// Who runs what refuses to run as root: `nobody`.
 const NOBODY: u32 = 65_534;
 
-/// A port that was free may be taken a moment later: so many tries.
-const PORT_TRIES: usize = 5;
-
 /// A server. It ends when this is dropped, and its files go.
 pub struct Service {
     /// Where it listens: a loopback address.
     pub addr: SocketAddr,
     // Before the folder: it writes there until it ends.
     _child: Child,
+    _ports: Ports,
     _dir: TempDir,
 }
 
@@ -108,23 +106,15 @@ impl Service {
     }
 
     async fn start(dir: TempDir, command: impl Fn(SocketAddr) -> Command) -> Self {
-        for _ in 0..PORT_TRIES {
-            let addr = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-            let mut child = command(addr).spawn().unwrap();
-            let up = async {
-                while TcpStream::connect(addr).await.is_err() {
-                    if child.try_wait().unwrap().is_some() {
-                        return false;
-                    }
-                    tokio::task::yield_now().await;
-                }
-                child.try_wait().unwrap().is_none()
-            };
-            if within("the start of a service", up).await {
-                return Self { addr, _child: child, _dir: dir };
-            }
-        }
-        panic!("a service did not start at any of {PORT_TRIES} ports")
+        let ports = Ports::take();
+        let addr = ports.at(0);
+        let mut child = command(addr).spawn().unwrap();
+        let up = async || {
+            assert!(child.try_wait().unwrap().is_none(), "a service did not start at {addr}");
+            TcpStream::connect(addr).await.is_ok()
+        };
+        until("the start of a service", up).await;
+        Self { addr, _child: child, _ports: ports, _dir: dir }
     }
 }
 

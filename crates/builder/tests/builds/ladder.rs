@@ -177,10 +177,10 @@ async fn the_cache_is_kept_on_success_only_and_belongs_to_its_packs() {
     };
     let swept = async {
         while left().count() > 0 {
-            tokio::task::yield_now().await;
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(std::time::Duration::from_secs(10), swept).await.expect("leftovers were not removed");
+    tokio::time::timeout(std::time::Duration::from_secs(90), swept).await.expect("leftovers were not removed");
     builder::purge(&shop.cache_dir()).unwrap();
     shop.build(&["pack"], &[("do", ":")]).await.says("before: \n");
 }

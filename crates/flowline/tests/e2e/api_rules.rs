@@ -3,11 +3,7 @@
 use crate::flow;
 use bytes::Bytes;
 use serde_json::{Value, json};
-use std::time::Duration;
-use testkit::{Answer, Flow, Source, within};
-
-/// Between two looks.
-const PAUSE: Duration = Duration::from_millis(200);
+use testkit::{Answer, Flow, Source, eventually};
 
 async fn with(flow: &Flow, method: &str, path: &str, more: &[(&str, &str)], body: &Value) -> Answer {
     let authorization = format!("Bearer {}", flow.token);
@@ -251,16 +247,8 @@ async fn a_token_that_is_over_is_401_like_one_that_never_was() {
     let flow = flow().await;
     let made = flow.post("/oauth/authorizations", &json!({ "scope": ["global"], "expires_in": 2 })).await.json();
     let token = made["access_token"]["token"].as_str().unwrap().to_owned();
-    let over = async {
-        loop {
-            let answer = flow.call_as(&token, "GET", "/account", None).await;
-            if answer.status != 200 {
-                return answer;
-            }
-            tokio::time::sleep(PAUSE).await;
-        }
-    };
-    let answer = within("the end of the token", over).await;
+    let over = async || Some(flow.call_as(&token, "GET", "/account", None).await).filter(|answer| answer.status != 200);
+    let answer = eventually("the end of the token", over).await;
     let never = flow.call_as("never-was", "GET", "/account", None).await;
     assert_eq!((answer.status.as_u16(), &answer.body), (401, &never.body));
     let git = flow.call_as(&token, "GET", "/shop.git/info/refs?service=git-upload-pack", None).await;

@@ -6,9 +6,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::process::Stdio;
 use std::time::Duration;
-use testkit::{App, Flow, Source, Start, path_of, within};
-
-const LOOK: Duration = Duration::from_millis(50);
+use testkit::{App, Flow, Source, Start, eventually, path_of, within};
 
 /// A build of it says `by hand` and does not end.
 fn hanging() -> Source {
@@ -18,19 +16,13 @@ fn hanging() -> Source {
 
 /// Waits until the newest build of an app is pending and has said this.
 pub(crate) async fn until(app: &App<'_>, words: &str) -> Value {
-    let said = async {
-        loop {
-            let builds = app.read("/builds").await;
-            if let Some(build) = builds.as_array().unwrap().last().filter(|build| build["status"] == "pending") {
-                let output = app.flow().dir().join("outputs").join(format!("build-{}", build["id"].as_str().unwrap()));
-                if std::fs::read_to_string(output).unwrap_or_default().contains(words) {
-                    return build.clone();
-                }
-            }
-            tokio::time::sleep(LOOK).await;
-        }
+    let said = async || {
+        let builds = app.read("/builds").await;
+        let build = builds.as_array().unwrap().last().filter(|build| build["status"] == "pending")?;
+        let output = app.flow().dir().join("outputs").join(format!("build-{}", build["id"].as_str().unwrap()));
+        std::fs::read_to_string(output).unwrap_or_default().contains(words).then(|| build.clone())
     };
-    within(words, said).await
+    eventually(words, said).await
 }
 
 fn path(build: &Value) -> String {
@@ -65,12 +57,7 @@ async fn bld_2_a_build_that_runs_is_cancelled_by_who_may_deploy_and_its_push_say
     assert!(said.contains("by hand") && said.contains("the build was cancelled by admin@localhost"), "{said}");
     assert!(!said.contains("failed to compile"), "the pack is not to blame: {said}");
     assert_eq!(app.read("/releases").await, releases);
-    within("the build's processes to be gone", async {
-        while flow.processes().len() > before {
-            tokio::time::sleep(LOOK).await;
-        }
-    })
-    .await;
+    testkit::until("the build's processes to be gone", async || flow.processes().len() <= before).await;
     let again = app.call("DELETE", &path(&build), None).await;
     assert!(again.status == 409 && again.text().contains("over already: it failed"), "{}", again.text());
     let audit = app.read("/audit-events").await.to_string();

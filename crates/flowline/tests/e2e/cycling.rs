@@ -3,7 +3,7 @@
 use crate::flow;
 use rustix::process::Signal;
 use serde_json::{Value, json};
-use testkit::{App, Flow, Source, Start, within};
+use testkit::{App, Flow, Source, Start, eventually, until};
 
 /// A day, the longest that chance may add, and an hour.
 const OVER_US: i64 = (24 * 60 + 216 + 60) * 60 * 1_000_000;
@@ -30,15 +30,7 @@ async fn up(app: &App<'_>) -> Vec<String> {
 }
 
 async fn all_up(app: &App<'_>, count: usize) -> Vec<String> {
-    let there = async {
-        loop {
-            let up = up(app).await;
-            if up.len() == count {
-                return up;
-            }
-        }
-    };
-    within("dynos that are up", there).await
+    eventually("dynos that are up", async || Some(up(app).await).filter(|up| up.len() == count)).await
 }
 
 #[tokio::test]
@@ -52,17 +44,13 @@ async fn dyno_33_a_day_old_dynos_are_replaced_without_a_gap() {
     age(&flow);
     flow.start_serve().await;
     let app = flow.known_app("shop");
-    let replaced = async {
-        loop {
-            let answer = app.get("/").await;
-            assert_eq!((answer.status.as_u16(), answer.text().as_str()), (200, "one"));
-            let now = up(&app).await;
-            if now.len() == 2 && now.iter().all(|id| !before.contains(id)) {
-                return;
-            }
-        }
+    let replaced = async || {
+        let answer = app.get("/").await;
+        assert_eq!((answer.status.as_u16(), answer.text().as_str()), (200, "one"));
+        let now = up(&app).await;
+        now.len() == 2 && now.iter().all(|id| !before.contains(id))
     };
-    within("both are fresh", replaced).await;
+    until("both are fresh", replaced).await;
     for dyno in ["web.1", "web.2"] {
         app.log_says(&format!("heroku[{dyno}]: Cycling")).await;
     }

@@ -4,7 +4,7 @@ use crate::flow;
 use bytes::Bytes;
 use rustix::process::Signal;
 use serde_json::{Value, json};
-use testkit::{App, Flow, Source, Start, path_of, within};
+use testkit::{App, Flow, Source, Start, path_of, until, within};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -27,12 +27,7 @@ fn greedy(steps: &[String]) -> String {
 
 /// Waits until a folder of the data folder has no files any more.
 async fn emptied(flow: &Flow, folder: &str) {
-    let gone = async {
-        while !flow.files(folder).is_empty() {
-            tokio::task::yield_now().await;
-        }
-    };
-    within("the files are gone", gone).await;
+    until("the files are gone", async || flow.files(folder).is_empty()).await;
 }
 
 #[tokio::test]
@@ -83,12 +78,7 @@ async fn dyno_26_tmp_is_on_the_disk_and_counts_and_no_file_is_larger_than_the_qu
 
 /// Waits until what was written is gone from the disk: its folders go a moment after the end is told.
 async fn roomy(flow: &Flow) {
-    let roomy = async {
-        while flow.get("/disk").await.json()["short"] != false {
-            tokio::task::yield_now().await;
-        }
-    };
-    within("the disk has room again", roomy).await;
+    until("the disk has room again", async || flow.get("/disk").await.json()["short"] == false).await;
 }
 
 #[tokio::test]
@@ -125,12 +115,9 @@ async fn a_build_that_fills_the_disk_is_ended_with_the_reason() {
     assert_eq!(app.get("/").await.text(), "one");
     roomy(&flow).await;
     // That it failed may have found no room to be noted; it is noted as soon as there is some.
-    let noted = async {
-        while app.read("/builds").await.as_array().unwrap().iter().any(|build| build["status"] == "pending") {
-            tokio::task::yield_now().await;
-        }
-    };
-    within("the end of the build in the ledger", noted).await;
+    let over = |build: &Value| build["status"] != "pending";
+    let noted = async || app.read("/builds").await.as_array().unwrap().iter().all(over);
+    until("the end of the build in the ledger", noted).await;
     app.push(Source::answering("three")).await.released("v4");
 }
 
@@ -187,12 +174,10 @@ async fn rls_7_what_goes_is_said_and_what_can_be_rolled_back_to_stays() {
     assert!(line.contains("the 2 newest can be rolled back to"), "{line}");
     let line = app.log_says("Removed the build cache to make room").await;
     assert!(line.contains("its limit is 1 KB. The next build starts without it"), "{line}");
-    let unpacked = async {
-        while folders(&flow) > 1 || !flow.server_log().contains("Removed an unpacked slug that nothing runs") {
-            tokio::task::yield_now().await;
-        }
-    };
-    within("only what runs stays unpacked", unpacked).await;
+    until("only what runs stays unpacked", async || {
+        folders(&flow) <= 1 && flow.server_log().contains("Removed an unpacked slug that nothing runs")
+    })
+    .await;
     assert_eq!((archives(&flow), app.get("/").await.text()), (2, "four".into()));
     let gone = app.call("POST", "/releases", Some(&json!({ "release": 4 }))).await;
     assert_eq!(gone.status, 422, "{}", gone.text());
@@ -232,13 +217,7 @@ async fn what_a_killed_server_left_half_done_is_gone_when_the_next_one_is_ready(
         std::fs::write(path, "half").unwrap();
     }
     flow.start_serve().await;
-    let gone = async {
-        while files(&flow) != before {
-            tokio::task::yield_now().await;
-        }
-    };
-    let done = tokio::time::timeout(testkit::PATIENCE, gone).await;
-    assert!(done.is_ok(), "{before:#?} became {:#?}", files(&flow));
+    until(&format!("{before:#?} again"), async || files(&flow) == before).await;
     let app = flow.known_app("shop");
     assert_eq!(app.get("/").await.text(), "one");
     app.push(Source::answering("two").with("package.json", &package)).await.released("v4");

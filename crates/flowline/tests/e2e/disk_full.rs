@@ -2,7 +2,7 @@
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
-use testkit::{App, Flow, Source, path_of, within};
+use testkit::{App, Flow, Source, path_of, until, within};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -51,12 +51,9 @@ async fn declined(app: &App<'_>, flow: &Flow, source: Source, left_bytes: u64, w
     assert_eq!(app.get("/").await.text(), "one");
     flow.free_disk();
     // That it failed may have found no room to be noted; it is noted as soon as there is some.
-    let noted = async {
-        while app.read("/builds").await.as_array().unwrap().iter().any(|build| build["status"] == "pending") {
-            tokio::task::yield_now().await;
-        }
-    };
-    within("the end of the build in the ledger", noted).await;
+    let over = |build: &Value| build["status"] != "pending";
+    let noted = async || app.read("/builds").await.as_array().unwrap().iter().all(over);
+    until("the end of the build in the ledger", noted).await;
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use crate::flow;
 use serde_json::{Value, json};
 use std::time::{Duration, SystemTime};
-use testkit::{App, Source, within};
+use testkit::{App, Source, eventually, within};
 
 /// What the test knows of one deployment: bounds of its lead time, in milliseconds.
 struct Known {
@@ -30,17 +30,11 @@ async fn commit(app: &App<'_>, source: Source, subject: &str, ago_s: u64) -> Sys
 
 /// The deployments of an app, once there are so many.
 async fn deployments(app: &App<'_>, count: usize) -> Vec<Value> {
-    let there = async {
-        loop {
-            let all = app.read("/deployments").await.as_array().unwrap().clone();
-            if all.len() >= count {
-                return all;
-            }
-            // Its dynos boot: without a pause the rate limit would end the test.
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+    let there = async || {
+        let all = app.read("/deployments").await.as_array().unwrap().clone();
+        (all.len() >= count).then_some(all)
     };
-    within("the deployment", there).await
+    eventually("the deployment", there).await
 }
 
 /// Pushes and sees it live.

@@ -11,12 +11,8 @@ async fn ends_whole(flow: &mut Flow, just_after: &str) {
     let said = flow.server_log();
     assert!(!said.contains("were not written") && !said.contains("in order"), "just after {just_after}:\n{said}");
     // A keeper whose end was taken note of goes by itself.
-    let gone = async {
-        while !flow.processes().is_empty() {
-            tokio::task::yield_now().await;
-        }
-    };
-    testkit::within(&format!("the end of all processes, just after {just_after}"), gone).await;
+    testkit::until(&format!("the end of all processes, just after {just_after}"), async || flow.processes().is_empty())
+        .await;
     flow.start_serve().await;
 }
 
@@ -53,15 +49,10 @@ async fn scaling_up_and_down_at_once_leaves_no_dyno_that_nobody_wants() {
         app.scale("worker", 4).await;
         app.scale("worker", 0).await;
     }
-    let only_web = async {
-        let names = async || {
-            let dynos = app.read("/dynos").await;
-            dynos.as_array().unwrap().iter().map(|dyno| dyno["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
-        };
-        while names().await != ["web.1"] {
-            tokio::task::yield_now().await;
-        }
+    let only_web = async || {
+        let dynos = app.read("/dynos").await;
+        dynos.as_array().unwrap().iter().map(|dyno| dyno["name"].as_str().unwrap()).eq(["web.1"])
     };
-    testkit::within("the end of the workers", only_web).await;
+    testkit::until("the end of the workers", only_web).await;
     assert_eq!(app.get("/").await.text(), "one");
 }

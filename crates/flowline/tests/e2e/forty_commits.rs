@@ -4,8 +4,7 @@
 use crate::flow;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use testkit::{App, Flow, Source, within};
-use tokio::time::{Duration, sleep};
+use testkit::{App, Flow, Source, eventually, until, within};
 
 /// How far a commit comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,17 +120,11 @@ async fn promote(flow: &Flow, by: &Developer, pipeline: &str, from: &str, to: &s
 
 /// Waits until the newest release of the app was checked on its server; its light.
 async fn light(app: &App<'_>, version: i64) -> String {
-    within("the light", async {
-        loop {
-            let all = app.read("/verifications").await;
-            let newest = all.as_array().unwrap().iter().rfind(|check| check["release"]["version"] == version).cloned();
-            if let Some(state) = newest.as_ref().and_then(|check| check["status"].as_str())
-                && !["pending", "running"].contains(&state)
-            {
-                return state.to_owned();
-            }
-            sleep(Duration::from_millis(50)).await;
-        }
+    eventually("the light", async || {
+        let all = app.read("/verifications").await;
+        let newest = all.as_array().unwrap().iter().rfind(|check| check["release"]["version"] == version).cloned()?;
+        let state = newest["status"].as_str()?;
+        (!["pending", "running"].contains(&state)).then(|| state.to_owned())
     })
     .await
 }
@@ -235,27 +228,17 @@ impl Story {
         let [development, staging, shop] = STAGES.map(|(name, _)| flow.known_app(name));
         assert_eq!(ledger(&development).await, self.development);
         assert_eq!(ledger(&staging).await, self.staging);
-        let last = async {
-            while ledger(&shop).await != self.production {
-                sleep(Duration::from_millis(50)).await;
-            }
-        };
-        within("the last release", last).await;
+        until("the last release", async || ledger(&shop).await == self.production).await;
         let told = flow.get(&format!("/pipelines/{pipeline}/test-runs")).await.json();
         let number = |run: &Value| run["number"].as_i64().unwrap();
         let told = told.as_array().unwrap().iter();
         let told: BTreeMap<i64, &str> = told.map(|run| (number(run), run["status"].as_str().unwrap())).collect();
         assert_eq!(told.into_values().collect::<Vec<_>>(), self.runs);
-        let figures = async {
-            loop {
-                let figures = flow.get(&format!("/pipelines/{pipeline}/deployments/metrics")).await.json();
-                if figures["failures"] == json!(self.back) {
-                    return figures;
-                }
-                sleep(Duration::from_millis(50)).await;
-            }
+        let figures = async || {
+            let figures = flow.get(&format!("/pipelines/{pipeline}/deployments/metrics")).await.json();
+            (figures["failures"] == json!(self.back)).then_some(figures)
         };
-        let figures = within("the figures", figures).await;
+        let figures = eventually("the figures", figures).await;
         assert_eq!(figures["deployments"], json!(self.live.len()), "{figures}");
         assert_eq!(figures["failures_by_reason"]["rollback"], json!(self.back), "{figures}");
         let rate = figures["change_failure_rate"].as_f64().unwrap();

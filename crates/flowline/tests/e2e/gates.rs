@@ -2,7 +2,7 @@
 
 use crate::flow;
 use serde_json::{Value, json};
-use testkit::{Answer, Flow, Source, within};
+use testkit::{Answer, Flow, Source, eventually};
 
 const STAGES: &[(&str, &str)] = &[("shop-staging", "staging"), ("shop", "production")];
 
@@ -127,15 +127,13 @@ async fn approvals_are_of_others_than_the_author() {
     assert_eq!(flow.post("/pipeline-transfers", &owner).await.status, 201);
     let yes = flow.call_as(&token, "POST", &approvals, Some(&json!({ "app": "shop-staging" }))).await;
     assert_eq!(yes.status, 201, "{}", yes.text());
-    let gates = within("time on staging", async {
-        loop {
-            let answer = promote(&flow, &id, None).await;
-            if answer.status == 201 {
-                return passed(&flow, &answer).await;
-            }
-            shut(&answer, &["[soak]"]);
-            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    let gates = eventually("time on staging", async || {
+        let answer = promote(&flow, &id, None).await;
+        if answer.status == 201 {
+            return Some(passed(&flow, &answer).await);
         }
+        shut(&answer, &["[soak]"]);
+        None
     });
     let gates = gates.await;
     assert_eq!(gates[0], "approvals: shop-staging v3 approved by bob@example.org");

@@ -20,13 +20,8 @@ fn left(flow: &Flow) -> Vec<std::path::PathBuf> {
 
 /// A build's folder is emptied after the answer: in the end nothing more is there than before.
 async fn emptied(flow: &Flow, before: &[std::path::PathBuf]) {
-    let gone = async {
-        while left(flow) != before || std::fs::read_dir(flow.dir().join("builds")).unwrap().next().is_some() {
-            tokio::task::yield_now().await;
-        }
-    };
-    let done = tokio::time::timeout(testkit::PATIENCE, gone).await;
-    assert!(done.is_ok(), "{before:#?} became {:#?}", left(flow));
+    let builds = || std::fs::read_dir(flow.dir().join("builds")).unwrap().count();
+    testkit::until(&format!("{before:#?} again"), async || left(flow) == before && builds() == 0).await;
 }
 
 /// The release before still serves, and the next push works.

@@ -4,7 +4,7 @@ use crate::build_cancel::until;
 use crate::flow;
 use crate::slow_build::slow_build;
 use serde_json::json;
-use testkit::{App, Source, within};
+use testkit::{App, Source};
 
 /// A web process that serves, and one that fills so much memory and keeps it.
 fn hungry(mib: u32) -> Source {
@@ -51,12 +51,8 @@ async fn dyno_41_vastly_above_its_quota_a_dyno_is_killed_and_tried_again() {
     }
     assert_eq!(app.get("/").await.text(), "one");
     // DYNO-32: the first crash is followed by another attempt at once.
-    let again = async {
-        while app.logs().await.matches("heroku[eater.1]: Starting process").count() < 2 {
-            tokio::task::yield_now().await;
-        }
-    };
-    within("the next attempt", again).await;
+    let again = async || app.logs().await.matches("heroku[eater.1]: Starting process").count() >= 2;
+    testkit::until("the next attempt", again).await;
 }
 
 #[tokio::test]

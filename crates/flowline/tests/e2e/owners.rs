@@ -13,14 +13,14 @@ async fn route_61_own_pages_come_from_the_config_and_route_62_each_in_its_place(
         .await;
     app.scale("web", 0).await;
     app.served_status("/", 503).await;
-    let shown = async { while !app.get("/").await.text().contains("<iframe src=\"https://p.test/error\"") {} };
-    testkit::within("the page of the config var", shown).await;
+    let shown = async || app.get("/").await.text().contains("<iframe src=\"https://p.test/error\"");
+    testkit::until("the page of the config var", shown).await;
     assert_eq!(app.call("PATCH", "", Some(&json!({ "maintenance": true }))).await.status, 200);
     assert!(app.get("/").await.text().contains("<iframe src=\"https://p.test/later\""));
     assert_eq!(app.call("PATCH", "", Some(&json!({ "maintenance": false }))).await.status, 200);
     app.config(json!({ "ERROR_PAGE_URL": null })).await;
-    let gone = async { while app.get("/").await.text().contains("iframe") {} };
-    testkit::within("the end of the page with its config var", gone).await;
+    let gone = async || !app.get("/").await.text().contains("iframe");
+    testkit::until("the end of the page with its config var", gone).await;
 }
 
 #[tokio::test]

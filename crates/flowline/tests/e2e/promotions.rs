@@ -3,7 +3,7 @@
 use crate::flow;
 use bytes::Bytes;
 use serde_json::{Value, json};
-use testkit::{Answer, App, Flow, Source, within};
+use testkit::{Answer, App, Flow, Source, eventually};
 
 /// Apps at their stages, the first one with code.
 async fn line(flow: &Flow, apps: &[(&str, &str)], source: Source) -> String {
@@ -280,15 +280,11 @@ async fn the_receipt_tells_what_requests_met_and_the_source_may_go() {
     let promotion = promote(&flow, &body(&id, "shop-staging", &["shop"])).await;
     completed(&flow, &promotion).await;
     shop.served("/", "two").await;
-    let live = async {
-        loop {
-            let kept = receipt(&flow, &promotion).await["to"][0].clone();
-            if !kept["live_after_ms"].is_null() {
-                return kept;
-            }
-        }
+    let live = async || {
+        let kept = receipt(&flow, &promotion).await["to"][0].clone();
+        (!kept["live_after_ms"].is_null()).then_some(kept)
     };
-    let to = within("the receipt", live).await;
+    let to = eventually("the receipt", live).await;
     assert_eq!((&to["release"]["version"], &to["failed"], &to["status"]), (&json!(4), &json!(0), &json!("succeeded")));
     assert!(to["cut_over_ms"].is_number() && to["in_flight"].is_number() && to["held"].is_number(), "{to}");
     // The code that production runs outlives the app that it was built for.

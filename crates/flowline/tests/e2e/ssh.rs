@@ -7,7 +7,7 @@ use russh::keys::PublicKeyOrCertificate;
 use russh::{Channel, ChannelMsg};
 use serde_json::{Value, json};
 use std::sync::Arc;
-use testkit::{App, Flow, Source, within};
+use testkit::{App, Flow, Source, until, within};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -229,12 +229,7 @@ async fn cli_23_a_reservation_opens_for_its_holder_once() {
     let ended = enter(&flow, &reserve(&app, "web.1").await).await;
     assert_eq!(exec(&ended, "echo in").await.0, "in\n");
     assert_eq!(app.call("POST", "/dynos/web.1/actions/stop", None).await.status, 202);
-    let gone = async {
-        while !exec(&ended, "true").await.0.contains("dyno") {
-            tokio::task::yield_now().await;
-        }
-    };
-    within("the end of the dyno", gone).await;
+    until("the end of the dyno", async || exec(&ended, "true").await.0.contains("dyno")).await;
     let missing = app.call("PUT", "/reservations/web.9", Some(&json!({}))).await;
     assert_eq!(missing.status, 404, "{}", missing.text());
 }
@@ -357,14 +352,9 @@ async fn too_many_ssh_connections_are_closed_before_they_cost_anything() {
     assert!(open.len() >= 32, "{}", open.len());
     // With one gone there is room again.
     drop(open);
-    let entered = async {
-        loop {
-            if let Ok(mut stream) = tunnel(&flow, &owner).await
-                && stream.read_u8().await.is_ok()
-            {
-                return;
-            }
-        }
+    let entered = async || match tunnel(&flow, &owner).await {
+        Ok(mut stream) => stream.read_u8().await.is_ok(),
+        Err(_refused) => false,
     };
-    within("room for another connection", entered).await;
+    until("room for another connection", entered).await;
 }

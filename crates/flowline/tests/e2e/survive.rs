@@ -120,16 +120,9 @@ async fn a_server_of_another_binary_brings_its_router_and_no_request_fails() {
     flow.end_serve(Signal::TERM).await;
     flow.start_serve().await;
     // The old one goes when it has answered what it holds.
-    let only_new = async {
-        while routers_exe(&flow) != new {
-            tokio::task::yield_now().await;
-        }
-    };
-    testkit::within("the hand-over to the new router", only_new).await;
+    testkit::until("the hand-over to the new router", async || routers_exe(&flow) == new).await;
     let before = load.answered();
-    while load.answered() < before + 50 {
-        tokio::task::yield_now().await;
-    }
+    testkit::until("50 more answers", async || load.answered() >= before + 50).await;
     assert_eq!(flow.known_app("shop").get("/").await.text(), "one");
     let outcome = load.stop().await;
     assert_eq!(outcome.failed, 0, "{:?}", outcome.failures);
@@ -144,12 +137,8 @@ async fn what_was_accepted_a_moment_before_the_server_was_killed_is_done() {
     flow.end_serve(Signal::KILL).await;
     flow.start_serve().await;
     let app = flow.known_app("shop");
-    let replaced = async {
-        while app.read("/dynos").await.as_array().unwrap().iter().any(|dyno| dyno["id"] == old) {
-            tokio::task::yield_now().await;
-        }
-    };
-    testkit::within("the restart", replaced).await;
+    let replaced = async || app.read("/dynos").await.as_array().unwrap().iter().all(|dyno| dyno["id"] != old);
+    testkit::until("the restart", replaced).await;
     assert_eq!(app.get("/").await.text(), "one");
     let name = app.run("echo it runs; read -r _ < <(sleep 1000)").await;
     flow.end_serve(Signal::KILL).await;
@@ -184,12 +173,7 @@ async fn a_build_that_the_server_did_not_outlive_fails_and_its_output_says_why()
             None => (String::new(), String::new()),
         }
     };
-    let begun = async {
-        while output(&flow).await.0 != "pending" {
-            tokio::task::yield_now().await;
-        }
-    };
-    testkit::within("the begin of the build", begun).await;
+    testkit::until("the begin of the build", async || output(&flow).await.0 == "pending").await;
     flow.end_serve(Signal::KILL).await;
     let declined = testkit::within("the end of the push", pushing.wait_with_output()).await.unwrap();
     assert!(!declined.status.success());

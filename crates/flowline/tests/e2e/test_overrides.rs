@@ -3,7 +3,7 @@
 use crate::flow;
 use crate::push::archive;
 use serde_json::{Value, json};
-use testkit::{App, Flow, Source, path_of, within};
+use testkit::{App, Flow, Source, eventually, path_of, within};
 
 /// A pipeline whose gate is on, with an app in production.
 async fn gated(flow: &Flow) -> String {
@@ -66,14 +66,9 @@ async fn build(flow: &Flow, test: &str, more: Value) -> (Value, String) {
     assert_eq!(made.status, 201, "{}", made.text());
     let said = flow.read_address(&made.json()["output_stream_url"]).await.text();
     let id = made.json()["id"].as_str().unwrap().to_owned();
-    let over = within("the end of the build", async {
-        loop {
-            let build = flow.known_app("shop").read(&format!("/builds/{id}")).await;
-            if build["status"] != "pending" {
-                return build;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-        }
+    let over = eventually("the end of the build", async || {
+        let build = flow.known_app("shop").read(&format!("/builds/{id}")).await;
+        (build["status"] != "pending").then_some(build)
     });
     (over.await, said)
 }

@@ -7,12 +7,8 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::process::Stdio;
-use std::time::Duration;
-use testkit::{App, Flow, Source, path_of, within};
+use testkit::{App, Flow, Source, eventually, path_of, within};
 use tokio::io::{AsyncBufReadExt, BufReader};
-
-/// How often a run is looked at that has not come to where it should be.
-const LOOK: Duration = Duration::from_millis(50);
 
 /// Puts an app into a pipeline of its own name whose gate is on.
 async fn gated(flow: &Flow, app: &str) -> String {
@@ -47,14 +43,9 @@ async fn run(flow: &Flow, pipeline: &str, number: u32) -> (Value, Value) {
 
 /// Waits until a run is so far.
 async fn until(flow: &Flow, pipeline: &str, number: u32, status: &str) -> Value {
-    within(&format!("run {number} to be {status}"), async {
-        loop {
-            let run = flow.get(&format!("/pipelines/{pipeline}/test-runs/{number}")).await;
-            if run.status == 200 && run.json()["status"] == status {
-                return run.json();
-            }
-            tokio::time::sleep(LOOK).await;
-        }
+    eventually(&format!("run {number} to be {status}"), async || {
+        let run = flow.get(&format!("/pipelines/{pipeline}/test-runs/{number}")).await;
+        Some(run).filter(|run| run.status == 200).map(|run| run.json()).filter(|run| run["status"] == status)
     })
     .await
 }
@@ -286,12 +277,7 @@ async fn ci_a_hanging_run_can_be_cancelled_and_a_second_push_waits_for_nothing()
     is_untouched(&app).await;
     let (run, node) = run(&flow, &pipeline, 1).await;
     assert_eq!((&run["status"], &node["exit_code"]), (&json!("cancelled"), &Value::Null));
-    within("the processes of the run to be gone", async {
-        while flow.processes().len() > before {
-            tokio::time::sleep(LOOK).await;
-        }
-    })
-    .await;
+    testkit::until("the processes of the run to be gone", async || flow.processes().len() <= before).await;
     app.push(tested("true")).await.released("v3");
 }
 
@@ -386,12 +372,7 @@ async fn what_a_pipelines_tests_left_goes_with_the_pipeline() {
     assert_eq!(flow.get(&format!("/pipelines/{pipeline}/test-runs")).await.status, 404);
     flow.end_serve(Signal::KILL).await;
     flow.start_serve().await;
-    within("the leavings to be gone", async {
-        while kept(&caches, "") + kept(&outputs, "test-") > 0 {
-            tokio::time::sleep(LOOK).await;
-        }
-    })
-    .await;
+    testkit::until("the leavings to be gone", async || kept(&caches, "") + kept(&outputs, "test-") == 0).await;
     assert_eq!(kept(&outputs, "build-"), 1, "what is the app's stays");
     flow.known_app("shop").push(tested("exit 1")).await.released("v4");
 }

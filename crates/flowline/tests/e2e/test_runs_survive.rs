@@ -6,7 +6,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::process::Stdio;
 use std::time::Duration;
-use testkit::{Flow, Source, within};
+use testkit::{Flow, Source, until, within};
 
 /// The steps of a run, in their order.
 const STEPS: [&str; 4] = ["pending", "creating", "building", "running"];
@@ -41,18 +41,11 @@ async fn reach(flow: &Flow, pipeline: &str, known: usize, moment: Moment) {
         // However far it has come by then: that is the point.
         Moment::After(millis) => return tokio::time::sleep(Duration::from_millis(millis)).await,
     };
-    let there = async {
-        loop {
-            if let Some(run) = runs(flow, pipeline).await.get(known) {
-                let at = STEPS.iter().position(|word| run["status"] == *word);
-                if at.is_none_or(|at| at >= step) {
-                    return;
-                }
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+    let there = async || {
+        let reached = |run: &Value| STEPS.iter().position(|word| run["status"] == *word).is_none_or(|at| at >= step);
+        runs(flow, pipeline).await.get(known).is_some_and(reached)
     };
-    within(&format!("{moment:?}"), there).await;
+    until(&format!("{moment:?}"), there).await;
 }
 
 /// Every run is over, as its node is; one without a verdict says why. The last one.

@@ -311,12 +311,8 @@ async fn verify_of_an_app_that_is_destroyed_meanwhile_ends() {
     let flow = flow().await;
     waiting(&flow).await;
     assert_eq!(flow.delete("/apps/shop").await.status, 200);
-    let gone = async {
-        while flow.files("reports").len() + flow.files("scratch").len() > 0 {
-            tokio::task::yield_now().await;
-        }
-    };
-    within("the end of its files", gone).await;
+    testkit::until("the end of its files", async || flow.files("reports").len() + flow.files("scratch").len() == 0)
+        .await;
     assert_eq!(flow.get("/apps/shop").await.status, 404);
 }
 

@@ -4,9 +4,9 @@ use crate::command_line::CommandLine;
 use rustix::process::{Pid, Signal, kill_process};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Stdio;
-use testkit::within;
+use testkit::{Ports, eventually, within};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::process::Child;
 
 /// What the app of the lane answers to a GET.
@@ -41,7 +41,8 @@ pub(crate) async fn walk(heroku: &CommandLine<'_>, file: &str) {
 }
 
 async fn ports(heroku: &CommandLine<'_>, port: u16) {
-    let (local, socks) = (free().await, free().await);
+    let ports = Ports::take();
+    let (local, socks) = (ports.at(0).port(), ports.at(1).port());
     let hook = heroku.flow.dir().join("elsewhere.cjs");
     std::fs::write(&hook, ELSEWHERE.replace("ELSEWHERE", &socks.to_string())).unwrap();
     let begun = async |words: &[&str], says: &str| {
@@ -71,23 +72,10 @@ async fn ports(heroku: &CommandLine<'_>, port: u16) {
     end(child).await;
 }
 
-/// A port that nobody has just now.
-async fn free() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap().local_addr().unwrap().port()
-}
-
 /// It says that it listens a moment before it does.
 async fn reach(port: u16) -> TcpStream {
     let at = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let reached = async {
-        loop {
-            match TcpStream::connect(at).await {
-                Ok(stream) => return stream,
-                Err(_not_yet) => tokio::task::yield_now().await,
-            }
-        }
-    };
-    within("a listening port", reached).await
+    eventually("a listening port", async || TcpStream::connect(at).await.ok()).await
 }
 
 /// By SOCKS to a port of the dyno.

@@ -10,13 +10,13 @@ use std::io::Read;
 use std::time::Duration;
 
 /// Long enough for a loaded machine; a test that gets there has failed.
-pub(crate) const LIMIT: Duration = Duration::from_secs(30);
+pub(crate) const LIMIT: Duration = Duration::from_secs(90);
 
 /// Waits until `holds`.
 pub(crate) async fn soon(what: &str, holds: impl AsyncFn() -> bool) {
     let held = tokio::time::timeout(LIMIT, async {
         while !holds().await {
-            tokio::task::yield_now().await;
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     });
     held.await.unwrap_or_else(|_| panic!("not within {LIMIT:?}: {what}"));

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Whatever hangs longer than this is broken.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(90);
 
 /// The keeper: beside this program, where it was copied for another user, or where cargo made it.
 pub fn keeper() -> PathBuf {

@@ -7,7 +7,7 @@ mod restart;
 use crate::flow;
 use crate::schema::Schema;
 use serde_json::{Value, json};
-use testkit::{Flow, Source, within};
+use testkit::{Flow, Source, eventually};
 
 /// An app with a worker and this app.json.
 fn source(app_json: &Value) -> Source {
@@ -36,17 +36,12 @@ async fn begin(flow: &Flow, source: &Source, more: Value) -> String {
 
 /// The setup once it is over.
 async fn over(flow: &Flow, id: &str) -> Value {
-    let over = async {
-        loop {
-            let answer = flow.get(&format!("/app-setups/{id}")).await;
-            assert_eq!(answer.status, 200, "{}", answer.text());
-            if answer.json()["status"] != "pending" {
-                return answer.json();
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        }
+    let over = async || {
+        let answer = flow.get(&format!("/app-setups/{id}")).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        Some(answer.json()).filter(|setup| setup["status"] != "pending")
     };
-    let setup = within("the end of the setup", over).await;
+    let setup = eventually("the end of the setup", over).await;
     Schema::read().check("app-setup", &setup);
     setup
 }

@@ -29,12 +29,7 @@ async fn a_fork_bomb_stays_within_its_dyno_and_can_be_stopped() {
     app.log_says(&format!("app[{name}]: lit")).await;
     responsive(&street.flow).await;
     let before = street.load.answered();
-    let answers = async {
-        while street.load.answered() < before + 40 {
-            tokio::task::yield_now().await;
-        }
-    };
-    within("the neighbour's answers beside the bomb", answers).await;
+    testkit::until("the neighbour's answers beside the bomb", async || street.load.answered() >= before + 40).await;
     app.call("POST", &format!("/dynos/{name}/actions/stop"), None).await;
     app.log_says(&format!("heroku[{name}]: Process exited with status")).await;
     street.end().await;
@@ -62,12 +57,10 @@ async fn dyno_26_who_fills_tmp_is_ended_with_the_reason_and_what_it_wrote_is_rem
     assert_eq!(status, "137", "{said:?}");
     assert!(said.iter().any(|line| line == "filled 4"), "up to its quota it may: {said:?}");
     app.log_says("Error: disk quota exceeded: ").await;
-    let left = async {
-        while street.flow.files("scratch").iter().any(|file| size(&street, file) >= 1 << 30) {
-            tokio::task::yield_now().await;
-        }
-    };
-    within("the removal of what it wrote", left).await;
+    testkit::until("the removal of what it wrote", async || {
+        street.flow.files("scratch").iter().all(|file| size(&street, file) < 1 << 30)
+    })
+    .await;
     responsive(&street.flow).await;
     street.end().await;
 }

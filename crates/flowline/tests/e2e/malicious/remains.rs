@@ -5,7 +5,7 @@ use super::{Street, tried};
 use serde_json::json;
 use std::os::unix::fs::symlink;
 use std::path::Path;
-use testkit::{App, Flow, Source, within};
+use testkit::{App, Flow, Source};
 
 /// Pushes what this makes of the working copy.
 async fn push_made(app: &App<'_>, make: impl FnOnce(&Path)) -> testkit::Push {
@@ -21,12 +21,7 @@ async fn push_made(app: &App<'_>, make: impl FnOnce(&Path)) -> testkit::Push {
 async fn cleaned(flow: &Flow) {
     let left = || std::fs::read_dir(flow.dir().join("scratch")).unwrap().count();
     let running = 2;
-    let gone = async {
-        while left() > running {
-            tokio::task::yield_now().await;
-        }
-    };
-    within("the removal of what dynos wrote", gone).await;
+    testkit::until("the removal of what dynos wrote", async || left() <= running).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -108,12 +103,7 @@ async fn r12_processes_that_hide_and_do_not_end_are_ended_with_their_dyno() {
         String::from_utf8_lossy(&words).contains("bombs.py\0hide")
     };
     let hidden = || std::fs::read_dir("/proc").unwrap().flatten().filter(ours).count();
-    let gone = async {
-        while hidden() > 0 {
-            tokio::task::yield_now().await;
-        }
-    };
-    within("the end of the hidden processes", gone).await;
+    testkit::until("the end of the hidden processes", async || hidden() == 0).await;
     street.end().await;
 }
 

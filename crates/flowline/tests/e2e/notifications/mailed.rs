@@ -56,13 +56,13 @@ async fn notices_outlive_kill_9_and_a_mail_server_that_is_away() {
     assert_eq!(to, ["admin@localhost", "ops@example.org"]);
     let sent = |all: &[serde_json::Value]| all.len() == 2 && all.iter().all(|one| one["status"] == "sent");
     notices(&app, "both are sent", sent).await;
-    let addr = target.end().await;
+    let ports = target.end().await;
     app.push(Source::answering("one")).await.released("v3");
     let retrying = |all: &[serde_json::Value]| all.len() == 4 && all[2..].iter().all(|one| one["status"] == "retrying");
     let waiting = notices(&app, "attempts in vain", retrying).await;
     assert!(waiting[3]["why"].as_str().unwrap().contains("Connection"), "{waiting:?}");
     flow.end_serve(Signal::KILL).await;
-    let mut target = MailTarget::start_at(addr, MailTls::None).await.answering([MailReply::TakeAndCut]);
+    let mut target = MailTarget::start_at(ports, MailTls::None).await.answering([MailReply::TakeAndCut]);
     flow.start_serve().await;
     // One is taken but not acknowledged: it comes again, and its id says that it is the same.
     let came = [target.next().await, target.next().await, target.next().await];

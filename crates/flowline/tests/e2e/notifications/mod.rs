@@ -5,11 +5,7 @@ mod of_pipelines;
 mod routed;
 
 use serde_json::{Value, json};
-use std::time::Duration;
-use testkit::{App, Flow, MailTarget, Source, Start, within};
-
-/// Between two looks.
-const PAUSE: Duration = Duration::from_millis(100);
+use testkit::{App, Flow, MailTarget, Source, Start, eventually};
 
 /// A Flowline that hands its mails in at this server, and takes what crashed for mended after a second.
 async fn flow_with(target: &MailTarget) -> Flow {
@@ -40,15 +36,6 @@ async fn route(app: &App<'_>, body: Value) -> (String, String) {
 
 /// Waits until the notices of an app, oldest first, are as wanted.
 async fn notices(app: &App<'_>, what: &str, wanted: impl Fn(&[Value]) -> bool) -> Vec<Value> {
-    let there = async {
-        loop {
-            let all = app.read("/notices").await.as_array().unwrap().clone();
-            if wanted(&all) {
-                return all;
-            }
-            // Notices are gathered for two seconds: without a pause the rate limit would end the test.
-            tokio::time::sleep(PAUSE).await;
-        }
-    };
-    within(what, there).await
+    let there = async || Some(app.read("/notices").await.as_array().unwrap().clone()).filter(|all| wanted(all));
+    eventually(what, there).await
 }

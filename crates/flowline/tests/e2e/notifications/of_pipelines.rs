@@ -3,7 +3,7 @@
 use super::{flow_with, notices, route};
 use crate::flow;
 use serde_json::{Value, json};
-use testkit::{App, Flow, HookTarget, MailTarget, MailTls, Source, within};
+use testkit::{App, Flow, HookTarget, MailTarget, MailTls, Source, until};
 
 /// A pipeline with an app at each stage.
 async fn line(flow: &Flow) -> String {
@@ -120,12 +120,7 @@ async fn code_that_would_go_on_by_itself_is_told_when_it_waits_for_people() {
     assert_eq!(flow.patch(&gates, &set).await.status, 200);
     staging.push(Source::answering("one")).await.released("v3");
     assert_eq!(flow.patch(&gates, &json!({ "approvals": 1 })).await.status, 200);
-    let alarms = async {
-        while broken(&shop).await != ["gate"] {
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-        }
-    };
-    within("the gate to be told", alarms).await;
+    until("the gate to be told", async || broken(&shop).await == ["gate"]).await;
     let alarm = shop.read("/alarms").await[0].clone();
     // Time alone is no alarm: that there was none before it needed somebody cannot be seen later than here.
     assert_eq!(alarm["what"], "shop-staging v3 waits at the gates to production: approvals, soak");

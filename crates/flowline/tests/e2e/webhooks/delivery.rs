@@ -100,14 +100,14 @@ async fn what_was_not_delivered_outlives_kill_9() {
     flow.end_serve(Signal::KILL).await;
     flow.start_serve().await;
     assert_eq!(states(&contents(&hook, &mut receiver, 3).await), [true, false, true]);
-    let addr = receiver.end().await;
+    let ports = receiver.end().await;
     maintenance(&flow.known_app("shop"), false).await;
     let failed = |all: &[Value]| all.iter().any(|one| one["status"] == "retrying");
     let all = deliveries(&flow.known_app("shop"), "an attempt in vain", failed).await;
     let last = &all.last().unwrap()["last_attempt"];
     assert_eq!((&last["error_class"], &last["code"]), (&json!("ConnectionError"), &Value::Null));
     flow.end_serve(Signal::KILL).await;
-    let mut receiver = HookTarget::start_at(addr).await;
+    let mut receiver = HookTarget::start_at(ports).await;
     flow.start_serve().await;
     assert_eq!(states(&contents(&hook, &mut receiver, 1).await), [false]);
 }

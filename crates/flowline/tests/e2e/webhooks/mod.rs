@@ -7,7 +7,7 @@ use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use testkit::{App, HookTarget, Received, within};
+use testkit::{App, HookTarget, Received, eventually};
 
 /// A subscription, and the secret that came with it.
 struct Hook {
@@ -43,15 +43,9 @@ fn said(content: &Value) -> String {
 
 /// Waits until the deliveries of an app are as wanted, and returns them.
 async fn deliveries(app: &App<'_>, what: &str, wanted: impl Fn(&[Value]) -> bool) -> Vec<Value> {
-    let there = async {
-        loop {
-            let all = app.read("/webhook-deliveries").await.as_array().unwrap().clone();
-            if wanted(&all) {
-                return all;
-            }
-        }
-    };
-    within(what, there).await
+    let there =
+        async || Some(app.read("/webhook-deliveries").await.as_array().unwrap().clone()).filter(|all| wanted(all));
+    eventually(what, there).await
 }
 
 async fn maintenance(app: &App<'_>, on: bool) {
