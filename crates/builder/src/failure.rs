@@ -88,7 +88,9 @@ pub(crate) fn megabytes(bytes: u64) -> String {
 fn ended(exit: Exit) -> String {
     match exit {
         Exit::Code(code) => format!("exit status {code}"),
-        Exit::Signal(9) => "killed: it needed more memory or time than a build may take".to_owned(),
+        Exit::Signal(9) => {
+            "killed: the lines above say why, or else it needed more memory than a build may take".to_owned()
+        }
         Exit::Signal(signal) => format!("ended by signal {signal}"),
         Exit::Lost => "its process was lost".to_owned(),
     }

@@ -30,20 +30,17 @@ impl Attached {
     /// The same with something behind the secret; none when it is refused.
     ///
     /// # Panics
-    /// When there is no TLS, or when more comes with the welcome than the welcome (clients throw the first piece away).
+    /// When there is no TLS, or another welcome.
     pub async fn saying(flow: &Flow, attach_url: &serde_json::Value, more: &str) -> Option<Self> {
         let (address, secret) = parts(attach_url);
         let mut stream = Self::handshake(flow, address).await;
         within("the welcome", async {
             stream.write_all(format!("{secret}{more}\r\n").as_bytes()).await.unwrap();
-            let mut first = [0; 1024];
-            match stream.read(&mut first).await {
-                Ok(0) | Err(_) => None,
-                Ok(count) => {
-                    assert_eq!(&first[..count], b"rendezvous\r\n");
-                    Some(Self { stream, said: Vec::new() })
-                }
-            }
+            // The program may have printed by now; what came together is read together.
+            let mut welcome = [0; 12];
+            stream.read_exact(&mut welcome).await.ok()?;
+            assert_eq!(&welcome, b"rendezvous\r\n");
+            Some(Self { stream, said: Vec::new() })
         })
         .await
     }

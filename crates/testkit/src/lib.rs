@@ -52,8 +52,9 @@ pub use terminal::Terminal;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-/// Anything that a test waits for happens within this time, or the test has failed.
-pub const PATIENCE: Duration = Duration::from_secs(90);
+/// Anything that a test waits for happens within this time, or the test has failed: it is there for what never comes, not
+/// for what is slow, so it is long enough for a machine that does much else.
+pub const PATIENCE: Duration = Duration::from_secs(240);
 
 /// Waits for something that must happen; says what it was when it does not.
 ///

@@ -1,20 +1,20 @@
 //! Addresses that stay a test's own while nobody listens there.
 //!
 //! A port that the kernel chose is anybody's again as soon as its listener ends, as when a server is killed to be started
-//! again: the next outgoing connection of any process may get it. These lie below what the kernel chooses from.
+//! again: the next outgoing connection of any process may get it. These lie below what the kernel and Flowline choose from.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr as Name, UnixListener};
 use std::sync::atomic::{AtomicU16, Ordering};
 
-/// Linux chooses from 32768 up (`net.ipv4.ip_local_port_range`).
-const FIRST: u16 = 12_000;
+/// Linux chooses from 32768 up (`net.ipv4.ip_local_port_range`), Flowline for dynos from 20000.
+const FIRST: u16 = 10_000;
 
 /// Taken together.
 const BLOCK: u16 = 8;
 
-const BLOCKS: u16 = 2_500;
+const BLOCKS: u16 = 1_200;
 
 /// Some ports of the loopback address, nobody else's for as long as this lives.
 #[derive(Debug)]

@@ -36,8 +36,17 @@ impl Push {
     /// When it was not.
     #[track_caller]
     pub fn declined(self, words: &str) -> Self {
+        self.declined_for_one_of(&[words])
+    }
+
+    /// The same where one of several reasons comes first, and it is open which.
+    ///
+    /// # Panics
+    /// When it was not.
+    #[track_caller]
+    pub fn declined_for_one_of(self, reasons: &[&str]) -> Self {
         assert!(!self.ok, "the push was accepted:\n{}", self.said);
-        assert!(self.said.contains(words), "`{words}` is not in:\n{}", self.said);
+        assert!(reasons.iter().any(|words| self.said.contains(words)), "{reasons:?} is not in:\n{}", self.said);
         self
     }
 

@@ -42,11 +42,11 @@ async fn ledger(app: &App<'_>) -> Value {
 }
 
 /// Commits while there is room, fills the disk, pushes; then gives the room back.
-async fn declined(app: &App<'_>, flow: &Flow, source: Source, left_bytes: u64, words: &str) {
+async fn declined(app: &App<'_>, flow: &Flow, source: Source, left_bytes: u64, words: &[&str]) {
     let before = ledger(app).await;
     app.commit(source).await;
     flow.fill_disk(left_bytes);
-    app.push_head("main").await.declined(words);
+    app.push_head("main").await.declined_for_one_of(words);
     assert_eq!(ledger(app).await, before);
     assert_eq!(app.get("/").await.text(), "one");
     flow.free_disk();
@@ -61,17 +61,19 @@ async fn a_push_that_does_not_fit_is_declined_with_the_reason_and_the_next_one_w
     let Some(mut flow) = small().await else { return };
     let app = flow.known_app("shop");
     let full = "No space left on device";
+    // Whoever watches the disk may be first to see that it fills.
+    let ended = "The build is ended: the server's disk is nearly full";
     // Too little to begin with: nothing of it is sent.
-    declined(&app, &flow, Source::answering("two"), 2 * MIB, "remote: The server's disk is nearly full").await;
+    declined(&app, &flow, Source::answering("two"), 2 * MIB, &["remote: The server's disk is nearly full"]).await;
     // The commit itself. It is part of every later push too: 4.5 MiB.
     let long = Source::answering("two").with("noise.txt", &noise(6 << 20));
-    declined(&app, &flow, long, 4 * MIB, full).await;
+    declined(&app, &flow, long, 4 * MIB, &[full]).await;
     // Too little for a build when all of it was sent; what the tree unpacks to; what the build writes; the slug beside all that.
-    declined(&app, &flow, Source::answering("two"), 5 * MIB, "disk is nearly full").await;
+    declined(&app, &flow, Source::answering("two"), 5 * MIB, &["disk is nearly full"]).await;
     let flat = Source::answering("two").with("flat.txt", &"flat ".repeat(3 << 20));
-    declined(&app, &flow, flat, 10 * MIB, "disk is full").await;
-    declined(&app, &flow, building("head -c 15000000 /dev/urandom > big.bin"), 10 * MIB, full).await;
-    declined(&app, &flow, building("head -c 7000000 /dev/urandom > big.bin"), 16 * MIB, "disk is full").await;
+    declined(&app, &flow, flat, 10 * MIB, &["disk is full", ended]).await;
+    declined(&app, &flow, building("head -c 15000000 /dev/urandom > big.bin"), 10 * MIB, &[full, ended]).await;
+    declined(&app, &flow, building("head -c 7000000 /dev/urandom > big.bin"), 16 * MIB, &["disk is full", ended]).await;
     flow.end_serve(Signal::KILL).await;
     flow.start_serve().await;
     let app = flow.known_app("shop");
