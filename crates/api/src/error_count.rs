@@ -30,7 +30,8 @@ pub(crate) struct Wish {
 }
 
 impl Wish {
-    fn period(&self, now: Timestamp) -> Result<(Timestamp, Timestamp), ApiError> {
+    /// From when to when.
+    pub(crate) fn period(&self, now: Timestamp) -> Result<(Timestamp, Timestamp), ApiError> {
         let moment = |name: &str, text: &Option<String>| {
             let how = "must be a time such as 2026-01-02T03:04:05Z";
             let read = |text| Timestamp::parse(text).ok_or_else(|| ApiError::invalid_params(format!("{name} {how}")));
@@ -42,7 +43,7 @@ impl Wish {
             return Err(ApiError::invalid_params("start_time must lie before end_time"));
         }
         if self.step.as_deref().is_some_and(|step| step != "1h") {
-            return Err(ApiError::invalid_params("step must be 1h: errors are counted by the hour"));
+            return Err(ApiError::invalid_params("step must be 1h: all is counted by the hour"));
         }
         Ok((from, to))
     }

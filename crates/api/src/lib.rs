@@ -76,6 +76,7 @@ mod team_app;
 mod test_gate;
 mod test_run;
 pub mod tls;
+mod traffic;
 mod verification;
 pub mod views;
 mod webhook;

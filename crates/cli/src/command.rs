@@ -15,7 +15,7 @@ use crate::webhook::WebhookCommand;
 use crate::{
     account, app, app_setup, authorization, build, ci, collaborator, completion, config_var, disk, dyno, error_count,
     favorite, feature, formation, git_credential, heroku, idle, log, login, man, member, oauth_client, one_off,
-    password, pipeline, release, ssh_key, team, team_app, transfer, two_factor, verification,
+    password, pipeline, release, ssh_key, team, team_app, traffic, transfer, two_factor, verification,
 };
 use std::process::ExitCode;
 
@@ -71,6 +71,9 @@ pub enum Command {
     /// Show the errors that an app met, by code
     #[command(name = "apps:errors")]
     AppsErrors(error_count::Errors),
+    /// Show an app's requests by hour: how many, how long they took, how many failed
+    #[command(name = "apps:metrics")]
+    AppsMetrics(traffic::Metrics),
     /// Apps at hand.
     #[command(flatten)]
     Favorites(favorite::Verb),
@@ -250,6 +253,7 @@ async fn dispatch(command: Command, env: &Env, console: &mut Console) -> Result<
         Command::Password(verb) => verb.run(session).await,
         Command::TeamApps(verb) => verb.run(session).await,
         Command::AppsErrors(args) => error_count::show(session, &args).await,
+        Command::AppsMetrics(args) => traffic::show(session, &args).await,
         Command::Favorites(verb) => verb.run(session).await,
         Command::Transfers(verb) => verb.run(session).await,
         Command::Access(verb) => verb.run(session).await,
@@ -322,6 +326,7 @@ impl Command {
             Self::Password(verb) => verb.print(),
             Self::TeamApps(verb) => verb.print(),
             Self::AppsErrors(args) => args.on.print,
+            Self::AppsMetrics(args) => args.on.print,
             Self::Favorites(verb) => verb.print(),
             Self::Transfers(verb) => verb.print(),
             Self::Access(verb) => verb.print(),

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
 /// Errors are counted for a week.
-const HOURS_LIMIT: u64 = KEPT.as_secs() / HOUR.as_secs();
+pub(crate) const HOURS_LIMIT: u64 = KEPT.as_secs() / HOUR.as_secs();
 
 /// What to show.
 #[derive(Debug, Clone, clap::Args)]

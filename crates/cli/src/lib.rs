@@ -68,6 +68,7 @@ mod stage_gate;
 mod stream;
 mod team;
 mod team_app;
+mod traffic;
 mod transfer;
 mod transport;
 mod tty;

@@ -10,12 +10,7 @@ use model::log::LogLine;
 use model::time::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 use store::StoreError;
-use tokio::time::{MissedTickBehavior, interval};
-
-/// How often counts are written.
-const EVERY: Duration = Duration::from_secs(60);
 
 /// Buckets that wait to be written; errors beyond it are in the log only.
 const BUCKETS_LIMIT: usize = 10_000;
@@ -48,19 +43,6 @@ impl Tally {
     }
 }
 
-/// Writes what is counted, from time to time; nothing while there is nothing.
-pub(crate) fn look_after(control: &Control) {
-    let control = control.clone();
-    tokio::spawn(async move {
-        let mut ticks = interval(EVERY);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            ticks.tick().await;
-            write_or_warn(&control).await;
-        }
-    });
-}
-
 /// Writes what is counted by now; what cannot be written waits for the next time.
 pub(crate) async fn write_or_warn(control: &Control) {
     if let Err(error) = write(control).await {
@@ -90,8 +72,8 @@ async fn write_all(control: &Control, counts: &BTreeMap<ErrorBucket, u64>) -> Re
     tx.commit().await
 }
 
-/// The oldest hour that is kept.
-fn kept_since(now: Timestamp) -> Timestamp {
+/// The oldest hour that is kept, of errors and of requests.
+pub(crate) fn kept_since(now: Timestamp) -> Timestamp {
     hour(now.minus(KEPT))
 }
 

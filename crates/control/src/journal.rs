@@ -19,6 +19,7 @@ pub(crate) async fn dyno(control: &Control, app: AppId, name: &DynoName, text: i
 
 /// `heroku[router]: …`: one request.
 pub(crate) async fn router(control: &Control, app: AppId, at: Timestamp, text: String) {
+    control.counters.request_line(app, at, &text);
     append(control, app, LogLine { at, source: LogSource::Platform, ps: "router".to_owned(), text }).await;
 }
 

@@ -110,6 +110,7 @@ pub mod test_override;
 mod test_report;
 pub mod test_run;
 mod testing;
+pub mod traffic;
 pub mod transfer;
 mod tries;
 pub mod two_factor;

@@ -1,21 +1,26 @@
 //! Figures of this server for whoever watches it. What is counted is counted since its start.
 
-use crate::error_count::Tally;
-use crate::{Control, usage};
+use crate::{Control, error_count, traffic, usage};
 use model::build::BuildState;
 use model::disk::Space;
 use model::dyno::DynoState;
 use model::id::AppId;
 use model::log::LogLine;
 use model::release::ReleaseStatus;
+use model::time::Timestamp;
+use model::traffic::Request;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use store::StoreError;
+use tokio::time::{MissedTickBehavior, interval};
 
 /// Upper ends of the classes of a duration, in seconds: from a Procfile app's build to the longest release command.
 pub const CLASSES_S: [f64; 12] = [0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, 1800.0, 3600.0];
+
+/// How often what is kept of the counts is written.
+const WRITTEN_EVERY: Duration = Duration::from_secs(60);
 
 /// How long things took.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -49,7 +54,9 @@ pub(crate) struct Counters {
     releases: Mutex<ByStatus>,
     log_lines: AtomicU64,
     /// Errors that lines tell of, by hour.
-    pub(crate) errors: Tally,
+    pub(crate) errors: error_count::Tally,
+    /// Requests, by hour.
+    pub(crate) traffic: traffic::Tally,
 }
 
 impl Counters {
@@ -68,6 +75,32 @@ impl Counters {
         self.log_lines.fetch_add(1, Ordering::Relaxed);
         self.errors.note(app, line);
     }
+
+    /// The router tells of a request.
+    pub(crate) fn request_line(&self, app: AppId, at: Timestamp, text: &str) {
+        if let Some(request) = Request::of_line(text) {
+            self.traffic.note(app, at, request);
+        }
+    }
+}
+
+/// Writes what is counted by hour, from time to time; nothing while there is nothing.
+pub(crate) fn look_after(control: &Control) {
+    let control = control.clone();
+    tokio::spawn(async move {
+        let mut ticks = interval(WRITTEN_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            write_or_warn(&control).await;
+        }
+    });
+}
+
+/// Writes what is counted by hour by now.
+pub(crate) async fn write_or_warn(control: &Control) {
+    error_count::write_or_warn(control).await;
+    traffic::write_or_warn(control).await;
 }
 
 fn add(counted: &Mutex<ByStatus>, word: &'static str, took: Duration) {

@@ -5,8 +5,8 @@ use crate::event::Wire;
 use crate::notify::Notifier;
 use crate::output::Outputs;
 use crate::{
-    Control, Parts, Settings, app_setup, attach, delivery, disk, dyno_event, error_count, journal, left_over, life,
-    log_drain, notice, objects, promotion_watch, push, quota, resume, sample, verify_run,
+    Control, Parts, Settings, app_setup, attach, delivery, disk, dyno_event, journal, left_over, life, log_drain,
+    metrics, notice, objects, promotion_watch, push, quota, resume, sample, verify_run,
 };
 use model::dyno::{DynoState, STOP_GRACE_S};
 use model::world::World;
@@ -176,7 +176,7 @@ async fn look_after(control: &Control) -> Result<(), StartError> {
     disk::look_after(control);
     quota::watch(control);
     sample::look_after(control);
-    error_count::look_after(control);
+    metrics::look_after(control);
     for app in store::app::list(control.store.db()).await? {
         control.supervisor.adopt(control, app.id);
     }
@@ -301,7 +301,7 @@ pub async fn stop(control: &Control, everything: bool) {
             Err(_) => tracing::warn!("The router did not end within {ROUTER_STOP_LIMIT:?}; it is left alone"),
         }
     }
-    error_count::write_or_warn(control).await;
+    metrics::write_or_warn(control).await;
     control.logs.flush().await;
     control.logs.settle_drains(DRAINS_LIMIT).await;
     control.store.close().await;

@@ -41,6 +41,7 @@ pub mod fuzzing;
 
 pub mod id;
 pub mod idle;
+pub mod latency;
 pub mod letter;
 pub mod log;
 pub mod log_drain;
@@ -78,6 +79,7 @@ pub mod test_environment;
 pub mod test_report;
 pub mod test_run;
 pub mod time;
+pub mod traffic;
 pub mod verification;
 pub mod webhook;
 pub mod world;

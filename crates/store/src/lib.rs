@@ -50,6 +50,7 @@ pub mod test_case;
 pub mod test_gate;
 pub mod test_node;
 pub mod test_run;
+pub mod traffic;
 pub mod transfer;
 mod vault;
 pub mod verification;
@@ -265,6 +266,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (20, "cancelled_builds", include_str!("../migrations/0020_cancelled_builds.sql")),
     (21, "tests_of_builds", include_str!("../migrations/0021_tests_of_builds.sql")),
     (22, "error_counts", include_str!("../migrations/0022_error_counts.sql")),
+    (23, "traffic", include_str!("../migrations/0023_traffic.sql")),
 ];
 
 async fn migrate(writer: &SqlitePool) -> Result<(), StoreError> {

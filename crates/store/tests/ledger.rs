@@ -8,6 +8,7 @@ use model::id::{AccountId, AppId, BuildId, ReleaseId, SlugId};
 use model::release::{Release, ReleaseStatus};
 use model::stack::Stack;
 use model::time::Timestamp;
+use model::traffic::{Request, Traffic};
 use sqlx::{Executor, SqlSafeStr};
 use store::{Store, StoreError, Vault};
 use uuid::Uuid;
@@ -104,6 +105,7 @@ async fn every_statement_prepares() {
         store::test_gate::ALL,
         store::test_node::ALL,
         store::test_run::ALL,
+        store::traffic::ALL,
         store::transfer::ALL,
         store::build::ALL,
         store::buildpack_installation::ALL,
@@ -249,4 +251,33 @@ async fn destroying_an_app_takes_its_ledger_along() {
     tx.commit().await.unwrap();
     assert!(store::app::list(store.db()).await.unwrap().is_empty());
     assert!(store::build::pending(store.db()).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn requests_of_an_hour_add_up_and_are_forgotten_after_their_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(&dir).await;
+    let shop = with_app(&store).await;
+    let mut traffic = Traffic::default();
+    for (status, service_ms) in [(200, Some(12)), (404, Some(3)), (503, None)] {
+        traffic.note(Request { status, service_ms });
+    }
+    let (old, new) = (Timestamp(0), Timestamp(3_600_000_000));
+    let mut tx = store.begin().await.unwrap();
+    for hour in [old, new, new] {
+        store::traffic::add(&mut tx, shop.id, hour, &traffic).await.unwrap();
+    }
+    // It was destroyed while its requests were counted.
+    store::traffic::add(&mut tx, AppId(Uuid::from_u128(99)), new, &traffic).await.unwrap();
+    tx.commit().await.unwrap();
+    let kept = store::traffic::of_app(store.db(), shop.id, (old, new)).await.unwrap();
+    let mut twice = traffic.clone();
+    twice.merge(&traffic);
+    assert_eq!(kept, [(old, traffic), (new, twice.clone())]);
+    let mut tx = store.begin().await.unwrap();
+    store::traffic::forget_before(&mut tx, new).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(store::traffic::of_app(store.db(), shop.id, (old, new)).await.unwrap(), [(new, twice)]);
+    let nobody = store::traffic::of_app(store.db(), AppId(Uuid::from_u128(99)), (old, new)).await.unwrap();
+    assert_eq!(nobody, []);
 }

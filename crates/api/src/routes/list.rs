@@ -6,7 +6,7 @@ use crate::{
     deployment, disk, domain, dyno, dyno_size, error_count, favorite, feature, filter, formation, git_http, idle,
     log_drain, log_session, metrics, neighbour, notification, oauth, password_reset, pipeline, pipeline_coupling,
     pre_authorization, promotion, region, registry, release, release_phase, rendezvous, reservation, schema, slug,
-    sni_endpoint, source, ssh_key, stage_gate, team, team_app, test_gate, test_run, verification, webhook,
+    sni_endpoint, source, ssh_key, stage_gate, team, team_app, test_gate, test_run, traffic, verification, webhook,
 };
 use axum::http::Method;
 use axum::routing::{delete, get, patch, post, put};
@@ -257,6 +257,8 @@ pub const ROUTES: &[Route] = &[
     route(Method::PATCH, "/apps/{app}/formation/{type}", RUN, || patch(formation::update)),
     route(Method::GET, "/apps/{app}/formation/{type}/metrics/errors", VIEW, || get(error_count::of_dynos)),
     route(Method::GET, "/apps/{app}/router-metrics/errors", VIEW, || get(error_count::of_router)),
+    route(Method::GET, "/apps/{app}/router-metrics/latency", VIEW, || get(traffic::latency)),
+    route(Method::GET, "/apps/{app}/router-metrics/status", VIEW, || get(traffic::statuses)),
     route(Method::GET, "/apps/{app}/dynos", VIEW, || get(dyno::list)),
     route(Method::POST, "/apps/{app}/dynos", RUN, || post(dyno::create)),
     route(Method::DELETE, "/apps/{app}/dynos", RUN, || delete(dyno::restart_all)),

@@ -58,6 +58,7 @@ mod test_overrides;
 mod test_runs;
 mod test_runs_survive;
 mod tls;
+mod traffic;
 mod verify;
 mod verify_browser;
 mod webhooks;
