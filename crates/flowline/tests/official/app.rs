@@ -170,8 +170,7 @@ async fn favorites(heroku: &CommandLine<'_>) {
     heroku.done(&["apps:favorites"], &["Favorited Apps store"]).await;
     let own = heroku.of_flowline(&["apps:favorites"]).await;
     heroku.holds(own.trim() == "store", &own);
-    let says = ["store", "Owner: admin@localhost", "Dynos:", "Last release:", "See all apps with heroku apps --all"];
-    heroku.done(&["dashboard"], &says).await;
+    dashboard(heroku).await;
     let stranger = heroku.flow.account("stranger@example.org").await;
     let as_stranger = async |method: &str, path: &str, body| heroku.flow.call_as(&stranger, method, path, body).await;
     let theirs = as_stranger("GET", "/favorites", None).await.json();
@@ -182,6 +181,14 @@ async fn favorites(heroku: &CommandLine<'_>) {
     heroku.holds(as_stranger("DELETE", &format!("/favorites/{id}"), None).await.status == 404, "somebody else's");
     heroku.done(&["apps:favorites:remove", "-a", "store"], &["Removing store from favorites... done"]).await;
     heroku.holds(heroku.flow.get("/favorites").await.json() == serde_json::json!([]), "none is left");
+}
+
+/// All that it tells of a favorite: also its requests, of which the log's part of this lane made some, and the H14 of another.
+async fn dashboard(heroku: &CommandLine<'_>) {
+    let of_app = ["store", "Owner: admin@localhost", "Dynos:", "Last release:"];
+    let of_requests = ["Metrics:", " ms ", " rpm ", "last 24 hours rpm", "Errors:", "H14"];
+    let rest = ["See all apps with heroku apps --all"];
+    heroku.done(&["dashboard"], &[&of_app[..], &of_requests, &rest].concat()).await;
 }
 
 /// Commands one after the other, at a prompt.
