@@ -1,7 +1,7 @@
 //! Answers that succeed: every one carries JSON (CLI-20).
 
 use crate::error::ApiError;
-use crate::range::{Field, ListRange, Page};
+use crate::range::{Field, ListRange, Page, RangeError};
 use axum::Json;
 use axum::extract::FromRequestParts;
 use axum::http::header::{ACCEPT_RANGES, CONTENT_RANGE, HeaderName, HeaderValue, RANGE};
@@ -66,9 +66,27 @@ impl<S: Send + Sync> FromRequestParts<S> for Ranged {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        let text = parts.headers.get(RANGE).map(HeaderValue::as_bytes).map(String::from_utf8_lossy);
-        let range = text.map_or(Ok(ListRange::default()), |text| ListRange::parse(&text))?;
-        Ok(Self(range))
+        Ok(Self(asked(parts, ListRange::default())?))
+    }
+}
+
+/// The same for a list whose newest entries come first unless the header says another order.
+#[derive(Debug)]
+pub(crate) struct NewestFirst(pub(crate) Ranged);
+
+impl<S: Send + Sync> FromRequestParts<S> for NewestFirst {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        Ok(Self(Ranged(asked(parts, ListRange::newest_first())?)))
+    }
+}
+
+fn asked(parts: &Parts, usual: ListRange) -> Result<ListRange, RangeError> {
+    let text = parts.headers.get(RANGE).map(HeaderValue::as_bytes).map(String::from_utf8_lossy);
+    match text {
+        Some(text) => usual.overridden(&text),
+        None => Ok(usual),
     }
 }
 

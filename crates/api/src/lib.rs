@@ -77,6 +77,7 @@ mod test_gate;
 mod test_run;
 pub mod tls;
 mod traffic;
+mod user_notification;
 mod verification;
 pub mod views;
 mod webhook;

@@ -1,4 +1,4 @@
-//! What clients ask of the services beside the platform's API, answered at the same place: notifications, status,
+//! What clients ask of the services beside the platform's API, answered at the same place: status,
 //! and lists of things that this server does not have, so that the commands that only look for them go on.
 
 use axum::Json;
@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::auth;
 use crate::error::ApiError;
 
-/// Nothing: add-ons, their attachments and services, spaces, notifications.
+/// Nothing: add-ons, their attachments and services, spaces.
 pub(crate) async fn none() -> Json<[(); 0]> {
     Json([])
 }

@@ -67,7 +67,21 @@ impl ListRange {
     /// # Errors
     /// [`RangeError`] for what has no meaning.
     pub fn parse(text: &str) -> Result<Self, RangeError> {
-        let mut range = Self::default();
+        Self::default().overridden(text)
+    }
+
+    /// A list that is read from its end, unless the header says another order.
+    #[must_use]
+    pub fn newest_first() -> Self {
+        Self { descending: true, ..Self::default() }
+    }
+
+    /// This one, with what a header says of it.
+    ///
+    /// # Errors
+    /// [`RangeError`] for what has no meaning.
+    pub fn overridden(self, text: &str) -> Result<Self, RangeError> {
+        let mut range = self;
         let (head, options) = text.split_once(';').unwrap_or((text, ""));
         // A range of bytes is another matter; a server may pass over units that it does not know.
         if head.trim_start().starts_with("bytes") {

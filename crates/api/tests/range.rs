@@ -36,6 +36,14 @@ fn cli_24_every_spelling_of_the_known_clients() {
 }
 
 #[test]
+fn a_list_that_begins_with_its_newest_does_so_until_another_order_is_asked_for() {
+    let read = |text: &str| ListRange::newest_first().overridden(text).unwrap();
+    for (text, max, descending) in [("", 200, true), ("id ..; max=5", 5, true), ("id ..; max=5, order=asc", 5, false)] {
+        assert_eq!((read(text).max, read(text).descending), (max, descending), "{text}");
+    }
+}
+
+#[test]
 fn bounds_begin_at_or_after_an_entry() {
     let from = |text: &str| ListRange::parse(text).map(|range| (range.from, range.to));
     let bound = |value: &str, after| Some(Bound { value: value.into(), after });

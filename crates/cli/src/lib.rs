@@ -73,6 +73,7 @@ mod transfer;
 mod transport;
 mod tty;
 mod two_factor;
+mod user_notification;
 mod verification;
 mod verification_artifact;
 mod webhook;

@@ -6,6 +6,7 @@ use crate::console::{Cell, Paint};
 use crate::error::CliError;
 use crate::moment::ago;
 use crate::session::Session;
+use crate::user_notification::{self, Mine};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -37,6 +38,9 @@ pub enum NotificationCommand {
     /// List what was told to whom, and whether it was taken
     #[command(name = "notifications:sent")]
     Sent(AppOnly),
+    /// List what broke of the apps that you see; it counts as read then
+    #[command(name = "notifications:mine")]
+    Mine(Mine),
 }
 
 impl NotificationCommand {
@@ -48,6 +52,7 @@ impl NotificationCommand {
             Self::Remove(args) => args.which.on.print,
             Self::Test(args) => args.on.print,
             Self::Drill(args) => args.on.print,
+            Self::Mine(args) => args.print,
         }
     }
 
@@ -60,6 +65,7 @@ impl NotificationCommand {
             Self::Test(args) => test(session, args).await,
             Self::Drill(args) => drill(session, args).await,
             Self::Sent(args) => sent(session, &args.on).await,
+            Self::Mine(args) => user_notification::list(session, args).await,
         }
     }
 }

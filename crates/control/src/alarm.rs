@@ -3,11 +3,11 @@
 //!
 //! A new kind of event is a line in [`crate::said::says`]; a new kind of alarm a line in `model::alarm`.
 
-use crate::Control;
 use crate::event::{Change, Resource};
 use crate::gate::Authorized;
 use crate::said::{Said, author_of, first_line, says};
 use crate::telling::{Telling, place};
+use crate::{Control, user_notification};
 use model::alarm::{Alarm, AlarmKind, AlarmState, Health, Turn};
 use model::app::App;
 use model::id::{AccountId, AppId};
@@ -104,8 +104,7 @@ async fn fixed(
     let Some(app) = store::app::by_id(tx.db(), alarm.key.app).await? else { return Ok(()) };
     let since = before.since().unwrap_or(alarm.updated_at);
     let place = place(tx, app.id).await?;
-    let news = Telling { app: &app, place, alarm: &alarm, turn, since, what, author: None };
-    news.tell(control, tx).await.map(drop)
+    tell(control, tx, &Telling { app: &app, place, alarm: &alarm, turn, since, what, author: None }).await
 }
 
 /// Something was said of a thing that can be broken.
@@ -133,5 +132,11 @@ pub(crate) async fn turn(control: &Control, tx: &mut Tx, by: AccountId, said: Sa
     let since = alarm.state.since().or(before.since()).unwrap_or(alarm.updated_at);
     let place = place(tx, app.id).await?;
     let news = Telling { app: &app, place, alarm: &alarm, turn, since, what: said.what, author: author.as_ref() };
+    tell(control, tx, &news).await
+}
+
+/// To everybody who sees the app, in their notifications; and to whom routes tell it.
+async fn tell(control: &Control, tx: &mut Tx, news: &Telling<'_>) -> Result<(), StoreError> {
+    user_notification::noted(control, tx, news).await?;
     news.tell(control, tx).await.map(drop)
 }

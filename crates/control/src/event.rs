@@ -220,6 +220,7 @@ pub(crate) async fn sweep(control: &Control) -> Result<(), StoreError> {
     let before = Timestamp(control.now().0.saturating_sub(kept_us));
     store::alarm::forget_branches(&mut tx, before).await?;
     let old_notices = store::notice::delete_older(&mut tx, before).await?;
+    store::user_notification::delete_older(&mut tx, before).await?;
     tx.commit().await?;
     let mut surplus = 0;
     for app in store::event::crowded(control.store.db()).await? {

@@ -116,6 +116,7 @@ mod tries;
 pub mod two_factor;
 mod upkeep;
 pub mod usage;
+pub mod user_notification;
 pub mod verification;
 mod verification_artifact;
 mod verify_end;

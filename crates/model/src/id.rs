@@ -108,6 +108,8 @@ ids! {
     TestNodeId,
     /// One try of a commit before it is built.
     TestRunId,
+    /// Something of an app that broke, as people find it in their notifications.
+    UserNotificationId,
     /// One check of a release on the running server.
     VerificationId,
     /// A subscription to an app's events.

@@ -94,7 +94,7 @@ pub fn log_line(notice: &Notice) -> String {
 }
 
 /// One line that ends no header and moves no cursor.
-fn plain(text: &str) -> String {
+pub(crate) fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 

@@ -80,6 +80,7 @@ pub mod test_report;
 pub mod test_run;
 pub mod time;
 pub mod traffic;
+pub mod user_notification;
 pub mod verification;
 pub mod webhook;
 pub mod world;

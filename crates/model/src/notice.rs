@@ -145,16 +145,21 @@ impl Notice {
     /// What is told: `The build of shop is broken`.
     #[must_use]
     pub fn headline(&self) -> String {
-        let thing = if self.key.thing.is_empty() { String::new() } else { format!(" of {}", self.key.thing) };
-        let (name, kind) = (&self.app_name, self.key.kind);
-        let app = self.stage.map_or_else(|| name.to_string(), |stage| format!("{name} ({})", stage.word()));
-        match self.turn {
-            Turn::Broke => format!("{app}: {kind}{thing} broken"),
-            Turn::StillBroken => format!("{app}: {kind}{thing} still broken"),
-            Turn::Fixed => format!("{app}: {kind}{thing} fixed"),
-            Turn::Well => format!("{app}: {kind}{thing} went well"),
-            Turn::Test => format!("{app}: a test of notifications"),
-        }
+        headline(&self.app_name, self.stage, &self.key, self.turn)
+    }
+}
+
+/// What became of an alarm of an app, in one line.
+pub(crate) fn headline(name: &AppName, stage: Option<Stage>, key: &AlarmKey, turn: Turn) -> String {
+    let thing = if key.thing.is_empty() { String::new() } else { format!(" of {}", key.thing) };
+    let app = stage.map_or_else(|| name.to_string(), |stage| format!("{name} ({})", stage.word()));
+    let kind = key.kind;
+    match turn {
+        Turn::Broke => format!("{app}: {kind}{thing} broken"),
+        Turn::StillBroken => format!("{app}: {kind}{thing} still broken"),
+        Turn::Fixed => format!("{app}: {kind}{thing} fixed"),
+        Turn::Well => format!("{app}: {kind}{thing} went well"),
+        Turn::Test => format!("{app}: a test of notifications"),
     }
 }
 

@@ -18,6 +18,16 @@ macro_rules! select {
     };
 }
 
+/// The apps that the account $1 may see.
+macro_rules! visible_apps {
+    () => {
+        "(SELECT id FROM app WHERE (owner_id = $1 AND team_id IS NULL) \
+         OR id IN (SELECT app_id FROM collaborator WHERE account_id = $1) \
+         OR team_id IN (SELECT team_id FROM team_member WHERE account_id = $1))"
+    };
+}
+pub(crate) use visible_apps;
+
 const INSERT: &str = "INSERT INTO app (id, name, owner_id, region, stack, maintenance, had_web, created_at, updated_at, team_id, \
      locked) VALUES ($1, $2, $3, $4, $5, FALSE, FALSE, $6, $6, $7, $8)";
 const UPDATE: &str = "UPDATE app SET name = $2, maintenance = $3, stack = $4, updated_at = $5, owner_id = $6, \
@@ -30,10 +40,7 @@ const DELETE: &str = "DELETE FROM app WHERE id = $1";
 const BY_ID: &str = select!("WHERE id = $1");
 const BY_NAME: &str = select!("WHERE name = $1");
 const LIST: &str = select!("ORDER BY name");
-const VISIBLE: &str = select!(
-    "WHERE (owner_id = $1 AND team_id IS NULL) OR id IN (SELECT app_id FROM collaborator WHERE account_id = $1) \
-     OR team_id IN (SELECT team_id FROM team_member WHERE account_id = $1) ORDER BY name"
-);
+const VISIBLE: &str = concat!(select!("WHERE id IN "), visible_apps!(), " ORDER BY name");
 const OF_TEAM: &str = select!("WHERE team_id = $1 ORDER BY name");
 const COUNT_OF_OWNER: &str = "SELECT COUNT(*) FROM app WHERE owner_id = $1";
 const COUNT: &str = "SELECT COUNT(*) FROM app";

@@ -52,6 +52,7 @@ pub mod test_node;
 pub mod test_run;
 pub mod traffic;
 pub mod transfer;
+pub mod user_notification;
 mod vault;
 pub mod verification;
 pub mod verification_artifact;
@@ -267,6 +268,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (21, "tests_of_builds", include_str!("../migrations/0021_tests_of_builds.sql")),
     (22, "error_counts", include_str!("../migrations/0022_error_counts.sql")),
     (23, "traffic", include_str!("../migrations/0023_traffic.sql")),
+    (25, "user_notifications", include_str!("../migrations/0025_user_notifications.sql")),
 ];
 
 async fn migrate(writer: &SqlitePool) -> Result<(), StoreError> {

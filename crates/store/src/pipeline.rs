@@ -1,5 +1,6 @@
 //! Pipelines.
 
+use crate::app::visible_apps;
 use crate::row::Cells;
 use crate::{StoreError, Tx};
 use model::id::{AccountId, PipelineId};
@@ -10,15 +11,6 @@ use sqlx::sqlite::SqliteRow;
 macro_rules! select {
     ($rest:literal) => {
         concat!("SELECT id, name, owner_id, team_id, created_at, updated_at FROM pipeline ", $rest)
-    };
-}
-
-/// The apps that an account may see.
-macro_rules! visible_apps {
-    () => {
-        "(SELECT id FROM app WHERE (owner_id = $1 AND team_id IS NULL) \
-         OR id IN (SELECT app_id FROM collaborator WHERE account_id = $1) \
-         OR team_id IN (SELECT team_id FROM team_member WHERE account_id = $1))"
     };
 }
 

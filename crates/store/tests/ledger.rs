@@ -107,6 +107,7 @@ async fn every_statement_prepares() {
         store::test_run::ALL,
         store::traffic::ALL,
         store::transfer::ALL,
+        store::user_notification::ALL,
         store::build::ALL,
         store::buildpack_installation::ALL,
         store::config_var::ALL,

@@ -1,8 +1,9 @@
-//! What could not be done about alarms, their routes and deployments, as HTTP.
+//! What could not be done about alarms, their routes, notifications and deployments, as HTTP.
 
 use super::ApiError;
 use control::deployment::DeploymentError;
 use control::notification_route::NotificationRouteError;
+use control::user_notification::UserNotificationError;
 
 impl From<NotificationRouteError> for ApiError {
     fn from(error: NotificationRouteError) -> Self {
@@ -21,6 +22,15 @@ impl From<DeploymentError> for ApiError {
         match error {
             DeploymentError::Period(_) | DeploymentError::TooMany => Self::invalid_params(error),
             DeploymentError::Store(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<UserNotificationError> for ApiError {
+    fn from(error: UserNotificationError) -> Self {
+        match error {
+            UserNotificationError::NoSuchNotification => Self::not_found("notification"),
+            UserNotificationError::Store(_) => Self::internal(&error),
         }
     }
 }

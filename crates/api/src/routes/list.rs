@@ -6,7 +6,8 @@ use crate::{
     deployment, disk, domain, dyno, dyno_size, error_count, favorite, feature, filter, formation, git_http, idle,
     log_drain, log_session, metrics, neighbour, notification, oauth, password_reset, pipeline, pipeline_coupling,
     pre_authorization, promotion, region, registry, release, release_phase, rendezvous, reservation, schema, slug,
-    sni_endpoint, source, ssh_key, stage_gate, team, team_app, test_gate, test_run, traffic, verification, webhook,
+    sni_endpoint, source, ssh_key, stage_gate, team, team_app, test_gate, test_run, traffic, user_notification,
+    verification, webhook,
 };
 use axum::http::Method;
 use axum::routing::{delete, get, patch, post, put};
@@ -82,6 +83,8 @@ pub const ROUTES: &[Route] = &[
     route(Method::GET, "/favorites", Access::Account, || get(favorite::list)),
     route(Method::POST, "/favorites", Access::Account, || post(favorite::add)),
     route(Method::DELETE, "/favorites/{favorite}", Access::Account, || delete(favorite::remove)),
+    route(Method::GET, "/user/notifications", Access::Account, || get(user_notification::list)),
+    route(Method::PATCH, "/user/notifications/{notification}", Access::Account, || patch(user_notification::update)),
     route(Method::GET, "/account/app-transfers", Access::Account, || get(team_app::offers)),
     route(Method::POST, "/account/app-transfers", Access::Account, || post(team_app::offer)),
     route(Method::GET, "/account/app-transfers/{transfer}", Access::Account, || get(team_app::show_offer)),
@@ -349,7 +352,6 @@ pub const ROUTES: &[Route] = &[
     route(Method::GET, "/addon-services", Access::Account, || get(neighbour::none)),
     route(Method::GET, "/spaces", Access::Account, || get(neighbour::none)),
     route(Method::GET, "/account/invoices", Access::Account, || get(neighbour::none)),
-    route(Method::GET, "/user/notifications", Access::Account, || get(neighbour::none)),
     route(Method::GET, "/apps/{app}/addons", VIEW, || get(neighbour::none)),
     route(Method::GET, "/apps/{app}/addon-attachments", VIEW, || get(neighbour::none)),
     route(Method::GET, "/apps/{app}/telemetry-drains", VIEW, || get(neighbour::none)),

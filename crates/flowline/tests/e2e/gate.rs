@@ -180,6 +180,8 @@ impl Shop {
             ("{approved}", "shop-2"),
             ("{session}", session),
             ("{favorite}", &self.favorite),
+            // Nothing broke here: what somebody may mark is tried where something does.
+            ("{notification}", session),
             ("{secret}", WRONG),
         ]
         .iter()

@@ -4,7 +4,7 @@ use crate::command_line::CommandLine;
 use crate::inside;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
-use testkit::within;
+use testkit::{Source, within};
 use tokio::io::{AsyncBufReadExt, BufReader};
 
 const SERVER: &str = "import http.server, os\nhttp.server.test(port=int(os.environ['PORT']))\n";
@@ -145,7 +145,7 @@ async fn apps(heroku: &CommandLine<'_>) {
     heroku.done(&["apps:rename", "store"], &["Renaming shop to store... done"]).await;
     heroku.done(&["apps:destroy", "-a", "other", "--confirm", "other"], &["Destroying other"]).await;
     favorites(heroku).await;
-    heroku.done(&["notifications"], &["No unread notifications"]).await;
+    notifications(heroku).await;
     heroku.done(&["status"], &["Apps: No known issues"]).await;
     heroku.done(&["regions"], &["us United States"]).await;
     heroku.done(&["version:info"], &[]).await;
@@ -189,6 +189,29 @@ async fn dashboard(heroku: &CommandLine<'_>) {
     let of_requests = ["Metrics:", " ms ", " rpm ", "last 24 hours rpm", "Errors:", "H14"];
     let rest = ["See all apps with heroku apps --all"];
     heroku.done(&["dashboard"], &[&of_app[..], &of_requests, &rest].concat()).await;
+}
+
+/// What broke, until it was read.
+async fn notifications(heroku: &CommandLine<'_>) {
+    // What crashed on the way here.
+    heroku.done(&["notifications", "--all"], &[]).await;
+    heroku.done(&["notifications"], &["No unread notifications on", "store"]).await;
+    let bell = heroku.flow.app("bell").await;
+    bell.push(Source::answering("broken").with("app.json", "{")).await.declined("Push rejected");
+    heroku.done(&["notifications"], &["No unread notifications on", "store"]).await;
+    heroku.done(&["dashboard"], &["You have 1 unread notifications"]).await;
+    let unread = heroku.done(&["notifications", "--read", "--all", "--json"], &["bell: build broken"]).await;
+    heroku.holds(unread.contains(r#""read": false"#), &unread);
+    let says = ["Unread Notifications", "bell: build broken", "app.json cannot be used", "flowline builds -a bell"];
+    heroku.done(&["notifications", "--all"], &says).await;
+    heroku.done(&["notifications", "--all"], &["No unread notifications.", "heroku notifications --read"]).await;
+    let read = heroku.flow.get("/user/notifications").await.json();
+    let all_read = read.as_array().is_some_and(|all| all.iter().all(|one| one["read"] == true));
+    heroku.holds(all_read, &format!("what was shown is read: {read}"));
+    bell.push(Source::answering("one")).await.released("v3");
+    let says = ["Read Notifications for", "bell: build broken", "bell: build fixed", "failed once."];
+    heroku.done(&["notifications", "--read", "-a", "bell"], &says).await;
+    heroku.done(&["apps:destroy", "-a", "bell", "--confirm", "bell"], &["Destroying bell"]).await;
 }
 
 /// Commands one after the other, at a prompt.

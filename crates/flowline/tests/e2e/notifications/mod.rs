@@ -1,7 +1,8 @@
-//! Alarms: who is told of what breaks and what is mended, by mail, by a signed post, in the log.
+//! Alarms: who is told of what breaks and what is mended, by mail, by a signed post, in the log; and what each account finds unread.
 
 mod mailed;
 mod of_pipelines;
+mod read;
 mod routed;
 
 use serde_json::{Value, json};
