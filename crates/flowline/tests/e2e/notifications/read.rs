@@ -48,7 +48,7 @@ async fn each_account_reads_for_itself_and_only_of_apps_that_it_sees() {
     let added = flow.post(collaborators, &json!({ "user": "bob@example.org" })).await;
     assert_eq!(added.status, 201, "{}", added.text());
     let his = of(&flow, &bob).await;
-    assert_eq!(his, [shops.clone()], "the same for everybody who sees the app");
+    assert_eq!(his, std::slice::from_ref(shops), "the same for everybody who sees the app");
     assert_eq!(mark(&flow, &owner, &id, true).await, 200);
     assert_eq!(of(&flow, &bob).await, his, "what one has read is unread for the other");
     let patched = flow.patch(&format!("{MINE}/{id}"), &json!({ "read": true })).await.json();
