@@ -21,6 +21,7 @@ use control::formation::ScaleError;
 use control::idempotency::IdempotencyError;
 use control::idle::IdleError;
 use control::log_session::LogSessionError;
+use control::monitor::MonitorError;
 use control::release::ReleaseError;
 use control::release_phase::PhaseError;
 use control::verification::VerificationError;
@@ -217,6 +218,19 @@ impl From<ScaleError> for ApiError {
             }
             ScaleError::Formation(_) | ScaleError::Size(_) => Self::invalid_params(error),
             ScaleError::Store(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<MonitorError> for ApiError {
+    fn from(error: MonitorError) -> Self {
+        match error {
+            MonitorError::NoSuchMonitor => Self { message: error.to_string(), ..Self::not_found("monitor") },
+            MonitorError::Bad(_)
+            | MonitorError::BadProcessType(_)
+            | MonitorError::Formation(_)
+            | MonitorError::Taken(_) => Self::invalid_params(error),
+            MonitorError::Store(_) => Self::internal(&error),
         }
     }
 }

@@ -43,6 +43,7 @@ mod log_drain;
 mod log_session;
 mod mask;
 mod metrics;
+mod monitor;
 pub mod neighbour;
 mod notification;
 mod oauth;

@@ -13,9 +13,9 @@ use crate::region::RegionCommand;
 use crate::session::Session;
 use crate::webhook::WebhookCommand;
 use crate::{
-    account, app, app_setup, authorization, build, ci, collaborator, completion, config_var, disk, dyno, error_count,
-    favorite, feature, formation, git_credential, heroku, idle, log, login, man, member, oauth_client, one_off,
-    password, pipeline, release, ssh_key, team, team_app, traffic, transfer, two_factor, verification,
+    account, app, app_setup, authorization, autoscale, build, ci, collaborator, completion, config_var, disk, dyno,
+    error_count, favorite, feature, formation, git_credential, heroku, idle, log, login, man, member, oauth_client,
+    one_off, password, pipeline, release, ssh_key, team, team_app, traffic, transfer, two_factor, verification,
 };
 use std::process::ExitCode;
 
@@ -167,6 +167,9 @@ pub enum Command {
     /// List the dynos
     #[command(name = "ps", alias = "ps:list", alias = "dyno")]
     Ps(dyno::Ps),
+    /// Dynos that are scaled by themselves.
+    #[command(flatten)]
+    Autoscale(autoscale::Verb),
     /// Restart dynos
     #[command(name = "ps:restart", visible_alias = "restart", alias = "dyno:restart")]
     PsRestart(dyno::Restart),
@@ -291,6 +294,7 @@ async fn dispatch(command: Command, env: &Env, console: &mut Console) -> Result<
         Command::MaintenanceOn(args) => app::set_maintenance(session, &args.on, true).await,
         Command::MaintenanceOff(args) => app::set_maintenance(session, &args.on, false).await,
         Command::Ps(args) => dyno::list(session, &args).await,
+        Command::Autoscale(verb) => verb.run(session).await,
         Command::PsRestart(args) => dyno::restart(session, &args).await,
         Command::PsScale(args) => formation::scale(session, &args).await,
         Command::PsStop(args) => dyno::stop(session, &args).await,
@@ -327,6 +331,7 @@ impl Command {
             Self::TeamApps(verb) => verb.print(),
             Self::AppsErrors(args) => args.on.print,
             Self::AppsMetrics(args) => args.on.print,
+            Self::Autoscale(verb) => verb.print(),
             Self::Favorites(verb) => verb.print(),
             Self::Transfers(verb) => verb.print(),
             Self::Access(verb) => verb.print(),

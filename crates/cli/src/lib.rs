@@ -9,6 +9,7 @@ mod app_setup;
 mod args;
 mod attached;
 mod authorization;
+mod autoscale;
 mod build;
 mod build_create;
 mod buildpack;

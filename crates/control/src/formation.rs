@@ -176,12 +176,12 @@ fn is(entry: &Formation, which: &str) -> bool {
     entry.process_type.as_str() == which || which.parse::<FormationId>().is_ok_and(|id| id == entry.id)
 }
 
-fn detail(entry: Formation, commands: &ProcessTypes) -> FormationDetail {
+pub(crate) fn detail(entry: Formation, commands: &ProcessTypes) -> FormationDetail {
     let command = commands.get(&entry.process_type).cloned().unwrap_or_default();
     FormationDetail { entry, command }
 }
 
-async fn commands_in(tx: &mut Tx, app: AppId) -> Result<ProcessTypes, StoreError> {
+pub(crate) async fn commands_in(tx: &mut Tx, app: AppId) -> Result<ProcessTypes, StoreError> {
     let Some(slug) = store::release::current(tx.db(), app).await?.and_then(|release| release.slug) else {
         return Ok(ProcessTypes::new());
     };

@@ -1,6 +1,6 @@
 //! What the platform says into an app's log (LOG-2). A log that cannot be written never stops the work it tells of.
 
-use crate::Control;
+use crate::{Control, traffic};
 use model::dyno::DynoName;
 use model::id::AppId;
 use model::log::{LogLine, LogSource};
@@ -19,8 +19,14 @@ pub(crate) async fn dyno(control: &Control, app: AppId, name: &DynoName, text: i
 
 /// `heroku[router]: …`: one request.
 pub(crate) async fn router(control: &Control, app: AppId, at: Timestamp, text: String) {
-    control.counters.request_line(app, at, &text);
+    traffic::note(control, app, at, &text);
     append(control, app, LogLine { at, source: LogSource::Platform, ps: "router".to_owned(), text }).await;
+}
+
+/// `heroku[autoscale]: …`: what was scaled by itself, and why.
+pub(crate) async fn autoscale(control: &Control, app: AppId, text: String) {
+    let line = LogLine { at: control.now(), source: LogSource::Platform, ps: "autoscale".to_owned(), text };
+    append(control, app, line).await;
 }
 
 /// `app[web.1]: …`: a line that a dyno printed.

@@ -10,6 +10,7 @@ mod attach;
 pub mod audit;
 pub mod author;
 pub mod authorization;
+mod autoscale;
 mod browser;
 pub mod browser_login;
 pub mod build;
@@ -49,6 +50,7 @@ mod lines;
 pub mod log_drain;
 pub mod log_session;
 pub mod metrics;
+pub mod monitor;
 mod notice;
 pub mod notification_route;
 mod notify;
@@ -182,6 +184,8 @@ pub struct Settings {
     pub mail: Option<MailSettings>,
     /// What crashed counts as mended when it has run for so long.
     pub calm_after: Duration,
+    /// Response times of so long are looked at to scale apps.
+    pub autoscale_window: Duration,
     /// The operator's environment for every build: registries, proxies, certificates.
     pub site_env: BTreeMap<String, String>,
 }

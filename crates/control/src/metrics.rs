@@ -1,5 +1,6 @@
 //! Figures of this server for whoever watches it. What is counted is counted since its start.
 
+use crate::autoscale::Autoscaler;
 use crate::{Control, error_count, traffic, usage};
 use model::build::BuildState;
 use model::disk::Space;
@@ -7,8 +8,6 @@ use model::dyno::DynoState;
 use model::id::AppId;
 use model::log::LogLine;
 use model::release::ReleaseStatus;
-use model::time::Timestamp;
-use model::traffic::Request;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -57,6 +56,8 @@ pub(crate) struct Counters {
     pub(crate) errors: error_count::Tally,
     /// Requests, by hour.
     pub(crate) traffic: traffic::Tally,
+    /// Response times of the apps that are scaled.
+    pub(crate) autoscaler: Autoscaler,
 }
 
 impl Counters {
@@ -74,13 +75,6 @@ impl Counters {
     pub(crate) fn log_line(&self, app: AppId, line: &LogLine) {
         self.log_lines.fetch_add(1, Ordering::Relaxed);
         self.errors.note(app, line);
-    }
-
-    /// The router tells of a request.
-    pub(crate) fn request_line(&self, app: AppId, at: Timestamp, text: &str) {
-        if let Some(request) = Request::of_line(text) {
-            self.traffic.note(app, at, request);
-        }
     }
 }
 

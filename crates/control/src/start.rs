@@ -177,6 +177,7 @@ async fn look_after(control: &Control) -> Result<(), StartError> {
     quota::watch(control);
     sample::look_after(control);
     metrics::look_after(control);
+    crate::autoscale::begin(control);
     for app in store::app::list(control.store.db()).await? {
         control.supervisor.adopt(control, app.id);
     }

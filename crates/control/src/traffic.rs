@@ -28,7 +28,7 @@ pub(crate) struct Tally {
 
 impl Tally {
     /// Counts a request.
-    pub(crate) fn note(&self, app: AppId, at: Timestamp, request: Request) {
+    fn note(&self, app: AppId, at: Timestamp, request: Request) {
         self.on_hour((app, hour(at)), |traffic| traffic.note(request));
     }
 
@@ -49,6 +49,14 @@ impl Tally {
     fn of_app(&self, app: AppId, (first, last): (Timestamp, Timestamp)) -> Vec<(Timestamp, Traffic)> {
         let hours = self.hours.lock().unwrap_or_else(PoisonError::into_inner);
         hours.range((app, first)..=(app, last)).map(|((_, hour), traffic)| (*hour, traffic.clone())).collect()
+    }
+}
+
+/// The router tells of a request.
+pub(crate) fn note(control: &Control, app: AppId, at: Timestamp, text: &str) {
+    if let Some(request) = Request::of_line(text) {
+        control.counters.traffic.note(app, at, request);
+        control.counters.autoscaler.note(app, at, request);
     }
 }
 

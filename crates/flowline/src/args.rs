@@ -5,6 +5,7 @@ use clap::{Args, Parser, Subcommand};
 use control::MailSettings;
 use model::account::Email;
 use model::alarm::CALM_AFTER;
+use model::autoscale::WINDOW;
 use model::budget::{self, Budgets};
 use model::smtp::{self, BadSmtp, SmtpServer};
 use std::net::SocketAddr;
@@ -99,6 +100,9 @@ pub(crate) struct Serve {
     /// What crashed counts as mended when it has run for so long
     #[arg(long, value_name = "SECONDS", default_value_t = CALM_AFTER.as_secs(), hide = true)]
     pub(crate) calm_after_s: u64,
+    /// Response times of so long are looked at to scale apps
+    #[arg(long, value_name = "SECONDS", default_value_t = WINDOW.as_secs(), hide = true, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) autoscale_window_s: u64,
     /// How the log on stderr looks
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) log_format: Format,

@@ -132,6 +132,7 @@ async fn serve(args: Serve) -> Result<(), ServeError> {
         drain_ca: args.drain_ca,
         mail: args.mail.settings(&args.domain)?,
         calm_after: Duration::from_secs(args.calm_after_s),
+        autoscale_window: Duration::from_secs(args.autoscale_window_s),
         domain: args.domain,
         cycling: !args.no_cycling,
         stop_frozen_after: Duration::from_secs(u64::from(args.stop_frozen_after) * 60),

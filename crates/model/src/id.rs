@@ -68,6 +68,8 @@ ids! {
     LogDrainId,
     /// A readable log stream with an address of its own.
     LogSessionId,
+    /// What scales the dynos of an app by itself.
+    MonitorId,
     /// A program that asks for tokens.
     OauthClientId,
     /// A pipeline.

@@ -15,6 +15,12 @@ pub struct Request {
 }
 
 impl Request {
+    /// How long a dyno took, if that says anything about the app's speed.
+    #[must_use]
+    pub fn latency_ms(self) -> Option<u64> {
+        self.service_ms.filter(|_| self.status != SWITCHING_PROTOCOLS)
+    }
+
     /// What the router's line of a request says at its end, in the order of ROUTE-50; the visitor's own words come before.
     #[must_use]
     pub fn of_line(text: &str) -> Option<Self> {
@@ -40,8 +46,8 @@ impl Traffic {
     /// One more.
     pub fn note(&mut self, request: Request) {
         self.statuses.add(request.status, 1);
-        if let Some(service_ms) = request.service_ms.filter(|_| request.status != SWITCHING_PROTOCOLS) {
-            self.latency.note(service_ms);
+        if let Some(took_ms) = request.latency_ms() {
+            self.latency.note(took_ms);
         }
     }
 

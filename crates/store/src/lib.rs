@@ -26,6 +26,7 @@ pub mod formation;
 pub mod idempotency;
 pub mod idle;
 pub mod log_drain;
+pub mod monitor;
 pub mod notice;
 pub mod notification_route;
 pub mod oauth_client;
@@ -268,6 +269,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (21, "tests_of_builds", include_str!("../migrations/0021_tests_of_builds.sql")),
     (22, "error_counts", include_str!("../migrations/0022_error_counts.sql")),
     (23, "traffic", include_str!("../migrations/0023_traffic.sql")),
+    (24, "monitors", include_str!("../migrations/0024_monitors.sql")),
     (25, "user_notifications", include_str!("../migrations/0025_user_notifications.sql")),
 ];
 

@@ -4,7 +4,8 @@
 use model::account::Account;
 use model::app::App;
 use model::build::{Build, BuildSource, BuildState};
-use model::id::{AccountId, AppId, BuildId, ReleaseId, SlugId};
+use model::id::{AccountId, AppId, BuildId, MonitorId, ReleaseId, SlugId};
+use model::monitor::{Monitor, Wish};
 use model::release::{Release, ReleaseStatus};
 use model::stack::Stack;
 use model::time::Timestamp;
@@ -96,6 +97,7 @@ async fn every_statement_prepares() {
         store::collaborator::ALL,
         store::error_count::ALL,
         store::favorite::ALL,
+        store::monitor::ALL,
         store::notice::ALL,
         store::notification_route::ALL,
         store::oauth_client::ALL,
@@ -281,4 +283,34 @@ async fn requests_of_an_hour_add_up_and_are_forgotten_after_their_time() {
     assert_eq!(store::traffic::of_app(store.db(), shop.id, (old, new)).await.unwrap(), [(new, twice)]);
     let nobody = store::traffic::of_app(store.db(), AppId(Uuid::from_u128(99)), (old, new)).await.unwrap();
     assert_eq!(nobody, []);
+}
+
+#[tokio::test]
+async fn a_process_type_has_one_monitor_and_those_that_are_off_do_not_scale() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(&dir).await;
+    let shop = with_app(&store).await;
+    let wish = Wish { min_quantity: Some(1), max_quantity: Some(3), ..Wish::default() };
+    let new = |n| Monitor::new(MonitorId(Uuid::from_u128(n)), shop.id, "web".parse().unwrap(), AT).unwrap();
+    let monitor = new(7).with(&wish, AT).unwrap();
+    let mut tx = store.begin().await.unwrap();
+    store::monitor::insert(&mut tx, &monitor).await.unwrap();
+    assert!(store::monitor::insert(&mut tx, &new(8)).await.unwrap_err().is_duplicate());
+    tx.commit().await.unwrap();
+    assert_eq!(store::monitor::active(store.db()).await.unwrap(), [monitor.clone()]);
+    let off = Wish {
+        is_active: Some(false),
+        value: Some(250),
+        notification_channels: Some(vec!["app".into()]),
+        notification_period: Some(60),
+        name: Some("slow".into()),
+        ..Wish::default()
+    };
+    let off = monitor.with(&off, Timestamp(2_000)).unwrap();
+    let mut tx = store.begin().await.unwrap();
+    store::monitor::update(&mut tx, &off).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(store::monitor::active(store.db()).await.unwrap(), []);
+    assert_eq!(store::monitor::of_app(store.db(), shop.id).await.unwrap(), [off.clone()]);
+    assert_eq!(store::monitor::by_id(store.db(), off.id).await.unwrap(), Some(off));
 }

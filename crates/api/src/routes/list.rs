@@ -4,10 +4,10 @@ use super::{Access, Route, route};
 use crate::{
     account, address, app, app_setup, audit, browser_login, build, buildpack_installation, collaborator, config_var,
     deployment, disk, domain, dyno, dyno_size, error_count, favorite, feature, filter, formation, git_http, idle,
-    log_drain, log_session, metrics, neighbour, notification, oauth, password_reset, pipeline, pipeline_coupling,
-    pre_authorization, promotion, region, registry, release, release_phase, rendezvous, reservation, schema, slug,
-    sni_endpoint, source, ssh_key, stage_gate, team, team_app, test_gate, test_run, traffic, user_notification,
-    verification, webhook,
+    log_drain, log_session, metrics, monitor, neighbour, notification, oauth, password_reset, pipeline,
+    pipeline_coupling, pre_authorization, promotion, region, registry, release, release_phase, rendezvous, reservation,
+    schema, slug, sni_endpoint, source, ssh_key, stage_gate, team, team_app, test_gate, test_run, traffic,
+    user_notification, verification, webhook,
 };
 use axum::http::Method;
 use axum::routing::{delete, get, patch, post, put};
@@ -258,6 +258,10 @@ pub const ROUTES: &[Route] = &[
     route(Method::PATCH, "/apps/{app}/formation", RUN, || patch(formation::batch)),
     route(Method::GET, "/apps/{app}/formation/{type}", VIEW, || get(formation::show)),
     route(Method::PATCH, "/apps/{app}/formation/{type}", RUN, || patch(formation::update)),
+    route(Method::GET, "/apps/{app}/formation/{type}/monitors", VIEW, || get(monitor::list)),
+    route(Method::POST, "/apps/{app}/formation/{type}/monitors", RUN, || post(monitor::create)),
+    route(Method::GET, "/apps/{app}/formation/{type}/monitors/{monitor}", VIEW, || get(monitor::show)),
+    route(Method::PATCH, "/apps/{app}/formation/{type}/monitors/{monitor}", RUN, || patch(monitor::update)),
     route(Method::GET, "/apps/{app}/formation/{type}/metrics/errors", VIEW, || get(error_count::of_dynos)),
     route(Method::GET, "/apps/{app}/router-metrics/errors", VIEW, || get(error_count::of_router)),
     route(Method::GET, "/apps/{app}/router-metrics/latency", VIEW, || get(traffic::latency)),

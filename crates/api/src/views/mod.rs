@@ -19,6 +19,7 @@ pub mod formation;
 pub mod idle;
 pub mod log_drain;
 pub mod log_session;
+pub mod monitor;
 mod named;
 pub mod notification;
 pub mod oauth;

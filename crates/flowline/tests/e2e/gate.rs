@@ -31,6 +31,7 @@ struct Shop {
     test_run: String,
     test_node: String,
     favorite: String,
+    monitor: String,
     /// Of the app, of the pipeline, of the server.
     routes: [String; 3],
     verification: String,
@@ -110,6 +111,10 @@ impl Shop {
         let test_node = text(&flow.get(&format!("/test-runs/{test_run}/test-nodes")).await.json()[0]["id"]);
         let favorite = flow.post("/favorites", &json!({ "resource_id": app.name(), "type": "app" })).await;
         let favorite = text(&favorite.json()["id"]);
+        let monitor = json!({ "is_active": false, "min_quantity": 1, "max_quantity": 2 });
+        let monitor = app.call("POST", "/formation/web/monitors", Some(&monitor)).await;
+        assert_eq!(monitor.status, 201, "{}", monitor.text());
+        let monitor = text(&monitor.json()["id"]);
         let routes = routes(flow, app, &pipeline).await;
         let plain = PLAIN.map(str::to_owned);
         let people = People::gather(flow).await;
@@ -131,6 +136,7 @@ impl Shop {
             test_run,
             test_node,
             favorite,
+            monitor,
             routes,
             verification,
             people,
@@ -182,6 +188,7 @@ impl Shop {
             ("{favorite}", &self.favorite),
             // Nothing broke here: what somebody may mark is tried where something does.
             ("{notification}", session),
+            ("{monitor}", &self.monitor),
             ("{secret}", WRONG),
         ]
         .iter()

@@ -6,6 +6,7 @@ mod api_rules;
 mod app_setup;
 mod attached;
 mod audit;
+mod autoscale;
 mod bad_input;
 mod build_cancel;
 mod buildpacks;

@@ -52,7 +52,28 @@ async fn dynos(heroku: &CommandLine<'_>) {
     heroku.done(&["ps:stop", "--dyno-name", "worker.1"], &["Stopping dyno worker.1 on shop... done"]).await;
     heroku.done(&["ps:scale", "worker=0"], &["now running worker at 0"]).await;
     errors(heroku).await;
+    autoscale(heroku).await;
     heroku.done(&["ps:wait"], &[]).await;
+}
+
+/// It offers that for sizes that it calls Performance or Private only.
+async fn autoscale(heroku: &CommandLine<'_>) {
+    let small = "only available with Performance or Private dynos";
+    heroku.refused(&["ps:autoscale:enable", "--min", "1", "--max", "2"], 1, &[small]).await;
+    heroku.done(&["ps:type", "web=performance-m"], &["web Performance-M 1"]).await;
+    heroku.done(&["ps:autoscale:enable", "--min", "1", "--max", "2"], &["Enabling dyno autoscaling... done"]).await;
+    let own = heroku.of_flowline(&["ps:autoscale", "-a", "shop"]).await;
+    heroku.holds(own.contains("from 1 to 2 web dynos, for a p95 below 1000 ms"), &own);
+    // The one that is there is changed.
+    let again = ["ps:autoscale:enable", "--min", "1", "--max", "3", "--p95", "400", "--notifications"];
+    heroku.done(&again, &["Enabling dyno autoscaling... done"]).await;
+    let monitors = heroku.flow.get("/apps/shop/formation/web/monitors").await.json();
+    let one = [&monitors[0]["max_quantity"], &monitors[0]["value"], &monitors[0]["notification_channels"]];
+    heroku.holds(*one[0] == 3 && *one[1] == 400 && one[2][0] == "app", &monitors.to_string());
+    heroku.done(&["ps:autoscale:disable"], &["Disabling dyno autoscaling... done"]).await;
+    let own = heroku.of_flowline(&["ps:autoscale", "-a", "shop"]).await;
+    heroku.holds(own.contains("does not scale by itself"), &own);
+    heroku.done(&["ps:type", "web=standard-2x"], &["web Standard-2X 1"]).await;
 }
 
 /// A request that nobody can answer is counted.

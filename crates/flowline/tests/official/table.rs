@@ -37,7 +37,6 @@ const NOT_OFFERED: &[(&str, &str)] = &[
     ("pipelines:connect", "needs a repository integration"),
     ("pipelines:setup", "needs a repository integration: `flowline pipelines:setup`"),
     ("reviewapps", "needs review apps"),
-    ("ps:autoscale", "there is no autoscaling"),
     ("spaces", "needs private spaces"),
     ("telemetry", "needs telemetry drains: log drains (`drains`) are there"),
     ("usage:addons", "needs add-ons"),
