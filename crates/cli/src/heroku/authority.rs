@@ -15,8 +15,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// The names that the server stands in for, and where it does.
-const NAMES: [&str; 6] =
-    ["heroku.com", "*.heroku.com", "*.data.heroku.com", "*.herokai.com", "*.metrics.herokai.com", "127.0.0.1"];
+const NAMES: [&str; 7] = [
+    "heroku.com",
+    "*.heroku.com",
+    "*.data.heroku.com",
+    "*.metrics.heroku.com",
+    "*.herokai.com",
+    "*.metrics.herokai.com",
+    "127.0.0.1",
+];
 
 /// Longer than any command runs.
 const LIFE: Duration = Duration::from_secs(30 * 24 * 3600);
