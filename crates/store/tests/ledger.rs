@@ -297,7 +297,7 @@ async fn a_process_type_has_one_monitor_and_those_that_are_off_do_not_scale() {
     store::monitor::insert(&mut tx, &monitor).await.unwrap();
     assert!(store::monitor::insert(&mut tx, &new(8)).await.unwrap_err().is_duplicate());
     tx.commit().await.unwrap();
-    assert_eq!(store::monitor::active(store.db()).await.unwrap(), [monitor.clone()]);
+    assert_eq!(store::monitor::active(store.db()).await.unwrap(), std::slice::from_ref(&monitor));
     let off = Wish {
         is_active: Some(false),
         value: Some(250),
@@ -311,6 +311,6 @@ async fn a_process_type_has_one_monitor_and_those_that_are_off_do_not_scale() {
     store::monitor::update(&mut tx, &off).await.unwrap();
     tx.commit().await.unwrap();
     assert_eq!(store::monitor::active(store.db()).await.unwrap(), []);
-    assert_eq!(store::monitor::of_app(store.db(), shop.id).await.unwrap(), [off.clone()]);
+    assert_eq!(store::monitor::of_app(store.db(), shop.id).await.unwrap(), std::slice::from_ref(&off));
     assert_eq!(store::monitor::by_id(store.db(), off.id).await.unwrap(), Some(off));
 }
