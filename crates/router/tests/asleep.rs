@@ -27,21 +27,17 @@ async fn a_request_waits_for_an_app_that_is_asleep_and_the_control_plane_is_told
     let mut flow = Flow::start().await;
     let upstream = Upstream::hello("awake").await;
     flow.shop(Web::Asleep).await;
-    let mut told = Vec::new();
-    for _ in 0..9 {
+    for number in 0..3 {
         let mut client = flow.client().await;
         client.send("GET / HTTP/1.1\r\nHost: shop.localhost\r\n\r\n").await;
         let asked = Instant::now();
         wanted(&mut flow.events).await;
-        told.push(asked.elapsed());
+        assert!(asked.elapsed() < Duration::from_millis(500), "not at once in sleep {number}: {:?}", asked.elapsed());
         flow.shop(up(&[upstream.addr])).await;
         assert_eq!(client.response().await.text(), "awake");
         assert!(flow.log().await.starts_with("at=info method=GET "));
         flow.shop(Web::Asleep).await;
     }
-    told.sort();
-    // The next time that it is told is a second later.
-    assert!(told[4] < Duration::from_millis(900), "not at once: {told:?}");
 }
 
 #[tokio::test]
@@ -96,7 +92,7 @@ async fn a_request_that_was_held_goes_out_the_moment_the_app_is_awake() {
     took.sort();
     // The figure is printed; the bound is one that only waiting for something could exceed.
     println!("from `set` to the whole response: median {:?}, most {:?}", took[took.len() / 2], took[took.len() - 1]);
-    assert!(took[took.len() / 2] < Duration::from_millis(500), "{took:?}");
+    assert!(took[took.len() / 2] < Duration::from_millis(100), "{took:?}");
 }
 
 #[tokio::test]
@@ -107,8 +103,8 @@ async fn activity_says_what_is_open_and_how_long_nothing_happened() {
     // No request yet: it begins with the app's entry.
     assert_eq!(activity(&flow.link).await.in_flight, 0);
     timeout(PATIENCE, async { while activity(&flow.link).await.idle_ms < 300 {} }).await.unwrap();
-    let asked = Instant::now();
     flow.get("/").await;
+    let asked = Instant::now();
     let after = activity(&flow.link).await;
     assert!(u128::from(after.idle_ms) <= asked.elapsed().as_millis() + 250, "{after:?}");
     // One that is held counts, and its end is a moment of activity.

@@ -56,7 +56,7 @@ async fn h12_no_first_byte_in_time() {
     let line = fails(&mut flow, 503, "H12").await;
     assert!(line.starts_with("at=error code=H12 desc=\"Request timeout\" method=GET "), "{line}");
     let service: u64 = value(&line, "service").trim_end_matches("ms").parse().unwrap();
-    assert!(service >= 100, "{line}");
+    assert!((100..1000).contains(&service), "{line}");
     assert_eq!((value(&line, "dyno"), value(&line, "bytes")), ("web.1", "0"));
 }
 

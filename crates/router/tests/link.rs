@@ -27,8 +27,8 @@ async fn a_killed_router_is_replaced_and_gets_its_table_again() {
     assert_eq!(Client::connect(link.addr()).await.get("/").await.text(), "hello");
     assert!(matches!(event(&mut events).await, RouterEvent::Log { .. }));
     // The saved table is lost as well: the link has its own.
-    let (mut last, mut took) = (0, Vec::new());
-    for _ in 0..5 {
+    let mut last = 0;
+    for _ in 0..3 {
         if last == 0 {
             last = router_pid(&dir);
         }
@@ -37,13 +37,11 @@ async fn a_killed_router_is_replaced_and_gets_its_table_again() {
         kill(last);
         let RouterEvent::Restarted { pid } = event(&mut events).await else { panic!("not restarted") };
         link.set(shop(up(&[upstream.addr]))).await.unwrap();
-        took.push(began.elapsed());
+        assert!(began.elapsed().as_millis() < 1000, "{:?}", began.elapsed());
         assert_eq!(Client::connect(link.addr()).await.get("/").await.text(), "hello");
         assert!(matches!(event(&mut events).await, RouterEvent::Log { .. }));
         last = pid;
     }
-    took.sort();
-    assert!(took[2].as_millis() < 1000, "{took:?}");
     link.stop().await.unwrap();
     assert!(tokio::net::TcpStream::connect(link.addr()).await.is_err());
 }
