@@ -6,6 +6,7 @@ use crate::console::Cell;
 use crate::error::CliError;
 use crate::session::Session;
 use model::error_count::{HOUR, KEPT};
+use model::time::Timestamp;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -39,13 +40,17 @@ struct Formation {
     r#type: String,
 }
 
+/// The query for the last hours.
+pub(crate) fn last_hours(now: Timestamp, hours: u64) -> String {
+    let from = now.minus(HOUR * u32::try_from(hours).unwrap_or(u32::MAX));
+    // An hour ahead: this machine's clock may be behind the server's, which counts nothing beyond its own.
+    format!("start_time={}&end_time={}&step=1h", from.rfc3339(), now.plus(HOUR).rfc3339())
+}
+
 pub(crate) async fn show(session: &mut Session<'_>, args: &Errors) -> Result<(), CliError> {
     let app = session.app(&args.on)?;
     let path = format!("/apps/{}", segment(&app.name));
-    let now = (session.env.now)();
-    let from = now.minus(HOUR * u32::try_from(args.hours).unwrap_or(u32::MAX));
-    // An hour ahead: this machine's clock may be behind the server's, which counts nothing beyond its own.
-    let period = format!("start_time={}&end_time={}&step=1h", from.rfc3339(), now.plus(HOUR).rfc3339());
+    let period = last_hours((session.env.now)(), args.hours);
     let mut all: Vec<(String, BTreeMap<String, u64>)> = Vec::new();
     if !args.dyno {
         all.push(("router".to_owned(), counts(session, &format!("{path}/router-metrics/errors?{period}")).await?));

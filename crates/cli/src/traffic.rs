@@ -4,7 +4,7 @@ use crate::args::OnApp;
 use crate::client::segment;
 use crate::console::{Cell, Paint};
 use crate::error::CliError;
-use crate::error_count::HOURS_LIMIT;
+use crate::error_count::{HOURS_LIMIT, last_hours};
 use crate::session::Session;
 use model::error_count::{HOUR, hour, hours};
 use model::time::Timestamp;
@@ -51,9 +51,7 @@ pub(crate) async fn show(session: &mut Session<'_>, args: &Metrics) -> Result<()
     let app = session.app(&args.on)?;
     let path = format!("/apps/{}/router-metrics", segment(&app.name));
     let now = (session.env.now)();
-    let from = now.minus(HOUR * u32::try_from(args.hours).unwrap_or(u32::MAX));
-    // An hour ahead: this machine's clock may be behind the server's, which counts nothing beyond its own.
-    let period = format!("start_time={}&end_time={}&step=1h", from.rfc3339(), now.plus(HOUR).rfc3339());
+    let period = last_hours(now, args.hours);
     let statuses = session.client.get(&format!("{path}/status?{period}")).await?;
     let latency = session.client.get(&format!("{path}/latency?{period}")).await?;
     if session.console.is_json() {
