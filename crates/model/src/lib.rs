@@ -42,6 +42,7 @@ pub mod fuzzing;
 
 pub mod id;
 pub mod idle;
+pub mod image;
 pub mod latency;
 pub mod letter;
 pub mod log;
