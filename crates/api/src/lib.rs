@@ -74,6 +74,7 @@ mod ssh_key;
 mod stage_gate;
 mod team;
 mod team_app;
+mod telemetry_drain;
 mod test_gate;
 mod test_run;
 pub mod tls;

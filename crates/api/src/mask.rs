@@ -25,7 +25,7 @@ const SECRET: &[&str] = &[
 ];
 
 /// Keys whose value is a map of names to secrets.
-const SECRET_MAPS: &[&str] = &["env", "config", "config_vars"];
+const SECRET_MAPS: &[&str] = &["env", "config", "config_vars", "headers"];
 
 /// The same without secrets. `hides`: it is a map of names to secrets itself, as config vars are.
 pub(crate) fn masked(value: Value, hides: bool) -> Value {

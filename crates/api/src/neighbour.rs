@@ -98,7 +98,6 @@ pub fn absent(path: &str) -> Option<&'static str> {
         "test-nodes" | "socket" => Some("test runs"),
         "spaces" | "vpn-connections" => Some("private spaces"),
         "client" | "postgres" | "redis" | "data" | "reports" => Some("data services"),
-        "telemetry-drains" => Some("telemetry drains"),
         "enterprise-accounts" => Some("enterprise accounts"),
         "identity-providers" => Some("identity providers"),
         "v2" => Some("container registry"),

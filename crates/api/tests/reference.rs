@@ -131,7 +131,6 @@ const NOT_OFFERED: &[(&str, &str)] = &[
     ("private spaces", "Every app is walled off from the others already."),
     ("review apps", "Not there yet."),
     ("settings of single config vars", "Write-only config vars: `PATCH /apps/{app}/config-vars/write-only`."),
-    ("telemetry drains", "Log drains carry logs; figures are at `GET /metrics`."),
     ("text messages", "The second factor is an authenticator app or a recovery code."),
 ];
 

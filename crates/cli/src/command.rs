@@ -15,7 +15,8 @@ use crate::webhook::WebhookCommand;
 use crate::{
     account, app, app_setup, authorization, autoscale, build, ci, collaborator, completion, config_var, disk, dyno,
     error_count, favorite, feature, formation, git_credential, heroku, idle, log, login, man, member, oauth_client,
-    one_off, password, pipeline, release, ssh_key, team, team_app, traffic, transfer, two_factor, verification,
+    one_off, password, pipeline, release, ssh_key, team, team_app, telemetry, traffic, transfer, two_factor,
+    verification,
 };
 use std::process::ExitCode;
 
@@ -212,6 +213,9 @@ pub enum Command {
     /// Log drains.
     #[command(flatten)]
     Drain(DrainCommand),
+    /// Telemetry drains.
+    #[command(flatten)]
+    Telemetry(telemetry::Verb),
     /// Test runs.
     #[command(flatten)]
     Ci(ci::Verb),
@@ -305,6 +309,7 @@ async fn dispatch(command: Command, env: &Env, console: &mut Console) -> Result<
         Command::Cert(command) => command.run(session).await,
         Command::Domain(command) => command.run(session).await,
         Command::Drain(command) => command.run(session).await,
+        Command::Telemetry(verb) => verb.run(session).await,
         Command::Ci(verb) => verb.run(session).await,
         Command::Webhook(command) => command.run(session).await,
         Command::Notification(command) => command.run(session).await,
@@ -375,6 +380,7 @@ impl Command {
             Self::Cert(command) => command.print(),
             Self::Domain(command) => command.print(),
             Self::Drain(command) => command.print(),
+            Self::Telemetry(verb) => verb.print(),
             Self::Ci(verb) => verb.print(),
             Self::Webhook(command) => command.print(),
             Self::Notification(command) => command.print(),

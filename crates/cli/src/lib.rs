@@ -69,6 +69,7 @@ mod stage_gate;
 mod stream;
 mod team;
 mod team_app;
+mod telemetry;
 mod traffic;
 mod transfer;
 mod transport;

@@ -2,7 +2,7 @@
 
 use crate::event::{self, Change, Resource};
 use crate::gate::{Authorized, GateError};
-use crate::{Control, collaborator, journal, promotion_target, release};
+use crate::{Control, collaborator, journal, promotion_target, release, telemetry_drain};
 use model::account::Account;
 use model::app::{App, AppName, BadAppName};
 use model::config_var::ConfigVars;
@@ -190,6 +190,9 @@ pub async fn update(control: &Control, app: &Authorized<App>, change: AppChange)
         };
         if let Some(said) = said {
             journal::api(control, app.id, next.updated_at, format!("{said} by user {}", app.by().email)).await;
+        }
+        if next.name != app.name {
+            telemetry_drain::renamed(control, &next).await?;
         }
         control.supervisor.seen(app.id).await;
     }

@@ -104,6 +104,7 @@ mod supervisor;
 mod sweep;
 pub mod team;
 pub mod team_access;
+pub mod telemetry_drain;
 mod telling;
 mod test_cache;
 mod test_end;

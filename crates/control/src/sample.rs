@@ -4,9 +4,9 @@
 use crate::{Control, journal, life};
 use model::dyno::{Dyno, DynoState, OutOfMemory};
 use model::feature::Feature;
-use model::id::DynoId;
+use model::id::{AppId, DynoId};
 use model::memory::{self, Usage, Verdict, judge};
-use model::sample::{self, Load, PERIOD};
+use model::sample::{self, Load, Measured, PERIOD};
 use runtime::DynoControl;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -42,7 +42,7 @@ async fn look(control: &Control, mut before: HashMap<DynoId, Seen>) -> HashMap<D
             HashSet::new()
         }
     };
-    let mut seen = HashMap::new();
+    let (mut seen, mut figures) = (HashMap::new(), HashMap::<AppId, Vec<Measured>>::new());
     for (dyno, handle, usage) in measured(control).await {
         let now = after(before.remove(&dyno.id), &usage);
         seen.insert(dyno.id, now);
@@ -51,8 +51,12 @@ async fn look(control: &Control, mut before: HashMap<DynoId, Seen>) -> HashMap<D
                 journal::dyno(control, dyno.app, &dyno.name, line).await;
             }
         }
+        if control.logs.wants_figures(dyno.app) {
+            figures.entry(dyno.app).or_default().push(Measured::of(&dyno, &usage));
+        }
         hold_to_quota(control, &dyno, &handle, usage.counted_bytes()).await;
     }
+    figures.iter().for_each(|(app, measured)| control.logs.measured(*app, measured));
     seen
 }
 

@@ -6,7 +6,7 @@ use crate::notify::Notifier;
 use crate::output::Outputs;
 use crate::{
     Control, Parts, Settings, app_setup, attach, delivery, disk, dyno_event, journal, left_over, life, log_drain,
-    metrics, notice, objects, promotion_watch, push, quota, resume, sample, verify_run,
+    metrics, notice, objects, promotion_watch, push, quota, resume, sample, telemetry_drain, verify_run,
 };
 use model::dyno::{DynoState, STOP_GRACE_S};
 use model::world::World;
@@ -133,6 +133,7 @@ impl Control {
         }));
         // Before anybody says anything.
         log_drain::resume(&control).await?;
+        telemetry_drain::resume(&control).await?;
         request_lines(&control, events);
         dyno_event::write(&control, changes);
         resume(&control, adopted).await?;

@@ -4,21 +4,23 @@
 //! a receiver does, it costs its own lines only.
 
 mod buffer;
+mod complaint;
 mod delivery;
 mod frame;
 mod post;
 mod stream;
 mod trust;
 
-pub(crate) use buffer::DrainSlot;
 pub use buffer::{BUFFER_LIMIT_BYTES, BUFFER_LINES};
+pub(crate) use buffer::{Buffer, DrainSlot, Wanted};
+pub(crate) use complaint::{About, Complaints};
 pub use delivery::{RETRY_PAUSE, TRIES};
 pub use frame::BATCH_BYTES;
+pub(crate) use stream::{ConnectError, Inside, SEND_LIMIT, connect};
 pub use trust::{Trust, TrustError};
 
 use crate::Logs;
 use crate::writer::Order;
-use buffer::Buffer;
 use delivery::Delivery;
 use model::id::LogDrainId;
 use model::log_drain::LogDrain;
@@ -45,7 +47,7 @@ impl Logs {
         if let Some(before) = drains.buffers().insert(id, Arc::clone(&buffer)) {
             before.close();
         }
-        self.order(Order::Drain { app, slot: DrainSlot::of(Arc::clone(&buffer)) }).await;
+        self.order(Order::Drain { app, slot: DrainSlot::of(Arc::clone(&buffer), Wanted::All) }).await;
         let delivery = Delivery::new(drain, trust, world, self.queue.downgrade());
         tokio::spawn(async move {
             delivery.run(&buffer).await;
@@ -65,14 +67,15 @@ impl Logs {
 
     /// Waits until every drain has sent what waited for it, but not longer than `limit`.
     pub async fn settle_drains(&self, limit: Duration) {
-        let buffers: Vec<Arc<Buffer>> = self.drains.buffers().values().cloned().collect();
+        let mut buffers: Vec<Arc<Buffer>> = self.drains.buffers().values().cloned().collect();
+        buffers.extend(self.exports.buffers());
         let all = async {
             for buffer in buffers {
                 buffer.settled().await;
             }
         };
         if tokio::time::timeout(limit, all).await.is_err() {
-            tracing::warn!("Some log drains did not take the last lines in time");
+            tracing::warn!("Some drains did not take the last lines in time");
         }
     }
 }

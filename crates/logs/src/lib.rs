@@ -11,11 +11,13 @@ mod history;
 mod piece;
 mod segment;
 mod tail;
+mod telemetry;
 mod writer;
 
 pub use drain::{BATCH_BYTES, BUFFER_LIMIT_BYTES, BUFFER_LINES, RETRY_PAUSE, TRIES, Trust, TrustError};
 pub use segment::KEPT_LINES;
 pub use tail::{TAIL_BUFFER_LINES, Tail};
+pub use telemetry::Telemetry;
 
 use model::id::AppId;
 use model::log::{LogFilter, LogLine};
@@ -61,6 +63,7 @@ pub enum LogsError {
 pub struct Logs {
     queue: mpsc::Sender<Order>,
     drains: drain::Drains,
+    exports: telemetry::Exports,
 }
 
 impl Logs {
@@ -75,7 +78,7 @@ impl Logs {
         let writer = Writer::new(dir.clone());
         let thread = std::thread::Builder::new().name("logs".to_owned()).spawn(move || writer.run(orders));
         thread.map_err(failed)?;
-        Ok(Self { queue, drains: drain::Drains::default() })
+        Ok(Self { queue, drains: drain::Drains::default(), exports: telemetry::Exports::default() })
     }
 
     /// Puts a line into the app's log; waits while the queue is full. Text over 10,000 bytes or with line breaks becomes

@@ -104,6 +104,8 @@ ids! {
     TeamInvitationId,
     /// One account in a team.
     TeamMemberId,
+    /// A receiver of an app's telemetry.
+    TelemetryDrainId,
     /// One case that tests told of.
     TestCaseId,
     /// One of the places that a test run's tests are spread over.

@@ -124,9 +124,13 @@ mod tests {
         assert_eq!((digest.hex(), digest.short()), (&*hex, "0123456789ab"));
         assert_eq!(Digest::of_hash(&[0x0f; 32]).hex(), "0f".repeat(32));
         let upper = hex.to_uppercase();
-        for bad in ["", "sha256:", "sha256:12", &hex, &format!("SHA256:{hex}"), &format!("sha256:{upper}"), "sha512:ab"] {
+        for bad in ["", "sha256:", "sha256:12", &hex, &format!("SHA256:{hex}"), &format!("sha256:{upper}"), "sha512:ab"]
+        {
             assert_eq!(bad.parse::<Digest>(), Err(BadDigest(bad.to_owned())));
         }
-        assert!(serde_json::from_str::<Digest>(r#""sha256:../../etc/passwd""#).is_err(), "no path gets in by a stored row");
+        assert!(
+            serde_json::from_str::<Digest>(r#""sha256:../../etc/passwd""#).is_err(),
+            "no path gets in by a stored row"
+        );
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::dyno::Dyno;
 use crate::memory::Usage;
+use crate::time::Timestamp;
 use std::time::Duration;
 
 /// How often a dyno is looked at, also for its quota (DYNO-40).
@@ -27,6 +28,35 @@ impl Load {
             *average = *average * kept + now * (1.0 - kept);
         }
         Self { averages }
+    }
+}
+
+/// What a dyno used at one look, for those who draw curves of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Measured {
+    /// `web.1`.
+    pub dyno: String,
+    /// Since when it runs: its CPU time counts from here.
+    pub since: Timestamp,
+    /// What counts against its quota, in bytes.
+    pub memory_bytes: u64,
+    /// Its quota, in bytes.
+    pub quota_bytes: u64,
+    /// CPU time since its start, in microseconds.
+    pub cpu_us: u64,
+}
+
+impl Measured {
+    /// Of a dyno that uses this.
+    #[must_use]
+    pub fn of(dyno: &Dyno, usage: &Usage) -> Self {
+        Self {
+            dyno: dyno.name.to_string(),
+            since: dyno.created_at,
+            memory_bytes: usage.counted_bytes(),
+            quota_bytes: dyno.size.limits().memory_bytes,
+            cpu_us: usage.cpu_us,
+        }
     }
 }
 
@@ -59,7 +89,6 @@ mod tests {
     use super::*;
     use crate::dyno::{DynoRole, DynoSize, DynoState};
     use crate::id::{AppId, DynoId, ReleaseId};
-    use crate::time::Timestamp;
     use uuid::Uuid;
 
     fn dyno() -> Dyno {

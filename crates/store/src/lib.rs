@@ -47,6 +47,7 @@ pub mod ssh_key;
 pub mod stage_lock;
 pub mod stage_policy;
 pub mod team;
+pub mod telemetry_drain;
 pub mod test_case;
 pub mod test_gate;
 pub mod test_node;
@@ -271,6 +272,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (23, "traffic", include_str!("../migrations/0023_traffic.sql")),
     (24, "monitors", include_str!("../migrations/0024_monitors.sql")),
     (25, "user_notifications", include_str!("../migrations/0025_user_notifications.sql")),
+    (26, "telemetry_drains", include_str!("../migrations/0026_telemetry_drains.sql")),
 ];
 
 async fn migrate(writer: &SqlitePool) -> Result<(), StoreError> {

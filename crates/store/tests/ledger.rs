@@ -133,6 +133,7 @@ async fn every_statement_prepares() {
         store::slug::ALL,
         store::sni_endpoint::ALL,
         store::source::ALL,
+        store::telemetry_drain::ALL,
         store::verification::ALL,
         store::verification_artifact::ALL,
         store::verify_setting::ALL,

@@ -1,9 +1,10 @@
-//! What could not be done with the edge of an app: domains, certificates, log drains.
+//! What could not be done with the edge of an app: domains, certificates, drains.
 
 use super::ApiError;
 use control::domain::DomainError;
 use control::log_drain::LogDrainError;
 use control::sni_endpoint::SniEndpointError;
+use control::telemetry_drain::TelemetryDrainError;
 
 impl From<DomainError> for ApiError {
     fn from(error: DomainError) -> Self {
@@ -27,6 +28,17 @@ impl From<LogDrainError> for ApiError {
             LogDrainError::NoSuchDrain => Self::not_found("log_drain"),
             LogDrainError::BadUrl(_) | LogDrainError::Already | LogDrainError::TooMany => Self::invalid_params(error),
             LogDrainError::Store(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<TelemetryDrainError> for ApiError {
+    fn from(error: TelemetryDrainError) -> Self {
+        match error {
+            TelemetryDrainError::NoSuchDrain => Self::not_found("telemetry_drain"),
+            TelemetryDrainError::Bad(_) | TelemetryDrainError::TooMany => Self::invalid_params(error),
+            TelemetryDrainError::Gate(error) => error.into(),
+            TelemetryDrainError::Store(_) => Self::internal(&error),
         }
     }
 }

@@ -6,8 +6,8 @@ use crate::{
     deployment, disk, domain, dyno, dyno_size, error_count, favorite, feature, filter, formation, git_http, idle,
     log_drain, log_session, metrics, monitor, neighbour, notification, oauth, password_reset, pipeline,
     pipeline_coupling, pre_authorization, promotion, region, registry, release, release_phase, rendezvous, reservation,
-    schema, slug, sni_endpoint, source, ssh_key, stage_gate, team, team_app, test_gate, test_run, traffic,
-    user_notification, verification, webhook,
+    schema, slug, sni_endpoint, source, ssh_key, stage_gate, team, team_app, telemetry_drain, test_gate, test_run,
+    traffic, user_notification, verification, webhook,
 };
 use axum::http::Method;
 use axum::routing::{delete, get, patch, post, put};
@@ -313,6 +313,11 @@ pub const ROUTES: &[Route] = &[
     route(Method::POST, "/apps/{app}/log-drains", OPERATE, || post(log_drain::create)),
     route(Method::GET, "/apps/{app}/log-drains/{drain}", OPERATE, || get(log_drain::show)),
     route(Method::DELETE, "/apps/{app}/log-drains/{drain}", OPERATE, || delete(log_drain::delete)),
+    route(Method::GET, "/apps/{app}/telemetry-drains", OPERATE, || get(telemetry_drain::list)),
+    route(Method::POST, "/telemetry-drains", Access::Account, || post(telemetry_drain::create)),
+    route(Method::GET, "/telemetry-drains/{drain}", Access::Account, || get(telemetry_drain::show)),
+    route(Method::PATCH, "/telemetry-drains/{drain}", Access::Account, || patch(telemetry_drain::update)),
+    route(Method::DELETE, "/telemetry-drains/{drain}", Access::Account, || delete(telemetry_drain::delete)),
     // A webhook's address often has a credential in it: seeing an app is not enough.
     route(Method::POST, "/apps/{app}/webhooks", OPERATE, || post(webhook::create)),
     route(Method::GET, "/apps/{app}/webhooks", OPERATE, || get(webhook::list)),
@@ -358,7 +363,6 @@ pub const ROUTES: &[Route] = &[
     route(Method::GET, "/account/invoices", Access::Account, || get(neighbour::none)),
     route(Method::GET, "/apps/{app}/addons", VIEW, || get(neighbour::none)),
     route(Method::GET, "/apps/{app}/addon-attachments", VIEW, || get(neighbour::none)),
-    route(Method::GET, "/apps/{app}/telemetry-drains", VIEW, || get(neighbour::none)),
     route(Method::GET, "/api/v4/current-status", Access::Public, || get(neighbour::status)),
     route(Method::GET, "/buildpacks", Access::Public, || get(registry::list)),
     route(Method::GET, "/buildpacks/{buildpack}", Access::Public, || get(registry::show)),

@@ -38,6 +38,7 @@ pub mod source;
 pub mod ssh_key;
 pub mod stage_gate;
 pub mod team;
+pub mod telemetry_drain;
 pub mod test_run;
 pub mod transfer;
 pub mod verification;

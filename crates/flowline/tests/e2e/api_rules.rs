@@ -230,7 +230,6 @@ async fn bills_are_empty_lists_and_what_is_not_offered_is_404_with_its_name() {
         ("POST", "/spaces", "private spaces"),
         ("POST", "/review-apps", "review apps"),
         ("POST", "/pipelines/x/review-app-config", "review apps"),
-        ("POST", "/telemetry-drains", "telemetry drains"),
         ("GET", "/enterprise-accounts", "enterprise accounts"),
         ("POST", "/apps/x/oci-images", "container images"),
         ("PUT", "/users/~/capabilities", "list of capabilities"),

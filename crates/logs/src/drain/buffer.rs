@@ -40,23 +40,37 @@ struct Lost {
     last: Timestamp,
 }
 
+/// Which lines a drain is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    All,
+    /// Those of the router: the app's own must not push them out.
+    Requests,
+}
+
 /// The writer's end; dropped with the app's log.
 #[derive(Debug)]
-pub(crate) struct DrainSlot(Arc<Buffer>);
+pub(crate) struct DrainSlot {
+    buffer: Arc<Buffer>,
+    wanted: Wanted,
+}
 
 impl DrainSlot {
-    pub(crate) fn of(buffer: Arc<Buffer>) -> Self {
-        Self(buffer)
+    pub(crate) fn of(buffer: Arc<Buffer>, wanted: Wanted) -> Self {
+        Self { buffer, wanted }
     }
 
     /// Is nobody there any more?
     pub(crate) fn is_closed(&self) -> bool {
-        self.0.waiting().closed
+        self.buffer.waiting().closed
     }
 
     /// Never waits: the oldest lines make room.
     pub(crate) fn offer(&self, line: &Arc<LogLine>) {
-        let mut waiting = self.0.waiting();
+        if self.wanted == Wanted::Requests && !(line.source == LogSource::Platform && line.ps == "router") {
+            return;
+        }
+        let mut waiting = self.buffer.waiting();
         if waiting.closed {
             return;
         }
@@ -68,13 +82,13 @@ impl DrainSlot {
             (lost.count, lost.last) = (lost.count + 1, oldest.at);
         }
         drop(waiting);
-        self.0.ready.notify_one();
+        self.buffer.ready.notify_one();
     }
 }
 
 impl Drop for DrainSlot {
     fn drop(&mut self) {
-        self.0.close();
+        self.buffer.close();
     }
 }
 

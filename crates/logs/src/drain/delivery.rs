@@ -1,18 +1,18 @@
 //! The task of one drain: batch by batch, with tries, until the drain is removed.
 
 use crate::drain::buffer::Buffer;
+use crate::drain::complaint::{About, Complaints};
 use crate::drain::frame::{Dialect, frames};
 use crate::drain::post::{Parcel, PostError, Poster};
-use crate::drain::stream::{self, ConnectError, Wire};
+use crate::drain::stream::{self, ConnectError, Inside, Wire};
 use crate::drain::trust::Trust;
 use crate::writer::Order;
-use model::log::{LogLine, LogSource};
+use model::log::LogLine;
 use model::log_drain::{LogDrain, Transport};
 use model::world::World;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio::time::Instant;
 use uuid::Uuid;
 
 /// Each POST is tried so often (LOG-27).
@@ -27,9 +27,6 @@ const RECONNECT_PAUSE: Duration = Duration::from_millis(500);
 /// …up to this. Meanwhile the buffer keeps the newest lines.
 const RECONNECT_PAUSE_LIMIT: Duration = Duration::from_secs(60);
 
-/// An app learns so often that the certificate is bad: the line itself goes to the drain, too.
-const L14_PAUSE: Duration = Duration::from_secs(600);
-
 /// What a batch meets.
 #[derive(Debug, PartialEq, Eq)]
 enum Outcome {
@@ -43,18 +40,16 @@ pub(crate) struct Delivery {
     drain: LogDrain,
     trust: Arc<Trust>,
     world: Arc<dyn World>,
-    // Weak: a drain must not keep the log open.
-    log: mpsc::WeakSender<Order>,
     poster: Poster,
     wire: Option<Wire>,
-    said_l14: Option<Instant>,
-    failing: bool,
+    complaints: Complaints,
 }
 
 impl Delivery {
     pub(crate) fn new(drain: LogDrain, trust: Arc<Trust>, world: Arc<dyn World>, log: mpsc::WeakSender<Order>) -> Self {
-        let (poster, wire) = (Poster::default(), None);
-        Self { drain, trust, world, log, poster, wire, said_l14: None, failing: false }
+        let about = About { what: "log drain", id: drain.id.0, app: drain.app, shown: drain.url.shown() };
+        let complaints = Complaints::new(about, Arc::clone(&world), log);
+        Self { drain, trust, world, poster: Poster::default(), wire: None, complaints }
     }
 
     /// Until the drain is removed.
@@ -86,16 +81,16 @@ impl Delivery {
                 Ok(_) => Outcome::Again,
                 Err(error) => {
                     if let PostError::Connect(error) = &error {
-                        self.note(error).await;
+                        self.complaints.note(error).await;
                     }
                     Outcome::Again
                 }
             };
             match outcome {
-                Outcome::Delivered => return self.healthy(),
-                Outcome::Refused => return self.unhealthy("it refuses what it is sent"),
+                Outcome::Delivered => return self.complaints.healthy(),
+                Outcome::Refused => return self.complaints.unhealthy("it refuses what it is sent"),
                 Outcome::Again if tried < TRIES => tokio::time::sleep(RETRY_PAUSE * tried).await,
-                Outcome::Again => self.unhealthy("it did not take a batch in three tries"),
+                Outcome::Again => self.complaints.unhealthy("it did not take a batch in three tries"),
             }
         }
     }
@@ -106,11 +101,11 @@ impl Delivery {
         let mut pause = RECONNECT_PAUSE;
         loop {
             match self.write_once(&frames).await {
-                Ok(()) => return self.healthy(),
+                Ok(()) => return self.complaints.healthy(),
                 Err(error) => {
                     self.wire = None;
-                    self.note(&error).await;
-                    self.unhealthy(&error.to_string());
+                    self.complaints.note(&error).await;
+                    self.complaints.unhealthy(&error.to_string());
                 }
             }
             tokio::time::sleep(pause).await;
@@ -124,40 +119,7 @@ impl Delivery {
         {
             return Ok(());
         }
-        let wire = self.wire.insert(stream::connect(&self.drain.url, &self.trust).await?);
+        let wire = self.wire.insert(stream::connect(&self.drain.url, &self.trust, Inside::Anything).await?);
         Ok(stream::write(wire, frames).await?)
-    }
-
-    /// LOG-29: a bad certificate is for the app's owner to see.
-    async fn note(&mut self, error: &ConnectError) {
-        let ConnectError::Certificate(why) = error else { return };
-        if self.said_l14.is_some_and(|said| said.elapsed() < L14_PAUSE) {
-            return;
-        }
-        self.said_l14 = Some(Instant::now());
-        let text = format!(
-            "Error L14 (certificate validation): error=\"{}\" uri=\"{}\"",
-            why.to_string().replace('"', "'"),
-            self.drain.url.shown()
-        );
-        let line = LogLine { at: self.world.now(), source: LogSource::Platform, ps: "logplex".to_owned(), text };
-        if let Some(log) = self.log.upgrade() {
-            // The log's writer ends with the process only.
-            let _ended = log.send(Order::Append { app: self.drain.app, line }).await.is_err();
-        }
-    }
-
-    fn healthy(&mut self) {
-        if std::mem::take(&mut self.failing) {
-            tracing::info!(drain.id = %self.drain.id, "A log drain takes lines again");
-        }
-    }
-
-    /// The operator learns once that it fails, and once that it does not any more.
-    fn unhealthy(&mut self, why: &str) {
-        if !std::mem::replace(&mut self.failing, true) {
-            let (app, url) = (self.drain.app, self.drain.url.shown());
-            tracing::info!(drain.id = %self.drain.id, app.id = %app, why, "The log drain {url} of {app} fails");
-        }
     }
 }

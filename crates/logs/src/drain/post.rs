@@ -1,6 +1,6 @@
 //! One POST to a drain's server, on a connection that is kept.
 
-use crate::drain::stream::{ConnectError, SEND_LIMIT, connect};
+use crate::drain::stream::{ConnectError, Inside, SEND_LIMIT, connect};
 use crate::drain::trust::Trust;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -79,7 +79,7 @@ impl Poster {
 }
 
 async fn open(drain: &LogDrain, trust: &Arc<Trust>) -> Result<SendRequest<Full<Bytes>>, PostError> {
-    let wire = connect(&drain.url, trust).await?;
+    let wire = connect(&drain.url, trust, Inside::Anything).await?;
     let (sender, connection) = handshake(TokioIo::new(wire)).await?;
     tokio::spawn(async move {
         // What goes wrong here is met by the request.

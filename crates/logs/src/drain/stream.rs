@@ -33,12 +33,21 @@ pub(crate) enum ConnectError {
     Slow,
 }
 
-/// Connects, within [`SEND_LIMIT`].
-pub(crate) async fn connect(url: &DrainUrl, trust: &Arc<Trust>) -> Result<Wire, ConnectError> {
-    timeout(SEND_LIMIT, open(url, trust)).await.map_err(|_| ConnectError::Slow)?
+/// Which protocol is spoken inside TLS (ALPN, RFC 7301).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Inside {
+    /// Nobody asks: syslog and HTTP/1.1.
+    Anything,
+    /// `h2`: servers of gRPC end connections that do not say so.
+    Http2,
 }
 
-async fn open(url: &DrainUrl, trust: &Arc<Trust>) -> Result<Wire, ConnectError> {
+/// Connects, within [`SEND_LIMIT`].
+pub(crate) async fn connect(url: &DrainUrl, trust: &Arc<Trust>, inside: Inside) -> Result<Wire, ConnectError> {
+    timeout(SEND_LIMIT, open(url, trust, inside)).await.map_err(|_| ConnectError::Slow)?
+}
+
+async fn open(url: &DrainUrl, trust: &Arc<Trust>, inside: Inside) -> Result<Wire, ConnectError> {
     let tcp = TcpStream::connect((url.host(), url.port())).await?;
     tcp.set_nodelay(true)?;
     if !url.transport().is_tls() {
@@ -46,7 +55,10 @@ async fn open(url: &DrainUrl, trust: &Arc<Trust>) -> Result<Wire, ConnectError> 
     }
     let trust = Arc::clone(trust);
     let config = tokio::task::spawn_blocking(move || trust.config()).await;
-    let config = config.map_err(|gone| ConnectError::Tls(gone.to_string()))?.map_err(ConnectError::Tls)?;
+    let mut config = config.map_err(|gone| ConnectError::Tls(gone.to_string()))?.map_err(ConnectError::Tls)?;
+    if inside == Inside::Http2 {
+        Arc::make_mut(&mut config).alpn_protocols = vec![b"h2".to_vec()];
+    }
     let name = ServerName::try_from(url.host().to_owned()).map_err(|error| ConnectError::Tls(error.to_string()))?;
     let tls = TlsConnector::from(config).connect(name, tcp).await.map_err(of_certificate)?;
     Ok(Either::Right(Box::new(tls)))

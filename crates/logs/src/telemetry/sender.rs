@@ -1,0 +1,217 @@
+//! One export of OTLP, by HTTP or by gRPC, on a connection that is kept.
+
+use crate::drain::{ConnectError, Inside, SEND_LIMIT, Trust, connect};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::{BufMut, Bytes, BytesMut};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper::client::conn::{http1, http2};
+use hyper::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderMap, TE, USER_AGENT};
+use hyper::http::request::Builder;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use model::telemetry_drain::{Exporter, ExporterKind, Signal};
+use std::io::{self, Write};
+use std::sync::Arc;
+use tokio::time::timeout;
+
+/// What a receiver may answer; nobody reads it.
+const ANSWER_LIMIT_BYTES: usize = 64 * 1024;
+
+const AGENT: &str = concat!("OTLP-flowline/", env!("CARGO_PKG_VERSION"));
+
+/// Statuses after which the same may be sent again (OTLP specification, "Retryable Response Codes").
+const TRY_AGAIN: [StatusCode; 4] = [
+    StatusCode::TOO_MANY_REQUESTS,
+    StatusCode::BAD_GATEWAY,
+    StatusCode::SERVICE_UNAVAILABLE,
+    StatusCode::GATEWAY_TIMEOUT,
+];
+
+/// The same for gRPC: cancelled, deadline exceeded, resource exhausted, aborted, out of range, unavailable, data loss.
+const TRY_AGAIN_GRPC: [&str; 7] = ["1", "4", "8", "10", "11", "14", "15"];
+
+/// Why it was not taken.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SendError {
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    #[error("{0}")]
+    Http(#[from] hyper::Error),
+    #[error("the request cannot be made: {0}")]
+    Request(#[from] hyper::http::Error),
+    #[error("the request cannot be packed: {0}")]
+    Pack(#[from] io::Error),
+    #[error("no answer within {} seconds", SEND_LIMIT.as_secs())]
+    Slow,
+    #[error("it answered {0}")]
+    Busy(String),
+    #[error("it refuses what it is sent: {0}")]
+    Refused(String),
+}
+
+impl SendError {
+    /// Is it of use to send the same again?
+    pub(crate) fn is_final(&self) -> bool {
+        match self {
+            Self::Refused(_) | Self::Request(_) | Self::Pack(_) => true,
+            Self::Connect(_) | Self::Http(_) | Self::Slow | Self::Busy(_) => false,
+        }
+    }
+}
+
+/// The connection to one receiver.
+#[derive(Default)]
+pub(crate) struct Sender {
+    kept: Option<Connection>,
+}
+
+enum Connection {
+    One(http1::SendRequest<Full<Bytes>>),
+    Two(http2::SendRequest<Full<Bytes>>),
+}
+
+impl Connection {
+    async fn open(exporter: &Exporter, trust: &Arc<Trust>) -> Result<Self, SendError> {
+        match exporter.kind {
+            ExporterKind::OtlpHttp => {
+                let wire = TokioIo::new(connect(&exporter.endpoint, trust, Inside::Anything).await?);
+                let (sender, connection) = http1::handshake(wire).await?;
+                // What goes wrong here is met by the request.
+                tokio::spawn(async move { connection.await.is_err() });
+                Ok(Self::One(sender))
+            }
+            ExporterKind::Otlp => {
+                let wire = TokioIo::new(connect(&exporter.endpoint, trust, Inside::Http2).await?);
+                let (sender, connection) = http2::handshake(TokioExecutor::new(), wire).await?;
+                tokio::spawn(async move { connection.await.is_err() });
+                Ok(Self::Two(sender))
+            }
+        }
+    }
+
+    async fn is_ready(&mut self) -> bool {
+        match self {
+            Self::One(sender) => sender.ready().await.is_ok(),
+            Self::Two(sender) => sender.ready().await.is_ok(),
+        }
+    }
+
+    async fn send(&mut self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, hyper::Error> {
+        match self {
+            Self::One(sender) => sender.send_request(request).await,
+            Self::Two(sender) => sender.send_request(request).await,
+        }
+    }
+}
+
+impl Sender {
+    /// Sends a message once.
+    pub(crate) async fn send(
+        &mut self,
+        exporter: &Exporter,
+        trust: &Arc<Trust>,
+        signal: Signal,
+        message: &[u8],
+    ) -> Result<(), SendError> {
+        let request = match exporter.kind {
+            ExporterKind::OtlpHttp => by_http(exporter, signal, message)?,
+            ExporterKind::Otlp => by_grpc(exporter, signal, message)?,
+        };
+        let kept = self.kept.take();
+        let sent = async {
+            let mut kept = kept;
+            if let Some(connection) = &mut kept
+                && !connection.is_ready().await
+            {
+                kept = None;
+            }
+            let mut connection = match kept {
+                Some(connection) => connection,
+                None => Connection::open(exporter, trust).await?,
+            };
+            let answer = connection.send(request).await?;
+            let (head, body) = answer.into_parts();
+            let whole = Limited::new(body, ANSWER_LIMIT_BYTES).collect().await;
+            let trailers = whole.as_ref().ok().and_then(|whole| whole.trailers().cloned());
+            Ok((head.status, head.headers, trailers, whole.is_ok().then_some(connection)))
+        };
+        let (status, headers, trailers, connection) =
+            timeout(SEND_LIMIT, sent).await.map_err(|_| SendError::Slow).flatten()?;
+        self.kept = connection;
+        judge(status)?;
+        match exporter.kind {
+            ExporterKind::OtlpHttp => Ok(()),
+            // An answer without a body has its status in its head.
+            ExporterKind::Otlp => judge_grpc(&trailers.unwrap_or(headers)),
+        }
+    }
+}
+
+fn judge(status: StatusCode) -> Result<(), SendError> {
+    match status {
+        status if status.is_success() => Ok(()),
+        status if TRY_AGAIN.contains(&status) => Err(SendError::Busy(status.to_string())),
+        status => Err(SendError::Refused(status.to_string())),
+    }
+}
+
+fn judge_grpc(headers: &HeaderMap) -> Result<(), SendError> {
+    let word = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let said = format!("grpc-status {} {}", word("grpc-status"), word("grpc-message"));
+    match word("grpc-status") {
+        "0" => Ok(()),
+        status if TRY_AGAIN_GRPC.contains(&status) => Err(SendError::Busy(said)),
+        _status => Err(SendError::Refused(said)),
+    }
+}
+
+/// OTLP/HTTP in protobuf (OTLP specification, "OTLP/HTTP Request").
+fn by_http(exporter: &Exporter, signal: Signal, message: &[u8]) -> Result<Request<Full<Bytes>>, SendError> {
+    let below = exporter.endpoint.target().trim_end_matches('/');
+    let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+    packed.write_all(message)?;
+    let body = packed.finish()?;
+    let request = Request::post(format!("{below}/v1/{}", signal.word()))
+        .header(HOST, exporter.endpoint.authority())
+        .header(USER_AGENT, AGENT)
+        .header(CONTENT_TYPE, "application/x-protobuf")
+        .header(CONTENT_ENCODING, "gzip");
+    Ok(with_headers(request, exporter).body(Full::new(body.into()))?)
+}
+
+/// OTLP/gRPC: a call of the signal's `Export` (gRPC over HTTP/2, "Requests").
+fn by_grpc(exporter: &Exporter, signal: Signal, message: &[u8]) -> Result<Request<Full<Bytes>>, SendError> {
+    let service = match signal {
+        Signal::Traces => "trace.v1.TraceService",
+        Signal::Metrics => "metrics.v1.MetricsService",
+        Signal::Logs => "logs.v1.LogsService",
+    };
+    let scheme = if exporter.endpoint.transport().is_tls() { "https" } else { "http" };
+    let authority = exporter.endpoint.authority();
+    let mut body = BytesMut::with_capacity(message.len() + 5);
+    // Not packed; its length.
+    body.put_u8(0);
+    body.put_u32(u32::try_from(message.len()).map_err(io::Error::other)?);
+    body.put_slice(message);
+    let request = Request::post(format!("{scheme}://{authority}/opentelemetry.proto.collector.{service}/Export"))
+        .header(USER_AGENT, AGENT)
+        .header(CONTENT_TYPE, "application/grpc")
+        .header(TE, "trailers");
+    Ok(with_headers(request, exporter).body(Full::new(body.freeze()))?)
+}
+
+/// The owner's own headers; they may be the authorization, which is the address' user and password otherwise.
+fn with_headers(mut request: Builder, exporter: &Exporter) -> Builder {
+    let named = exporter.headers.keys().any(|name| name.eq_ignore_ascii_case(AUTHORIZATION.as_str()));
+    if let Some(credentials) = exporter.endpoint.credentials().filter(|_| !named) {
+        request = request.header(AUTHORIZATION, format!("Basic {}", STANDARD.encode(credentials)));
+    }
+    for (name, value) in &exporter.headers {
+        request = request.header(name, value);
+    }
+    request
+}
