@@ -81,6 +81,8 @@ const OPEN: &[&str] = &[
     "/pipeline-couplings",
     "/pipeline-couplings/{coupling}",
     "/pipeline-promotions",
+    "/telemetry-drains",
+    "/telemetry-drains/{telemetry_drain}",
     "/test-runs",
     "/test-runs/{test_run}",
 ];

@@ -76,14 +76,12 @@ pub async fn find(
 /// Adds one: everything from now on goes there, too. Whether anybody answers there is not tried (CLI-36).
 ///
 /// # Errors
-/// What cannot be a drain, an app that the account may not operate, too many.
+/// What cannot be a drain, too many.
 pub async fn create(
     control: &Control,
-    who: &Account,
-    app: &str,
+    app: &Authorized<App>,
     wish: Wish,
 ) -> Result<TelemetryDrain, TelemetryDrainError> {
-    let app = control.app(who, app, Right::Operate).await?;
     let now = control.now();
     let kind = wish.kind.ok_or(BadTelemetryDrain::Kind)?.parse()?;
     let endpoint = wish.endpoint.ok_or(BadTelemetryDrain::Endpoint)?;
@@ -103,7 +101,7 @@ pub async fn create(
     }
     store::telemetry_drain::insert(&mut tx, &drain).await?;
     tx.commit().await?;
-    say(control, &app, "Add", &drain).await;
+    say(control, app, "Add", &drain).await;
     begin(control, drain.clone(), app.name.to_string()).await;
     Ok(drain)
 }
@@ -111,14 +109,13 @@ pub async fn create(
 /// Changes one; what waits for it is dropped.
 ///
 /// # Errors
-/// What cannot be a drain, and as [`find`].
+/// What cannot be a drain, one that is gone.
 pub async fn update(
     control: &Control,
-    who: &Account,
-    id: &str,
+    app: &Authorized<App>,
+    mut drain: TelemetryDrain,
     wish: Wish,
 ) -> Result<TelemetryDrain, TelemetryDrainError> {
-    let (app, mut drain) = find(control, who, id).await?;
     if let Some(words) = wish.signals {
         drain.signals = Signals::read(&words)?;
     }
@@ -132,25 +129,28 @@ pub async fn update(
         return Err(TelemetryDrainError::NoSuchDrain);
     }
     tx.commit().await?;
-    say(control, &app, "Update", &drain).await;
+    say(control, app, "Update", &drain).await;
     begin(control, drain.clone(), app.name.to_string()).await;
     Ok(drain)
 }
 
-/// Removes one; what waits for it is dropped. What it was.
+/// Removes one; what waits for it is dropped.
 ///
 /// # Errors
-/// As [`find`].
-pub async fn delete(control: &Control, who: &Account, id: &str) -> Result<TelemetryDrain, TelemetryDrainError> {
-    let (app, drain) = find(control, who, id).await?;
+/// One that is gone.
+pub async fn delete(
+    control: &Control,
+    app: &Authorized<App>,
+    drain: &TelemetryDrain,
+) -> Result<(), TelemetryDrainError> {
     let mut tx = control.store.begin().await?;
     if !store::telemetry_drain::delete(&mut tx, drain.id).await? {
         return Err(TelemetryDrainError::NoSuchDrain);
     }
     tx.commit().await?;
     control.logs.unexport(drain.id);
-    say(control, &app, "Remove", &drain).await;
-    Ok(drain)
+    say(control, app, "Remove", drain).await;
+    Ok(())
 }
 
 async fn say(control: &Control, app: &Authorized<App>, what: &str, drain: &TelemetryDrain) {

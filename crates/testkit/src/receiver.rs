@@ -65,6 +65,10 @@ impl Posted {
 pub struct Identity {
     /// The authority's certificate.
     pub ca_pem: String,
+    /// Its own certificate.
+    pub chain_pem: String,
+    /// The key of that.
+    pub key_pem: String,
     config: Arc<ServerConfig>,
 }
 
@@ -84,11 +88,12 @@ impl Identity {
         let issuer = Issuer::new(params, key);
         let key = KeyPair::generate().unwrap();
         let leaf = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap().signed_by(&key, &issuer).unwrap();
+        let (chain_pem, key_pem) = (pem("CERTIFICATE", leaf.der()), pem("PRIVATE KEY", &key.serialize_der()));
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
         let config = config.with_no_client_auth().with_single_cert(vec![leaf.der().clone()], key).unwrap();
-        Self { ca_pem: pem("CERTIFICATE", ca.der()), config: Arc::new(config) }
+        Self { ca_pem: pem("CERTIFICATE", ca.der()), chain_pem, key_pem, config: Arc::new(config) }
     }
 }
 

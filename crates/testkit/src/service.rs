@@ -1,5 +1,6 @@
 //! Servers that apps use, as a team has them beside its platform: started by a test, for itself alone.
 
+use crate::otlp_target::python;
 use crate::{Ports, until, within};
 use rustix::process::geteuid;
 use std::net::SocketAddr;
@@ -92,10 +93,7 @@ impl Service {
     /// # Panics
     /// When it does not come up.
     pub async fn s3() -> Self {
-        let setup = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/services");
-        let said = std::process::Command::new(setup).arg("--where").output().unwrap();
-        let python = PathBuf::from(String::from_utf8_lossy(&said.stdout).trim()).join("python/bin/python");
-        assert!(python.exists(), "{} is not there: type `scripts/setup test`", python.display());
+        let python = python();
         let dir = tempfile::Builder::new().prefix("flowline-s3-").tempdir().unwrap();
         Self::start(dir, move |at| {
             let mut server = quiet(&python, false);

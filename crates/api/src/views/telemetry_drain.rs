@@ -60,7 +60,7 @@ pub struct CreateTelemetryDrain {
     exporter: ExporterWish,
 }
 
-/// Body of `PATCH /telemetry-drains/{drain}`; what is absent stays.
+/// Body of `PATCH /telemetry-drains/{telemetry_drain}`; what is absent stays.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct UpdateTelemetryDrain {

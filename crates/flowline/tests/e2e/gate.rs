@@ -21,6 +21,7 @@ struct Shop {
     release: String,
     source: Value,
     drain: String,
+    telemetry: String,
     webhook: String,
     event: String,
     delivery: String,
@@ -65,11 +66,12 @@ async fn routes(flow: &Flow, app: &App<'_>, pipeline: &str) -> [String; 3] {
 }
 
 /// What nobody sees who may not.
-const PLAIN: [&str; 8] = [
+const PLAIN: [&str; 9] = [
     "secret-branch",
     "correct horse battery",
     "wrong horse battery",
     "drain-pass",
+    "otel-key",
     "some code",
     "admin@localhost",
     "treasure",
@@ -93,6 +95,10 @@ impl Shop {
         let id = text(&app.read("").await["id"]);
         let drain = json!({ "url": "https://user:drain-pass@127.0.0.1:9/" });
         let drain = text(&app.call("POST", "/log-drains", Some(&drain)).await.json()["id"]);
+        let exporter =
+            json!({ "type": "otlphttp", "endpoint": "http://127.0.0.1:9", "headers": { "Key": "otel-key" } });
+        let telemetry = json!({ "owner": { "type": "app", "id": id }, "signals": ["logs"], "exporter": exporter });
+        let telemetry = text(&flow.post("/telemetry-drains", &telemetry).await.json()["id"]);
         let setup = json!({ "source_blob": { "url": "http://127.0.0.1:9/x.tgz" }, "app": { "name": "set-up" } });
         let setup = text(&flow.post("/app-setups", &setup).await.json()["id"]);
         let certificate = KeyedCertificate::make(&["www.example.com"], 2400);
@@ -126,6 +132,7 @@ impl Shop {
             release,
             source,
             drain,
+            telemetry,
             endpoint,
             webhook,
             event,
@@ -160,6 +167,7 @@ impl Shop {
             ("{dyno}", "web.1"),
             ("{domain}", "shop.localhost"),
             ("{drain}", &self.drain),
+            ("{telemetry_drain}", &self.telemetry),
             ("{endpoint}", &self.endpoint),
             ("{stack}", "heroku-24"),
             ("{region}", "us"),

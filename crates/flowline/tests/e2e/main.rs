@@ -55,6 +55,7 @@ mod slugs;
 mod ssh;
 mod stand_in;
 mod survive;
+mod telemetry;
 mod test_overrides;
 mod test_runs;
 mod test_runs_survive;

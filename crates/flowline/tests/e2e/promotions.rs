@@ -210,6 +210,28 @@ async fn pipe_40_a_right_that_is_missing_fails_that_target_only() {
     }
 }
 
+#[tokio::test]
+async fn perm_23_a_build_a_release_and_a_promotion_say_who_made_them() {
+    let flow = flow().await;
+    let id = line(&flow, STAGES, Source::answering("one")).await;
+    let ada = flow.account("ada@example.org").await;
+    for app in ["shop-staging", "shop"] {
+        let add = json!({ "user": "ada@example.org" });
+        assert_eq!(flow.post(&format!("/apps/{app}/collaborators"), &add).await.status, 201);
+    }
+    let wanted = body(&id, "shop-staging", &["shop"]);
+    let promotion = flow.call_as(&ada, "POST", "/pipeline-promotions", Some(&wanted)).await.json();
+    let target = completed(&flow, &promotion).await.remove(0);
+    assert_eq!(target["status"], "succeeded", "{target}");
+    let (staging, shop) = (flow.known_app("shop-staging"), flow.known_app("shop"));
+    assert_eq!(staging.read("/builds").await[0]["user"]["email"], "admin@localhost");
+    assert_eq!(staging.latest_release().await["user"]["email"], "admin@localhost");
+    assert_eq!(release_of(&shop, &target).await["user"]["email"], "ada@example.org");
+    let audit = flow.get("/audit-events").await.json();
+    let promoted = audit.as_array().unwrap().iter().find(|event| event.to_string().contains("/pipeline-promotions"));
+    assert!(promoted.unwrap()["actor"].to_string().contains("ada@example.org"), "{}", promoted.unwrap());
+}
+
 /// Its release is there with the answer already (CLI-38).
 async fn pending_release(flow: &Flow, promotion: &Value) -> Value {
     let path = format!("/pipeline-promotions/{}/promotion-targets", promotion["id"].as_str().unwrap());

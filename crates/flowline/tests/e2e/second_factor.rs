@@ -51,6 +51,10 @@ async fn api_14_an_app_asks_for_a_second_factor_and_believes_a_code_for_a_while(
     wants_a_code(&call(&flow, "PATCH", "/apps/shop/features/second-factor", json!({ "enabled": false })).await);
     let offer = json!({ "app": "shop", "recipient": "admin@localhost" });
     wants_a_code(&call(&flow, "POST", "/account/app-transfers", offer).await);
+    let app = call(&flow, "GET", "/apps/shop", json!({})).await.json()["id"].take();
+    let exporter = json!({ "type": "otlp", "endpoint": "http://a.example" });
+    let drain = json!({ "owner": { "type": "app", "id": app }, "signals": ["logs"], "exporter": exporter });
+    wants_a_code(&call(&flow, "POST", "/telemetry-drains", drain).await);
     wants_a_code(&call(&flow, "PUT", "/apps/shop/pre-authorizations", json!({})).await);
     // A code with a request is good for that request.
     let (path, body) = ("/apps/shop/config-vars", json!({ "B": "2" }));
@@ -204,4 +208,23 @@ async fn a_server_without_mail_says_what_an_operator_can_do() {
     assert!(refused.text().contains("accounts:reset-password"), "{}", refused.text());
     let said = flow.cli(&["passwd:forgot", "ada@example.org"]).await;
     assert!(String::from_utf8_lossy(&said.stderr).contains("accounts:reset-password"), "{said:?}");
+}
+
+#[tokio::test]
+async fn team_5_a_team_sees_which_of_its_members_have_a_second_factor() {
+    let flow = flow().await;
+    assert_eq!(flow.post("/teams", &json!({ "name": "acme" })).await.status, 201);
+    guarded(&flow, "ada@example.org").await;
+    flow.account("bob@example.org").await;
+    for email in ["ada@example.org", "bob@example.org"] {
+        let added = flow.post("/teams/acme/members", &json!({ "email": email, "role": "member" })).await;
+        assert_eq!(added.status, 201, "{}", added.text());
+    }
+    let members = flow.get("/teams/acme/members").await.json();
+    let of = |email: &str| {
+        let member = members.as_array().unwrap().iter().find(|member| member["email"] == email).unwrap().clone();
+        (member["two_factor_authentication"].clone(), member["federated"].clone())
+    };
+    assert_eq!(of("ada@example.org"), (json!(true), json!(false)));
+    assert_eq!(of("bob@example.org"), (json!(false), json!(false)));
 }

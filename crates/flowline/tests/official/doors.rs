@@ -4,7 +4,7 @@ use crate::command_line::CommandLine;
 use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use testkit::{Frame, HookTarget, Identity, Received, Receiver};
+use testkit::{Frame, HookTarget, Identity, OtlpTarget, Received, Receiver};
 
 /// A signing secret is at least so long: nothing else of what is printed has so many letters and no space.
 const SECRET_LETTERS: usize = 32;
@@ -18,6 +18,7 @@ pub(crate) async fn lane(heroku: CommandLine<'_>, identity: &Identity) {
     domains(&heroku).await;
     webhooks(&heroku, identity).await;
     drains(&heroku, identity).await;
+    telemetry(&heroku, identity).await;
     buildpacks(&heroku).await;
     features(&heroku).await;
 }
@@ -158,6 +159,36 @@ fn is_whole(frame: &Frame) -> bool {
     let facility = if frame.source == "app" { 23 } else { 19 };
     let moment = frame.at.len() >= "2026-01-02T03:04:05+00:00".len() && frame.at.as_bytes()[10] == b'T';
     ["app", "heroku"].contains(&frame.source.as_str()) && frame.priority / 8 == facility && moment
+}
+
+/// To a receiver behind TLS that decodes what it gets.
+async fn telemetry(heroku: &CommandLine<'_>, identity: &Identity) {
+    let mut target = OtlpTarget::start(Some(identity), "").await;
+    let headers = "{\"x-team\": \"blue\"}";
+    let add = ["telemetry:add", &target.http, "--signals", "logs,traces", "--headers", headers];
+    heroku.done(&add, &["successfully added drain https://127.0.0.1:"]).await;
+    let drains = heroku.flow.get("/apps/edge/telemetry-drains").await.json();
+    let id = drains[0]["id"].as_str().unwrap_or_default().to_owned();
+    heroku.done(&["telemetry"], &[&id, "https://127.0.0.1:"]).await;
+    heroku.done(&["telemetry:info", &id], &["edge", "traces, logs", "HTTP", "blue"]).await;
+    heroku.flow.known_app("edge").get("/a-visit-for-the-spans").await;
+    let traces = target.next_of("traces").await;
+    heroku.holds(traces["headers"]["x-team"] == "blue", &traces.to_string());
+    heroku.holds(traces.to_string().contains("/a-visit-for-the-spans"), &traces.to_string());
+    let update = ["telemetry:update", &id, "--signals", "logs", "--transport", "grpc", "--endpoint", &target.grpc];
+    heroku.done(&update, &["done", "gRPC"]).await;
+    heroku.done(&["config:set", "FOR=telemetry"], &["done"]).await;
+    let logs = async {
+        loop {
+            let logs = target.next_of("logs").await;
+            if logs["transport"] == "grpc" && logs.to_string().contains("Set FOR config vars") {
+                return;
+            }
+        }
+    };
+    testkit::within("the log by gRPC", logs).await;
+    heroku.done(&["telemetry:remove", &id], &["done"]).await;
+    heroku.done(&["telemetry"], &["There are no telemetry drains"]).await;
 }
 
 async fn buildpacks(heroku: &CommandLine<'_>) {

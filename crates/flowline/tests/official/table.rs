@@ -16,7 +16,6 @@ const PARTLY: &[(&str, &str)] = &[
     ("pipelines:diff", "it compares through GitHub only, and says so: `flowline pipelines:diff` compares what is here"),
     ("auth:2fa:disable", "the command line itself has taken it out: `flowline auth:2fa:disable`"),
     ("ci:open", "opens the platform's own website, which knows nothing of this server"),
-    ("telemetry", "always empty"),
     ("orgs:open", "opens the platform's own website, which knows nothing of this server"),
     ("pipelines:open", "opens the platform's own website, which knows nothing of this server"),
 ];
@@ -38,7 +37,6 @@ const NOT_OFFERED: &[(&str, &str)] = &[
     ("pipelines:setup", "needs a repository integration: `flowline pipelines:setup`"),
     ("reviewapps", "needs review apps"),
     ("spaces", "needs private spaces"),
-    ("telemetry", "needs telemetry drains: log drains (`drains`) are there"),
     ("usage:addons", "needs add-ons"),
 ];
 
