@@ -131,9 +131,7 @@ impl Control {
             setups: Semaphore::new(crate::app_setup::READ_AT_ONCE),
             written: std::sync::atomic::AtomicU64::new(0),
         }));
-        // Before anybody says anything.
-        log_drain::resume(&control).await?;
-        telemetry_drain::resume(&control).await?;
+        resume_drains(&control).await?;
         request_lines(&control, events);
         dyno_event::write(&control, changes);
         resume(&control, adopted).await?;
@@ -188,6 +186,12 @@ async fn look_after(control: &Control) -> Result<(), StartError> {
     notice::begin(control, notifier);
     crate::promoter::begin(control);
     Ok(())
+}
+
+/// Before anybody says anything.
+async fn resume_drains(control: &Control) -> Result<(), StoreError> {
+    log_drain::resume(control).await?;
+    telemetry_drain::resume(control).await
 }
 
 type Objects = Arc<dyn object_store::ObjectStore>;

@@ -1,7 +1,7 @@
 //! Figures: how long an app's requests took, since its exporter began, and what its dynos use.
 
 use crate::telemetry::otlp::{
-    Histogram, HistogramDataPoint, KeyValue, Metric, Number, NumberDataPoint, Points, Sum, Temporality, int, text,
+    Histogram, HistogramPoint, KeyValue, Metric, Number, NumberPoint, Points, Sum, Temporality, int, text,
 };
 use crate::telemetry::record::nanoseconds;
 use model::request_line::RequestLine;
@@ -70,13 +70,13 @@ impl Meter {
     }
 
     fn durations(&self, now: Timestamp) -> Metric {
-        let data_points = self.requests.iter().map(|(series, counts)| counts.point(series, self.since, now)).collect();
+        let points = self.requests.iter().map(|(series, counts)| counts.point(series, self.since, now)).collect();
         Metric {
             name: "http.server.request.duration".to_owned(),
             description: "How long dynos took to answer requests".to_owned(),
             unit: "s".to_owned(),
             points: Some(Points::Histogram(Histogram {
-                data_points,
+                points,
                 aggregation_temporality: Temporality::Cumulative.into(),
             })),
         }
@@ -84,8 +84,8 @@ impl Meter {
 }
 
 impl Counts {
-    fn point(&self, series: &Series, since: Timestamp, now: Timestamp) -> HistogramDataPoint {
-        HistogramDataPoint {
+    fn point(&self, series: &Series, since: Timestamp, now: Timestamp) -> HistogramPoint {
+        HistogramPoint {
             start_time_unix_nano: nanoseconds(since),
             time_unix_nano: nanoseconds(now),
             count: self.buckets.iter().sum(),
@@ -110,7 +110,7 @@ fn usage(measured: &[Measured], now: Timestamp) -> [Metric; 3] {
     let whole = |count: u64| Number::Int(i64::try_from(count).unwrap_or(i64::MAX));
     let seconds = |us: u64| Number::Double(std::time::Duration::from_micros(us).as_secs_f64());
     let points = |value: &dyn Fn(&Measured) -> Number| {
-        let point = |dyno: &Measured| NumberDataPoint {
+        let point = |dyno: &Measured| NumberPoint {
             start_time_unix_nano: nanoseconds(dyno.since),
             time_unix_nano: nanoseconds(now),
             value: Some(value(dyno)),
@@ -118,12 +118,12 @@ fn usage(measured: &[Measured], now: Timestamp) -> [Metric; 3] {
         };
         measured.iter().map(point).collect::<Vec<_>>()
     };
-    let metric = |name: &str, description: &str, unit: &str, is_monotonic, data_points| Metric {
+    let metric = |name: &str, description: &str, unit: &str, is_monotonic, points| Metric {
         name: name.to_owned(),
         description: description.to_owned(),
         unit: unit.to_owned(),
         points: Some(Points::Sum(Sum {
-            data_points,
+            points,
             aggregation_temporality: Temporality::Cumulative.into(),
             is_monotonic,
         })),
@@ -151,9 +151,9 @@ mod tests {
         RequestLine { method: method.to_owned(), status, service, ..RequestLine::default() }
     }
 
-    fn points(metric: &Metric) -> Vec<HistogramDataPoint> {
+    fn points(metric: &Metric) -> Vec<HistogramPoint> {
         match metric.points.clone() {
-            Some(Points::Histogram(histogram)) => histogram.data_points,
+            Some(Points::Histogram(histogram)) => histogram.points,
             other => panic!("{other:?}"),
         }
     }

@@ -206,7 +206,7 @@ pub(crate) enum Points {
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct Sum {
     #[prost(message, repeated, tag = "1")]
-    pub(crate) data_points: Vec<NumberDataPoint>,
+    pub(crate) points: Vec<NumberPoint>,
     #[prost(enumeration = "Temporality", tag = "2")]
     pub(crate) aggregation_temporality: i32,
     #[prost(bool, tag = "3")]
@@ -216,7 +216,7 @@ pub(crate) struct Sum {
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct Histogram {
     #[prost(message, repeated, tag = "1")]
-    pub(crate) data_points: Vec<HistogramDataPoint>,
+    pub(crate) points: Vec<HistogramPoint>,
     #[prost(enumeration = "Temporality", tag = "2")]
     pub(crate) aggregation_temporality: i32,
 }
@@ -230,7 +230,7 @@ pub(crate) enum Temporality {
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct NumberDataPoint {
+pub(crate) struct NumberPoint {
     #[prost(fixed64, tag = "2")]
     pub(crate) start_time_unix_nano: u64,
     #[prost(fixed64, tag = "3")]
@@ -251,7 +251,7 @@ pub(crate) enum Number {
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct HistogramDataPoint {
+pub(crate) struct HistogramPoint {
     #[prost(fixed64, tag = "2")]
     pub(crate) start_time_unix_nano: u64,
     #[prost(fixed64, tag = "3")]
