@@ -65,6 +65,12 @@ async fn routes(flow: &Flow, app: &App<'_>, pipeline: &str) -> [String; 3] {
     [of_app, of_pipeline.json()["id"].take(), of_server].map(|id| text(&id))
 }
 
+async fn telemetry(flow: &Flow, app: &str) -> String {
+    let exporter = json!({ "type": "otlphttp", "endpoint": "http://127.0.0.1:9", "headers": { "Key": "otel-key" } });
+    let drain = json!({ "owner": { "type": "app", "id": app }, "signals": ["logs"], "exporter": exporter });
+    flow.post("/telemetry-drains", &drain).await.json()["id"].as_str().unwrap().to_owned()
+}
+
 /// What nobody sees who may not.
 const PLAIN: [&str; 9] = [
     "secret-branch",
@@ -95,10 +101,7 @@ impl Shop {
         let id = text(&app.read("").await["id"]);
         let drain = json!({ "url": "https://user:drain-pass@127.0.0.1:9/" });
         let drain = text(&app.call("POST", "/log-drains", Some(&drain)).await.json()["id"]);
-        let exporter =
-            json!({ "type": "otlphttp", "endpoint": "http://127.0.0.1:9", "headers": { "Key": "otel-key" } });
-        let telemetry = json!({ "owner": { "type": "app", "id": id }, "signals": ["logs"], "exporter": exporter });
-        let telemetry = text(&flow.post("/telemetry-drains", &telemetry).await.json()["id"]);
+        let telemetry = telemetry(flow, &id).await;
         let setup = json!({ "source_blob": { "url": "http://127.0.0.1:9/x.tgz" }, "app": { "name": "set-up" } });
         let setup = text(&flow.post("/app-setups", &setup).await.json()["id"]);
         let certificate = KeyedCertificate::make(&["www.example.com"], 2400);
