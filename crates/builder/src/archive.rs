@@ -1,6 +1,6 @@
 //! Reading archives that strangers made: nothing is ever written outside the folder they are unpacked into.
 
-mod meter;
+pub(crate) mod meter;
 mod place;
 #[cfg(test)]
 mod tests;
@@ -27,7 +27,7 @@ pub const SLUG_TREE_LIMIT_BYTES: u64 = 8 * model::slug::SLUG_LIMIT_BYTES;
 pub const ENTRY_LIMIT: u64 = 250_000;
 
 /// Names and extended headers before one entry: far above the longest path, far below what hurts.
-const HEADER_LIMIT_BYTES: u64 = 1024 * 1024;
+pub(crate) const HEADER_LIMIT_BYTES: u64 = 1024 * 1024;
 
 /// Why an archive is refused. What was unpacked until then is left in the folder, which the caller removes.
 #[derive(Debug, thiserror::Error)]
@@ -247,7 +247,7 @@ fn take<R: Read>(
         EntryType::Block | EntryType::Char => Err(ArchiveError::Special { path: name, kind: "device" }),
         EntryType::Fifo => Err(ArchiveError::Special { path: name, kind: "named pipe" }),
         EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
-            if is_pax_sparse(entry)? {
+            if is_pax_sparse(entry).map_err(ArchiveError::Unreadable)? {
                 return Err(ArchiveError::Sparse(name));
             }
             let mtime = Duration::from_secs(entry.header().mtime().unwrap_or(0));
@@ -262,8 +262,8 @@ fn take<R: Read>(
 }
 
 /// Such a file's contents begin with the list of its holes; taken as they are they would be garbage.
-fn is_pax_sparse<R: Read>(entry: &mut Entry<'_, R>) -> Result<bool, ArchiveError> {
-    let Some(records) = entry.pax_extensions().map_err(ArchiveError::Unreadable)? else { return Ok(false) };
+pub(crate) fn is_pax_sparse<R: Read>(entry: &mut Entry<'_, R>) -> io::Result<bool> {
+    let Some(records) = entry.pax_extensions()? else { return Ok(false) };
     Ok(records.flatten().any(|record| record.key_bytes().starts_with(b"GNU.sparse.")))
 }
 

@@ -11,6 +11,8 @@ mod failure;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
+mod hashed;
+mod images;
 mod job;
 mod layers;
 mod objects;
@@ -30,6 +32,7 @@ pub use archive::{ArchiveError, Rules, extract, extract_stream};
 pub use cache::{purge, sweep as sweep_cache};
 pub use compile::compile;
 pub use failure::BuildFailure;
+pub use images::{ImageError, Images, LayerError, image_blob_key};
 pub use job::{Built, Job, Purpose};
 pub use objects::slug_key;
 pub use packing::{AppFiles, Frame, compress};

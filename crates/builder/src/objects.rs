@@ -1,4 +1,4 @@
-//! Slug archives in the object store: whole or not at all.
+//! Archives in the object store: whole or not at all.
 
 use crate::slugs::SlugError;
 use futures_util::TryStreamExt;
@@ -68,11 +68,11 @@ pub(crate) async fn has(store: &dyn ObjectStore, key: &str, size_bytes: u64) -> 
 pub(crate) async fn get(
     store: &dyn ObjectStore,
     key: &str,
-) -> Result<Option<impl AsyncRead + Unpin + Send + use<>>, SlugError> {
+) -> object_store::Result<Option<impl AsyncRead + Unpin + Send + use<>>> {
     match store.get(&Key::from(key)).await {
         Ok(found) => Ok(Some(StreamReader::new(found.into_stream().map_err(io::Error::other)))),
         Err(object_store::Error::NotFound { .. }) => Ok(None),
-        Err(error) => Err(SlugError::store(error)),
+        Err(error) => Err(error),
     }
 }
 

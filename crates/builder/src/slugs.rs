@@ -2,6 +2,7 @@
 
 use crate::archive::{self, ArchiveError, Rules};
 use crate::failure::BuildFailure;
+use crate::hashed::Hashed;
 use crate::objects;
 use crate::packing::{self, AppFiles};
 use crate::tree::{self, Owner};
@@ -136,7 +137,7 @@ impl Slugs {
     /// [`SlugError::Missing`], or what the object store says.
     pub async fn take(&self, uploaded: &str) -> Result<String, SlugError> {
         let missing = || SlugError::Missing(uploaded.to_owned());
-        let mut stream = objects::get(&*self.store, uploaded).await?.ok_or_else(missing)?;
+        let mut stream = objects::get(&*self.store, uploaded).await.map_err(SlugError::store)?.ok_or_else(missing)?;
         let (mut context, mut buffer) = (digest::Context::new(&digest::SHA256), vec![0; 256 * 1024]);
         loop {
             let count = stream.read(&mut buffer).await.map_err(SlugError::disk("Could not read the upload"))?;
@@ -192,7 +193,8 @@ impl Slugs {
 
     async fn unpack(&self, slug: SlugId, checksum: &str, place: &Path) -> Result<(), SlugError> {
         let key = objects::slug_key(checksum);
-        let stream = objects::get(&*self.store, &key).await?.ok_or_else(|| SlugError::Missing(key.clone()))?;
+        let stream = objects::get(&*self.store, &key).await.map_err(SlugError::store)?;
+        let stream = stream.ok_or_else(|| SlugError::Missing(key.clone()))?;
         let (half, place) = (self.dir.join(format!(".half-{slug}")), place.to_owned());
         let (rules, expected, reader) = (Rules::slug(self.owner), checksum.to_owned(), SyncIoBridge::new(stream));
         let work = move || {
@@ -216,30 +218,15 @@ impl Slugs {
     }
 }
 
-/// Hashes what is read through it.
-struct Hashed<R> {
-    inner: R,
-    context: digest::Context,
-}
-
-impl<R: Read> Read for Hashed<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.inner.read(buffer)?;
-        self.context.update(&buffer[..count]);
-        Ok(count)
-    }
-}
-
 /// Unpacks beside the place, checks, then renames: a slug's folder is there whole or not at all.
 fn unpack_into(reader: impl Read, half: &Path, place: &Path, rules: &Rules, expected: &str) -> Result<(), SlugError> {
     let failed = || SlugError::disk("Could not unpack the slug");
     tree::remove(half).map_err(failed())?;
     tree::make_folder(half, rules.owner).map_err(failed())?;
-    let mut hashed = Hashed { inner: reader, context: digest::Context::new(&digest::SHA256) };
+    let mut hashed = Hashed::new(reader);
     let over = archive::extract(&mut hashed, half, rules);
     // Wrong bytes are the better reason than what they did to the archive; also, the end of the stream counts.
-    io::copy(&mut hashed, &mut io::sink()).map_err(failed())?;
-    let found = packing::checksum(hashed.context);
+    let found = packing::checksum(hashed.finish().map_err(failed())?);
     if !found.eq_ignore_ascii_case(expected) {
         return Err(SlugError::Checksum { found, expected: expected.to_owned() });
     }

@@ -19,6 +19,13 @@ pub const STOP_GRACE_S: u64 = 30;
 /// The longest life a client may ask for a one-off dyno: a day (DYNO-50).
 pub const TIME_TO_LIVE_LIMIT_S: u64 = 86_400;
 
+/// The identity of every dyno and build. Far outside the ranges of people, services and subordinate ids, so that no
+/// file of the host belongs to it.
+pub const DYNO_UID: u32 = 2_000_000_001;
+
+/// The group of [`DYNO_UID`].
+pub const DYNO_GID: u32 = DYNO_UID;
+
 /// `web.1`, `run.4321`, `release.1234` (DYNO-24).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct DynoName {

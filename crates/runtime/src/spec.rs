@@ -8,12 +8,7 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-/// The identity of every dyno and build. Far outside the ranges of people, services and subordinate ids, so that no
-/// file of the host belongs to it.
-pub const DYNO_UID: u32 = 2_000_000_001;
-
-/// The group of [`DYNO_UID`].
-pub const DYNO_GID: u32 = DYNO_UID;
+pub use model::dyno::{DYNO_GID, DYNO_UID};
 
 /// The largest specification, in bytes of JSON: many times the 64 KiB that config vars may fill.
 pub(crate) const SPEC_LIMIT_BYTES: usize = 1024 * 1024;

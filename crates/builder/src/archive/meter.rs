@@ -5,14 +5,14 @@ use std::io::{self, Read};
 use std::rc::Rc;
 
 /// Reads until its allowance is used up, then fails.
-pub(super) struct Meter<R> {
+pub(crate) struct Meter<R> {
     inner: R,
     allowance: Rc<Cell<u64>>,
 }
 
 impl<R: Read> Meter<R> {
     /// The reader, and the allowance to set before each use.
-    pub(super) fn new(inner: R) -> (Self, Rc<Cell<u64>>) {
+    pub(crate) fn new(inner: R) -> (Self, Rc<Cell<u64>>) {
         let allowance = Rc::new(Cell::new(0));
         (Self { inner, allowance: Rc::clone(&allowance) }, allowance)
     }

@@ -24,12 +24,12 @@ pub(crate) enum ReadError {
 }
 
 /// Reads a file of the tree; links resolve as if `root` were `/`.
-pub(crate) fn read_inside(root: &Path, path: &str, limit_bytes: u64) -> Result<Vec<u8>, ReadError> {
+pub(crate) fn read_inside(root: &Path, path: impl AsRef<Path>, limit_bytes: u64) -> Result<Vec<u8>, ReadError> {
     let root = open_root(root)?;
     // Not blocking: the name could be a pipe without a writer.
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
     let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-    let file = match openat2(&root, path, flags, Mode::empty(), resolve) {
+    let file = match openat2(&root, path.as_ref(), flags, Mode::empty(), resolve) {
         Ok(file) => File::from(file),
         Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR) => return Err(ReadError::Missing),
         Err(rustix::io::Errno::LOOP) => return Err(ReadError::NotAFile),
