@@ -83,6 +83,7 @@ pub(crate) async fn start_with(control: &Control, dyno: &Dyno, more: &OneOff) ->
         argv: argv(&dyno.command),
         cwd: "/app".into(),
         env: environment(dyno, config, &more.env, metadata),
+        root: None,
         mounts,
         limits: control.settings.budgets.limits(dyno.size),
         slice: Slice::Apps,

@@ -111,6 +111,7 @@ impl Runner for SandboxRunner {
             argv: step.argv,
             cwd: step.cwd,
             env: step.env,
+            root: None,
             mounts,
             limits: step.limits,
             slice: Slice::Builds,

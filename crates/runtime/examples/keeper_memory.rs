@@ -78,6 +78,7 @@ fn spec(number: usize) -> DynoSpec {
         argv: ["sh", "-c", "echo started; exec sleep 1000"].map(str::to_owned).to_vec(),
         cwd: "/".into(),
         env: BTreeMap::from([("PATH".to_owned(), "/usr/bin:/bin".to_owned())]),
+        root: None,
         mounts: Vec::new(),
         limits: DynoSize::Standard1X.limits(),
         slice: Slice::Apps,

@@ -74,6 +74,7 @@ async fn dyno(runtime: &Runtime, round: usize) -> Outcome<f64> {
         argv: vec!["/bin/true".into()],
         cwd: "/app".into(),
         env: BTreeMap::new(),
+        root: None,
         mounts: Vec::new(),
         limits: DynoSize::Standard1X.limits(),
         slice: Slice::Apps,

@@ -38,5 +38,5 @@ pub use dyno::{Dyno, DynoControl, Output, Stopped};
 pub use error::RuntimeError;
 pub use reached::Connection;
 pub use runtime::{Adopted, Runtime, RuntimeConfig, accepts};
-pub use spec::{Attach, DYNO_GID, DYNO_UID, DynoSpec, ExecSpec, SpecError, WindowSize};
+pub use spec::{Attach, DYNO_GID, DYNO_UID, DynoSpec, ExecSpec, RootImage, SpecError, WindowSize};
 pub use written::{written, written_without_limit};

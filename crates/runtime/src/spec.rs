@@ -26,7 +26,10 @@ pub struct DynoSpec {
     pub cwd: PathBuf,
     /// The whole environment. Never written to disk: empty in an adopted specification.
     pub env: BTreeMap<String, String>,
-    /// On top of the stack, in this order.
+    /// What it stands on; none: the stack, which is this machine's own system.
+    #[serde(default)]
+    pub root: Option<RootImage>,
+    /// On top of that, in this order.
     pub mounts: Vec<Mount>,
     /// What it may use.
     pub limits: Limits,
@@ -41,6 +44,18 @@ pub struct DynoSpec {
     /// are lines.
     #[serde(default)]
     pub attach: Option<Attach>,
+}
+
+/// A container image as the root of a dyno's tree. The dyno may write everywhere in it; what it writes goes to a layer of its
+/// own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RootImage {
+    /// The image's files, on the host; never written to. They belong to the dyno identity.
+    pub image: PathBuf,
+    /// Where changes go; same file system as `work`. See [`crate::prepare_dir`].
+    pub upper: PathBuf,
+    /// Scratch space of overlayfs.
+    pub work: PathBuf,
 }
 
 /// What the standard streams of an attached program are.
@@ -81,7 +96,7 @@ pub enum SpecError {
     /// A NUL byte would cut a C string short.
     #[error("{0} contains a NUL byte")]
     Nul(&'static str),
-    /// A place inside the sandbox must be absolute and without `..`.
+    /// A place inside the sandbox, or a folder of an image, must be absolute and without `..`.
     #[error("`{0}` is not an absolute path without `..`")]
     NotAbsolute(PathBuf),
     /// A name in the environment that no process could read back.
@@ -100,6 +115,9 @@ impl DynoSpec {
     pub(crate) fn check(&self) -> Result<(), SpecError> {
         check_program(&self.argv, &self.env)?;
         check_inside(&self.cwd)?;
+        if let Some(RootImage { image, upper, work }) = &self.root {
+            [image, upper, work].into_iter().try_for_each(|path| check_inside(path))?;
+        }
         self.mounts.iter().try_for_each(check_mount)
     }
 }

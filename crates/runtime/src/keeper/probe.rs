@@ -116,6 +116,7 @@ fn spec(script: &str, mounts: Vec<Mount>) -> DynoSpec {
         argv: ["bash", "-c", script].map(str::to_owned).to_vec(),
         cwd: "/app".into(),
         env: BTreeMap::from([("PATH".to_owned(), "/usr/bin:/bin".to_owned())]),
+        root: None,
         mounts,
         limits: DynoSize::Eco.limits(),
         slice: Slice::Apps,

@@ -7,6 +7,7 @@
 mod fault;
 mod init;
 mod lockdown;
+mod place;
 mod reach;
 mod report;
 mod seccomp;

@@ -2,7 +2,6 @@
 
 use super::fault::{Fault, Step};
 use crate::sys;
-use model::mount::Mount;
 use rustix::fs::{CWD, Mode, OFlags, open};
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, OpenTreeFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string,
@@ -15,29 +14,6 @@ const READ_ONLY: u64 = libc::MOUNT_ATTR_RDONLY;
 const NO_SET_ID: u64 = libc::MOUNT_ATTR_NOSUID;
 const NO_DEVICES: u64 = libc::MOUNT_ATTR_NODEV;
 const NO_PROGRAMS: u64 = libc::MOUNT_ATTR_NOEXEC;
-
-/// One thing to put into the new tree.
-pub(super) enum Source {
-    /// Covers a file or a folder.
-    Mount(OwnedFd),
-    /// A small read-only file with these contents.
-    File(String),
-}
-
-impl Source {
-    /// What a specification asks for, and where.
-    pub(super) fn of(mount: &Mount, unprivileged: bool) -> Result<(&Path, Self), Fault> {
-        match mount {
-            Mount::Bind { from, to, writable: true } => Ok((to, Self::Mount(bind(from)?))),
-            Mount::Bind { from, to, writable: false } => Ok((to, Self::Mount(bind_read_only(from)?))),
-            Mount::Overlay { lowers, upper, work, to } => {
-                Ok((to, Self::Mount(overlay(lowers, upper, work, unprivileged)?)))
-            }
-            Mount::Tmpfs { to, size_bytes } => Ok((to, Self::Mount(tmpfs(*size_bytes, "0777")?))),
-            Mount::File { to, contents } => Ok((to, Self::File(contents.clone()))),
-        }
-    }
-}
 
 /// A part of the host's tree, with everything mounted below it.
 pub(super) fn bind(from: &Path) -> Result<OwnedFd, Fault> {
@@ -57,21 +33,21 @@ fn bind_with(from: &Path, extra: u64) -> Result<OwnedFd, Fault> {
     Ok(mount)
 }
 
+/// A part of this process's own tree once more, with everything mounted below it; each keeps its attributes.
+pub(super) fn part(from: &Path) -> Result<OwnedFd, Fault> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
+    open_tree(CWD, from, flags).step(format_args!("mounting /{} again", from.display()))
+}
+
 /// A device file of the host.
 pub(super) fn device(path: &Path) -> Result<OwnedFd, Fault> {
     let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
     open_tree(CWD, path, flags).step(format_args!("mounting {}", path.display()))
 }
 
-/// Does it cover a folder?
-pub(super) fn is_dir(mount: &OwnedFd) -> Result<bool, Fault> {
-    let about = rustix::fs::fstat(mount).step("looking at a mount")?;
-    Ok(rustix::fs::FileType::from_raw_mode(about.st_mode) == rustix::fs::FileType::Directory)
-}
-
 /// Layers under one writable folder. They are named by descriptor: paths may be long, and may contain the colons and
 /// commas that separate options; and the sandbox's own mount table then does not show the host's paths.
-fn overlay(lowers: &[PathBuf], upper: &Path, work: &Path, unprivileged: bool) -> Result<OwnedFd, Fault> {
+pub(super) fn overlay(lowers: &[PathBuf], upper: &Path, work: &Path, unprivileged: bool) -> Result<OwnedFd, Fault> {
     let step = "mounting an overlay (does the kernel have overlayfs, for ordinary users too?)";
     let hold = |path: &Path| {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;

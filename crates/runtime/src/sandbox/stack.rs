@@ -146,6 +146,11 @@ impl Stack {
         &self.folders
     }
 
+    /// Who answers questions for names, if this machine has such a file.
+    pub(super) fn resolver(&self) -> Option<PathBuf> {
+        Some(self.etc.join("resolv.conf")).filter(|file| file.is_file())
+    }
+
     /// To be made: the link below the root, and its target.
     pub(super) fn links(&self) -> &[(PathBuf, PathBuf)] {
         &self.links

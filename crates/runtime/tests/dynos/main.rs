@@ -5,6 +5,7 @@ mod attached;
 mod cable;
 mod doctor;
 mod freeze;
+mod image;
 mod limits;
 mod network;
 mod ordinary_user;

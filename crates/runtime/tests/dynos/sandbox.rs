@@ -33,7 +33,7 @@ async fn nobody_is_root() {
 }
 
 /// Asks the kernel directly, so that no tool's own checks come first: `name error`.
-const SYSTEM_CALLS: &str = r#"
+pub(crate) const SYSTEM_CALLS: &str = r#"
 import ctypes
 libc = ctypes.CDLL(None, use_errno=True)
 NEWUSER, NEWNS = 0x10000000, 0x20000

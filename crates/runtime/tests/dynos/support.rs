@@ -75,6 +75,7 @@ pub fn spec(argv: &[&str]) -> DynoSpec {
         argv: argv.iter().map(|arg| (*arg).to_owned()).collect(),
         cwd: "/".into(),
         env: BTreeMap::from([("PATH".into(), "/usr/local/bin:/usr/bin:/bin".into())]),
+        root: None,
         mounts: Vec::new(),
         limits: limits(),
         slice: Slice::Apps,
