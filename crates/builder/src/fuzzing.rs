@@ -1,8 +1,9 @@
 //! What reads archives and files of strangers here, called with any bytes at all: for the targets in `fuzz/`.
 
 use crate::archive::{Links, Rules, extract};
-use crate::{release_yaml, slugignore};
+use crate::{images, release_yaml, slugignore};
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path};
 
 /// Small, so that a round is quick.
@@ -27,6 +28,42 @@ pub fn archive(bytes: &[u8], dir: &Path) {
     let mut found = Found::default();
     look(&root, 0, &mut found, rules.links == Links::Within);
     assert!(found.files <= ENTRIES && found.bytes <= SIZE_BYTES, "{found:?} after {over:?}");
+}
+
+/// The layers of an image in the empty folder `dir`, lists of entries with a byte 0xff in between: nothing beside their own
+/// folder is touched, limits hold, and what is made is files, folders and links that their owner may use.
+pub fn image_layers(bytes: &[u8], dir: &Path) {
+    let root = dir.join("root");
+    if fs::create_dir(&root).and_then(|()| fs::write(dir.join("precious"), "untouched")).is_err() {
+        return;
+    }
+    let layers: Vec<_> = bytes.split(|byte| *byte == 0xff).map(packed).collect();
+    let over = images::lay_all(&layers, &root, ENTRIES, SIZE_BYTES);
+    assert_eq!(fs::read(dir.join("precious")).ok().as_deref(), Some(&b"untouched"[..]));
+    assert_eq!(fs::metadata(dir.join("precious")).map(|about| about.nlink()).ok(), Some(1));
+    assert_eq!(fs::read_dir(dir).map(Iterator::count).ok(), Some(2), "something was written outside");
+    let mut found = Found::default();
+    look(&root, 0, &mut found, false);
+    look_at_modes(&root);
+    // The accounts come on top.
+    assert!(found.files <= ENTRIES + 2 && found.bytes <= SIZE_BYTES + 1000, "{found:?} after {over:?}");
+}
+
+fn look_at_modes(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let Ok(about) = entry.metadata() else { continue };
+        let mode = about.mode();
+        assert!(
+            about.is_symlink() || mode & 0o6000 == 0 && mode & 0o600 == 0o600,
+            "{mode:o}: {}",
+            entry.path().display()
+        );
+        assert!(!entry.file_name().as_encoded_bytes().starts_with(b".wh."), "{}", entry.path().display());
+        if about.is_dir() {
+            assert!(mode & 0o700 == 0o700);
+            look_at_modes(&entry.path());
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -133,6 +170,7 @@ mod tests {
     #[test]
     fn the_corpora_hold() {
         replay::each("archive", |bytes| super::archive(bytes, tempfile::tempdir().unwrap().path()));
+        replay::each("image_layers", |bytes| super::image_layers(bytes, tempfile::tempdir().unwrap().path()));
         replay::each("pushed_files", |bytes| {
             super::slugignore(bytes, tempfile::tempdir().unwrap().path());
             super::release_yaml(bytes);

@@ -166,3 +166,14 @@ fn lay(reader: impl Read, layer: &Layer, root: &mut Root, left: &mut Allowance) 
         found => Err(ImageError::Checksum { expected: layer.digest.clone(), found }),
     }
 }
+
+/// Lays plain archives into an existing folder, under other limits than those of images.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn lay_all(layers: &[Vec<u8>], into: &Path, entries: u64, bytes: u64) -> Result<(), LayerError> {
+    let failed = || LayerError::write(into);
+    let (mut root, mut left) = (Root::open(into, None).map_err(failed())?, Allowance { entries, bytes });
+    for layer in layers {
+        layer::apply(&layer[..], model::image::Packing::Plain, &mut root, &mut left)?;
+    }
+    identity::add(&mut root).map_err(failed())
+}

@@ -1,5 +1,6 @@
 //! Container images: their layers taken from the object store, checked, unpacked once.
 
+use crate::slugs::SmallDisk;
 use builder::{ImageError, Images, image_blob_key};
 use model::image::{Digest, Layer, Packing};
 use object_store::local::LocalFileSystem;
@@ -152,4 +153,21 @@ async fn who_stops_waiting_disturbs_nobody() {
         images.forget(&image).unwrap();
     }
     assert!(registry.left().is_empty() && Path::new(&registry.root.path().join("images")).is_dir());
+}
+
+#[tokio::test]
+async fn a_full_disk_is_said_and_leaves_nothing() {
+    if crate::sandbox::cannot_mount() {
+        return;
+    }
+    let registry = Registry::new();
+    let place = registry.root.path().join("images");
+    fs::create_dir(&place).unwrap();
+    let small_disk = SmallDisk::mount(&place);
+    let images = registry.images();
+    let layers = [registry.layer(&[("a/b", "1"), ("a/noise", &"x".repeat(3_000_000))], Packing::Gzip).await];
+    let error = images.unpacked(&digest(1), &layers).await.unwrap_err();
+    assert!(matches!(error, ImageError::DiskFull) && error.to_string().contains("disk is full"), "{error}");
+    assert!(registry.left().is_empty(), "nothing half done is left");
+    drop(small_disk);
 }

@@ -155,10 +155,10 @@ fn walk(dir: &Path) -> Vec<std::path::PathBuf> {
 }
 
 /// Two megabytes of memory as a disk.
-struct SmallDisk(std::path::PathBuf);
+pub(crate) struct SmallDisk(std::path::PathBuf);
 
 impl SmallDisk {
-    fn mount(at: &Path) -> Self {
+    pub(crate) fn mount(at: &Path) -> Self {
         let mount =
             std::process::Command::new("mount").args(["-t", "tmpfs", "-o", "size=2m", "tmpfs"]).arg(at).status();
         assert!(mount.unwrap().success());
