@@ -56,6 +56,8 @@ ids! {
     DomainId,
     /// One account with access to one app.
     CollaboratorId,
+    /// A blob of an image on its way in.
+    ImageUploadId,
     /// One run of a process.
     DynoId,
     /// A fact in the ledger's event list.

@@ -2,7 +2,15 @@
 //!
 //! Names and formats are those of the OCI image specification, version 1.1, and of Docker's image manifest, version 2 schema 2.
 
+pub mod config;
+pub mod kept;
+pub mod launch;
+pub mod manifest;
+pub mod platform;
+
+use crate::procfile::ProcessType;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -111,6 +119,31 @@ pub struct ImageConfig {
     pub working_dir: String,
     /// `USER`, as it was written; empty: root. Dynos have one identity all the same; it says where their home is.
     pub user: String,
+}
+
+/// An image that dynos can run, with everything that they need of it: a slug holds it whole, whatever becomes of its manifest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Image {
+    /// Of its configuration: what clients call the image (`docker_image`).
+    pub id: Digest,
+    /// Of its manifest.
+    pub manifest: Digest,
+    /// The lowest first.
+    pub layers: Vec<Layer>,
+    /// What it says of its program.
+    pub config: ImageConfig,
+    /// Of configuration and layers as they are stored.
+    pub size_bytes: u64,
+}
+
+/// The images that a release runs, by process type.
+pub type Images = BTreeMap<ProcessType, Image>;
+
+impl Image {
+    /// The blobs that it is made of.
+    pub fn blobs(&self) -> impl Iterator<Item = &Digest> {
+        std::iter::once(&self.id).chain(self.layers.iter().map(|layer| &layer.digest))
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! A release: slug + config, numbered per app. Everything that changes what runs is one.
 
 use crate::id::{AccountId, AppId, ReleaseId, SlugId};
+use crate::image::Digest;
+use crate::procfile::ProcessType;
 use crate::time::Timestamp;
 use std::time::Duration;
 
@@ -137,6 +139,8 @@ pub enum ReleaseCause {
         /// The commit; the first 8 characters are shown.
         commit: Option<String>,
     },
+    /// Images that somebody pushed, by process type; without one: the type was removed.
+    Images(Vec<(ProcessType, Option<Digest>)>),
     /// A change of config vars, as `config_var::describe` words it.
     Config(String),
     /// Back to an earlier one.
@@ -170,7 +174,7 @@ impl ReleaseCause {
     pub fn word(&self) -> &'static str {
         match self {
             Self::Initial | Self::EnableLogplex => "initial",
-            Self::Deploy { .. } => "deploy",
+            Self::Deploy { .. } | Self::Images(_) => "deploy",
             Self::Promote { .. } => "promotion",
             Self::Config(_) => "config",
             Self::Rollback { .. } | Self::VerifyRollback { .. } => ROLLBACK,
@@ -191,10 +195,20 @@ impl std::fmt::Display for ReleaseCause {
             Self::Promote { from, version, commit: None } => write!(f, "Promote {from} v{version}"),
             Self::Deploy { commit: None } => f.write_str("Deploy"),
             Self::Config(words) | Self::Custom(words) => f.write_str(words),
+            Self::Images(changes) => f.write_str(&images(changes)),
             Self::Rollback { to } => write!(f, "Rollback to v{to}"),
             Self::VerifyRollback { to, from } => write!(f, "Rollback to v{to}: verify of v{from} was red"),
         }
     }
+}
+
+/// `Deployed web (0123456789ab), worker (ba9876543210)`, `Removed clock`.
+fn images(changes: &[(ProcessType, Option<Digest>)]) -> String {
+    let deployed = changes.iter().filter_map(|(name, image)| Some(format!("{name} ({})", image.as_ref()?.short())));
+    let removed = changes.iter().filter(|(_, image)| image.is_none()).map(|(name, _)| name.to_string());
+    let parts = [("Deployed", deployed.collect::<Vec<_>>()), ("Removed", removed.collect())];
+    let parts = parts.iter().filter(|(_, names)| !names.is_empty());
+    parts.map(|(verb, names)| format!("{verb} {}", names.join(", "))).collect::<Vec<_>>().join("; ")
 }
 
 fn short(commit: &str) -> String {
@@ -218,6 +232,15 @@ mod tests {
         let promote = |commit| ReleaseCause::Promote { from: "shop-staging".into(), version: 5, commit };
         assert_eq!(promote(Some("0123456789".into())).to_string(), "Promote shop-staging v5 01234567", "pipe_42");
         assert_eq!(promote(None).to_string(), "Promote shop-staging v5");
+        let image = |name: &str, of: Option<u8>| {
+            (name.parse().expect("a process type"), of.map(|of| Digest::of_hash(&[of; 32])))
+        };
+        let images = |changes: &[_]| ReleaseCause::Images(changes.to_vec()).to_string();
+        let (web, worker) = (image("web", Some(0xab)), image("worker", Some(1)));
+        assert_eq!(images(std::slice::from_ref(&web)), "Deployed web (abababababab)");
+        assert_eq!(images(&[image("clock", None)]), "Removed clock");
+        let all = "Deployed web (abababababab), worker (010101010101); Removed clock";
+        assert_eq!(images(&[web, worker, image("clock", None)]), all);
         assert_eq!(ReleaseCause::Rollback { to: 46 }.to_string(), "Rollback to v46");
         assert_eq!(ReleaseCause::EnableLogplex.to_string(), "Enable Logplex");
     }

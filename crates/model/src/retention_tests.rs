@@ -38,6 +38,7 @@ fn kept_slug(n: u128, created_at: Timestamp) -> Slug {
         commit: None,
         commit_description: None,
         buildpack: None,
+        images: std::collections::BTreeMap::new(),
         stack: Stack::default(),
         secret: String::new(),
         created_at,

@@ -1,6 +1,7 @@
 //! A slug: the built artifact that releases point to.
 
 use crate::id::{AppId, SlugId};
+use crate::image::Images;
 use crate::procfile::ProcessTypes;
 use crate::stack::Stack;
 use crate::time::Timestamp;
@@ -20,8 +21,10 @@ pub struct Slug {
     pub app: AppId,
     /// `SHA256:<hex>` of the archive (BLD-15); `None` until an API client has uploaded it.
     pub checksum: Option<String>,
-    /// Size of the archive.
+    /// Size of the archive, or of the images together.
     pub size_bytes: u64,
+    /// The images that it runs, where it is made of such and of no archive.
+    pub images: Images,
     /// Process types and their commands.
     pub process_types: ProcessTypes,
     /// The commit it was built from.
@@ -38,4 +41,12 @@ pub struct Slug {
     pub created_at: Timestamp,
     /// Since when its files are gone: nothing can run it any more (RLS-11).
     pub expired_at: Option<Timestamp>,
+}
+
+impl Slug {
+    /// Is there something that dynos can be started from?
+    #[must_use]
+    pub fn has_content(&self) -> bool {
+        !self.images.is_empty() || (self.checksum.is_some() && self.size_bytes > 0)
+    }
 }

@@ -5,17 +5,21 @@ use std::fmt;
 
 /// The name of a stack, such as `heroku-24`.
 ///
-/// In this version there is one: the machine's own files, read-only, under the name that buildpacks expect in `STACK`.
+/// There are two: the machine's own files, read-only, under the name that buildpacks expect in `STACK`; and `container`, the files of
+/// the image that somebody pushed.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Stack(String);
 
 /// A stack that this server does not have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("Stack `{0}` is not available on this server: use {DEFAULT}")]
+#[error("Stack `{0}` is not available on this server: use {DEFAULT}, or {CONTAINER} for images that you push")]
 pub struct NoSuchStack(pub String);
 
 const DEFAULT: &str = "heroku-24";
+
+/// Of apps that run images and are not built here.
+const CONTAINER: &str = "container";
 
 /// What all stacks of the classic platform are called together. Old clients ask for it where they mean "the one that there is":
 /// heroku3 sends it with every app that it makes.
@@ -27,7 +31,25 @@ impl Stack {
     /// # Errors
     /// [`NoSuchStack`] for a name that this server does not have.
     pub fn named(name: &str) -> Result<Self, NoSuchStack> {
-        if name == DEFAULT { Ok(Self(name.to_owned())) } else { Err(NoSuchStack(name.to_owned())) }
+        if [DEFAULT, CONTAINER].contains(&name) { Ok(Self(name.to_owned())) } else { Err(NoSuchStack(name.to_owned())) }
+    }
+
+    /// All of them, by name.
+    #[must_use]
+    pub fn all() -> [Self; 2] {
+        [Self::container(), Self::default()]
+    }
+
+    /// The one of apps that run images.
+    #[must_use]
+    pub fn container() -> Self {
+        Self(CONTAINER.to_owned())
+    }
+
+    /// Does an app of it run images? Then it has nothing to build.
+    #[must_use]
+    pub fn is_container(&self) -> bool {
+        self.0 == CONTAINER
     }
 
     /// The stack that a client asks for: by its name, or by that of the whole family, which is today's stack.
@@ -71,6 +93,7 @@ mod tests {
     fn the_familys_name_is_todays_stack_and_nothing_else_is() {
         assert_eq!(Stack::asked("cedar"), Ok(Stack::default()));
         assert_eq!(Stack::asked(DEFAULT), Ok(Stack::default()));
+        assert_eq!(Stack::asked(CONTAINER).map(|stack| stack.is_container()), Ok(true));
         for other in ["cedar-14", "heroku-18", "Cedar", ""] {
             assert_eq!(Stack::asked(other), Err(NoSuchStack(other.to_owned())));
         }
