@@ -38,6 +38,12 @@ pub enum BuildError {
         /// How it ended.
         state: &'static str,
     },
+    /// It runs images.
+    #[error(
+        "{0} has the stack `container`: nothing is built for it. Push an image instead (flowline container:push web -a {0}), \
+         or choose a stack to build on (flowline stack:set heroku-24 -a {0})"
+    )]
+    Container(model::app::AppName),
     /// No address to fetch the source from.
     #[error(
         "source_blob.url is missing: make one with POST /sources and upload the archive there, or give an http(s) address"
@@ -174,6 +180,17 @@ pub(crate) fn check_url(source: &BuildSource) -> Result<(), BuildError> {
     Ok(())
 }
 
+/// May the app be built, and is there room for it?
+///
+/// # Errors
+/// An app that runs images, a disk that is short.
+pub(crate) fn admits(control: &Control, app: &App) -> Result<(), BuildError> {
+    if app.stack.is_container() {
+        return Err(BuildError::Container(app.name.clone()));
+    }
+    Ok(disk::admits(control, 0)?)
+}
+
 /// Notes that a build begins.
 pub(crate) async fn begin(
     control: &Control,
@@ -181,7 +198,7 @@ pub(crate) async fn begin(
     source: BuildSource,
     watcher: Option<mpsc::Sender<String>>,
 ) -> Result<(Build, Report), BuildError> {
-    disk::admits(control, 0)?;
+    admits(control, app)?;
     let installed = store::buildpack_installation::list(control.store.db(), app.id).await?;
     let now = control.now();
     let build = Build {

@@ -5,12 +5,13 @@ use crate::build_cancel::Cancelled;
 use crate::build_queue::Listener;
 use crate::gate::Authorized;
 use crate::{Control, app_json, build_gate, fetch, progress, steps};
-use builder::{Job, Purpose, Rules};
+use builder::{Built, Job, Packed, Purpose, Rules};
 use model::app::App;
 use model::app_json::AppJson;
 use model::build::Build;
 use model::id::BuildId;
 use model::slug::Slug;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use store::StoreError;
 use tokio::sync::{RwLockReadGuard, mpsc};
@@ -110,22 +111,28 @@ pub(crate) async fn make<'c>(
     };
     let (made, ()) = tokio::join!(work, relay);
     let (built, packed, making) = made?;
-    let slug = Slug {
+    let slug = slug(control, build, packed, &built);
+    control.slugs.adopt(&built.app_dir, slug.id)?;
+    Ok(Made { slug, beside: Beside { app_json, policy_file }, making })
+}
+
+/// The slug of what was built.
+fn slug(control: &Control, build: &Build, packed: Packed, built: &Built) -> Slug {
+    Slug {
         id: control.world.new_id(),
-        app: app.id,
+        app: build.app,
         checksum: Some(packed.checksum),
         size_bytes: packed.size_bytes,
-        process_types: built.process_types,
+        process_types: built.process_types.clone(),
+        images: BTreeMap::new(),
         commit: build.source.version.clone(),
         commit_description: build.source.description.clone(),
-        buildpack: Some(built.buildpack),
+        buildpack: Some(built.buildpack.clone()),
         stack: build.stack.clone(),
         secret: control.world.secret::<32>(),
         created_at: control.now(),
         expired_at: None,
-    };
-    control.slugs.adopt(&built.app_dir, slug.id)?;
-    Ok(Made { slug, beside: Beside { app_json, policy_file }, making })
+    }
 }
 
 async fn note_packs(control: &Control, build: BuildId, packs: &[String]) -> Result<(), StoreError> {

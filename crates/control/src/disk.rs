@@ -1,6 +1,6 @@
 //! The disk: may a build begin, and who makes room.
 
-use crate::{Control, commit_check, event, orphan, retention, room, sweep, upkeep, verification_artifact};
+use crate::{Control, commit_check, event, image_sweep, orphan, retention, room, sweep, upkeep, verification_artifact};
 use model::disk::{Short, Space};
 use std::io;
 use std::path::Path;
@@ -42,6 +42,10 @@ pub(crate) fn look_after(control: &Control) {
             }
             if let Err(error) = retention::slugs(&control).await {
                 tracing::warn!(%error, "Old slugs were not removed");
+            }
+            // After the slugs: what they were made of goes with them.
+            if let Err(error) = image_sweep::sweep(&control).await {
+                tracing::warn!(%error, "Old images were not removed");
             }
             if let Err(error) = retention::outputs(&control, false).await {
                 tracing::warn!(%error, "Old outputs were not removed");

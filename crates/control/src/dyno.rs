@@ -1,12 +1,12 @@
 //! Dynos as people handle them: list, run one off, restart, stop.
 
 use crate::gate::Authorized;
-use crate::sandbox::OneOff;
+use crate::sandbox::{OneOff, SandboxError};
 use crate::{Control, attach, journal, life, rendezvous, sandbox, slumber};
 use model::app::App;
 use model::dyno::{Dyno, DynoName, DynoRole, DynoSize, DynoState, NoSuchSize, TIME_TO_LIVE_LIMIT_S};
 use model::feature::Feature;
-use model::id::DynoId;
+use model::id::{DynoId, ReleaseId};
 use model::procfile::{BadProcessType, ProcessType};
 use runtime::{Attach, DynoControl};
 use std::collections::BTreeMap;
@@ -73,7 +73,9 @@ pub enum DynoError {
     #[error("Couldn't find that process type ({0}).")]
     NoSuchType(String),
     /// Nothing to run it on.
-    #[error("{0} has no release with code yet. Push something first: git push flowline main")]
+    #[error(
+        "{0} has no release with code yet. Push something first: git push flowline main, or an image: flowline container:push web"
+    )]
     NoCode(String),
     /// No command.
     #[error("A one-off dyno needs a command, such as `bash` or `python manage.py migrate`")]
@@ -95,6 +97,9 @@ pub enum DynoError {
         "Nobody is let into running dynos of {0}; `flowline features:enable runtime-heroku-exec -a {0}` changes that"
     )]
     ExecOff(String),
+    /// The files of its image are not there.
+    #[error("The program cannot be started: {0}")]
+    Unusable(String),
     /// A longer life than a day (DYNO-50).
     #[error("time_to_live may be 1 to {TIME_TO_LIVE_LIMIT_S} seconds")]
     BadTimeToLive,
@@ -110,6 +115,15 @@ pub enum DynoError {
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl From<SandboxError> for DynoError {
+    fn from(error: SandboxError) -> Self {
+        match error {
+            SandboxError::Store(error) => error.into(),
+            other => Self::Unusable(other.to_string()),
+        }
+    }
 }
 
 /// All dynos of an app, by name.
@@ -141,7 +155,11 @@ pub async fn run(control: &Control, app: &Authorized<App>, new: NewDyno) -> Resu
     }
     let wanted = crate::supervisor::wanted(control, app.id).await?;
     let wanted = wanted.ok_or_else(|| DynoError::NoCode(app.name.to_string()))?;
-    let known = command.parse::<ProcessType>().ok().and_then(|name| wanted.process_types.get(&name));
+    let known = match command.parse::<ProcessType>().ok().and_then(|name| wanted.process_types.get(&name)) {
+        // The name says which image it is of, too.
+        Some(_) if runs_images(control, wanted.release).await? => None,
+        known => known.cloned(),
+    };
     let now = control.now();
     let dyno = Dyno {
         id: control.world.new_id(),
@@ -152,7 +170,7 @@ pub async fn run(control: &Control, app: &Authorized<App>, new: NewDyno) -> Resu
         },
         role: DynoRole::OneOff,
         size: new.size.as_deref().map_or(Ok(DynoSize::Standard1X), str::parse)?,
-        command: known.cloned().unwrap_or(command),
+        command: known.unwrap_or(command),
         release: wanted.release,
         version: wanted.version,
         addr: None,
@@ -179,6 +197,13 @@ pub async fn run(control: &Control, app: &Authorized<App>, new: NewDyno) -> Resu
         }
     }
     Ok(Started { dyno, secret })
+}
+
+async fn runs_images(control: &Control, release: ReleaseId) -> Result<bool, StoreError> {
+    let db = control.store.db();
+    let slug = store::release::by_own_id(db, release).await?.and_then(|release| release.slug);
+    let Some(slug) = slug else { return Ok(false) };
+    Ok(store::slug::by_id(db, slug).await?.is_some_and(|slug| !slug.images.is_empty()))
 }
 
 /// Runs a command in a dyno that runs already, for a client that attaches to it.

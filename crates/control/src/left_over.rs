@@ -13,6 +13,9 @@ pub(crate) fn clear(dir: &Path) {
     for upload in children(&dir.join("objects").join(crate::slug::UPLOADS)) {
         removed += u32::from(gone(&upload, std::fs::remove_file(&upload)));
     }
+    for upload in children(&dir.join(crate::image_upload::FOLDER)) {
+        removed += u32::from(gone(&upload, std::fs::remove_file(&upload)));
+    }
     for cache in children(&dir.join("cache")) {
         let named = cache.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         if named.starts_with('.') {

@@ -43,6 +43,12 @@ pub mod gate;
 mod gate_alarm;
 pub mod idempotency;
 pub mod idle;
+pub mod image;
+pub mod image_push;
+pub mod image_release;
+mod image_root;
+mod image_sweep;
+pub mod image_upload;
 mod journal;
 mod left_over;
 mod life;
@@ -208,6 +214,7 @@ pub struct Parts {
     pub(crate) router: router::link::RouterLink,
     pub(crate) packs: builder::Packs,
     pub(crate) slugs: builder::Slugs,
+    pub(crate) images: image::Images,
     pub(crate) objects: objects::Objects,
     pub(crate) outputs: output::Outputs,
     pub(crate) owner: Option<builder::tree::Owner>,

@@ -168,6 +168,13 @@ async fn deploy(
     update: &RefUpdate,
 ) -> bool {
     let Some(commit) = update.new.clone() else { return false };
+    // Before its tests are run.
+    if let Err(error @ BuildError::Container(_)) = build::admits(control, app) {
+        for line in refusal(&error) {
+            say(session, &line).await;
+        }
+        return false;
+    }
     let Ok(tested) = push_test::passes(control, (app, change), session, update, &commit).await else { return false };
     let (watcher, mut lines) = mpsc::channel(LINES_WAITING);
     let about = session.commit(&commit).await.unwrap_or_else(|error| {

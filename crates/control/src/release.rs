@@ -237,7 +237,7 @@ pub async fn create_from_slug(
         of.map_err(|_| ReleaseError::NoSuchSlug)?;
         build_gate::admit_slug(control, app, &slug, reason).await?;
     }
-    if slug.checksum.is_none() || slug.size_bytes == 0 {
+    if !slug.has_content() {
         return Err(ReleaseError::EmptySlug);
     }
     let cause = match description {

@@ -97,7 +97,7 @@ async fn remove_cache(control: &Control, cache: Spare<AppId>, why: &str) -> Resu
 }
 
 /// While no dyno is between finding its slug's folder and running on it. Does not queue for it: dynos would wait behind.
-async fn alone(control: &Control) -> Option<RwLockWriteGuard<'_, ()>> {
+pub(crate) async fn alone(control: &Control) -> Option<RwLockWriteGuard<'_, ()>> {
     for _ in 0..ALONE_ATTEMPTS {
         if let Ok(alone) = control.unpacked.try_write() {
             return Some(alone);

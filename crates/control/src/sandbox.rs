@@ -1,16 +1,17 @@
 //! From a dyno that should run to a sandbox: its files, its environment, its labels.
 
-use crate::Control;
+use crate::{Control, image_root};
 use builder::SlugError;
 use model::config_var::ConfigVars;
 use model::dyno::{Dyno, DynoName, DynoRole, DynoSize, DynoState, Slice};
 use model::feature::Feature;
 use model::id::DynoId;
 use model::mount::Mount;
+use model::procfile::ProcessType;
 use model::release::Release;
 use model::slug::Slug;
 use model::time::Timestamp;
-use runtime::{Attach, DynoSpec, ExecSpec, RuntimeError};
+use runtime::{Attach, DynoSpec, ExecSpec, RootImage, RuntimeError};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -25,6 +26,9 @@ const TIME_TO_LIVE_S: &str = "time_to_live_s";
 /// What every dyno's shell finds when the config does not say otherwise.
 const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
+/// Where a slug's files are, and its dynos at home.
+const HOME: &str = "/app";
+
 /// DYNO-4, DYNO-23: profile scripts, the app's own profile, then the command under `bash -c`.
 const BOOT: &str = r#"for script in .profile.d/*.sh; do [ -r "$script" ] && . "./$script"; done
 unset script
@@ -38,6 +42,10 @@ pub(crate) enum SandboxError {
     NoSlug,
     #[error("its slug cannot be used: {0}")]
     Slug(#[from] SlugError),
+    #[error("its image cannot be used: {0}")]
+    Image(#[from] builder::ImageError),
+    #[error("its release has no image for {0}")]
+    NoImage(ProcessType),
     #[error("its folders cannot be made: {0}")]
     Folder(#[from] std::io::Error),
     #[error(transparent)]
@@ -69,22 +77,20 @@ pub(crate) async fn start_with(control: &Control, dyno: &Dyno, more: &OneOff) ->
     let release = store::release::by_own_id(control.store.db(), dyno.release).await?.ok_or(SandboxError::NoSlug)?;
     let slug = release.slug.ok_or(SandboxError::NoSlug)?;
     let slug = store::slug::by_id(control.store.db(), slug).await?.ok_or(SandboxError::NoSlug)?;
-    let checksum = slug.checksum.as_deref().ok_or(SandboxError::NoSlug)?;
     // Until the dyno runs on it, nobody takes the folder for one that nothing runs.
     let _used = control.unpacked.read().await;
-    let layer = control.slugs.unpacked(slug.id, checksum).await?;
+    let mut ground = ground(control, dyno, &slug).await?;
     let config = store::release::config(&control.store, dyno.release).await?;
     let metadata = metadata(control, dyno, &release, &slug).await?;
-    let mut mounts = vec![overlay(&layer, &scratch(control, dyno.id))?, own_binary(control)];
-    mounts.extend(more.mounts.iter().cloned());
+    ground.mounts.extend(more.mounts.iter().cloned());
     let spec = DynoSpec {
         id: dyno.id,
         name: dyno.name.to_string(),
-        argv: argv(&dyno.command),
-        cwd: "/app".into(),
-        env: environment(dyno, config, &more.env, metadata),
-        root: None,
-        mounts,
+        argv: ground.argv,
+        cwd: ground.cwd,
+        env: environment(dyno, ground.env, config, &more.env, metadata),
+        mounts: ground.mounts,
+        root: ground.root,
         limits: control.settings.budgets.limits(dyno.size),
         slice: Slice::Apps,
         port: dyno.name.process_type.is_web(),
@@ -94,6 +100,29 @@ pub(crate) async fn start_with(control: &Control, dyno: &Dyno, more: &OneOff) ->
     Ok(control.runtime.start(spec).await?)
 }
 
+/// What a dyno stands on, and what it runs there.
+struct Ground {
+    argv: Vec<String>,
+    cwd: PathBuf,
+    env: Environment,
+    mounts: Vec<Mount>,
+    root: Option<RootImage>,
+}
+
+async fn ground(control: &Control, dyno: &Dyno, slug: &Slug) -> Result<Ground, SandboxError> {
+    if !slug.images.is_empty() {
+        let program = image_root::program(control, &slug.images, dyno, None).await?;
+        let program = program.ok_or_else(|| SandboxError::NoImage(dyno.name.process_type.clone()))?;
+        let root = Some(image_root::root(control, dyno, program.folder)?);
+        let env = Environment::Image(program.env);
+        return Ok(Ground { argv: program.argv, cwd: program.cwd, env, mounts: Vec::new(), root });
+    }
+    let checksum = slug.checksum.as_deref().ok_or(SandboxError::NoSlug)?;
+    let layer = control.slugs.unpacked(slug.id, checksum).await?;
+    let mounts = vec![overlay(&layer, &scratch(control, dyno.id))?, own_binary(control)];
+    Ok(Ground { argv: argv(&dyno.command), cwd: HOME.into(), env: Environment::Slug, mounts, root: None })
+}
+
 /// One more program in a dyno that runs: with its files, its release's environment, and more.
 pub(crate) async fn program(
     control: &Control,
@@ -101,19 +130,24 @@ pub(crate) async fn program(
     command: &str,
     extra: &BTreeMap<String, String>,
     attach: Attach,
-) -> Result<ExecSpec, StoreError> {
+) -> Result<ExecSpec, SandboxError> {
     let db = control.store.db();
     let config = store::release::config(&control.store, dyno.release).await?;
     let mut known = BTreeMap::new();
+    let mut ground = (argv(command), PathBuf::from(HOME), Environment::Slug);
     if let Some(release) = store::release::by_own_id(db, dyno.release).await?
         && let Some(slug) = release.slug
         && let Some(slug) = store::slug::by_id(db, slug).await?
     {
         known = metadata(control, dyno, &release, &slug).await?;
+        if let Some(program) = image_root::program(control, &slug.images, dyno, Some(command)).await? {
+            ground = (program.argv, program.cwd, Environment::Image(program.env));
+        }
     }
-    let mut env = environment(dyno, config, extra, known);
+    let (argv, cwd, base) = ground;
+    let mut env = environment(dyno, base, config, extra, known);
     env.extend(dyno.addr.map(|addr| ("PORT".to_owned(), addr.port().to_string())));
-    Ok(ExecSpec { argv: argv(command), env, cwd: "/app".into(), attach })
+    Ok(ExecSpec { argv, env, cwd, attach })
 }
 
 fn argv(command: &str) -> Vec<String> {
@@ -163,18 +197,30 @@ async fn metadata(
     Ok(app.map(known).unwrap_or_default())
 }
 
+/// What a dyno's environment begins with.
+enum Environment {
+    /// Of the stack.
+    Slug,
+    /// What the image says; its home is the image's own.
+    Image(BTreeMap<String, String>),
+}
+
 /// Defaults, then the config, then what the platform itself says (DYNO-23, DYNO-24).
 fn environment(
     dyno: &Dyno,
+    base: Environment,
     config: ConfigVars,
     extra: &BTreeMap<String, String>,
     metadata: BTreeMap<String, String>,
 ) -> BTreeMap<String, String> {
-    let mut env = BTreeMap::from([("PATH".to_owned(), PATH.to_owned())]);
+    let (mut env, home) = match base {
+        Environment::Slug => (BTreeMap::from([("PATH".to_owned(), PATH.to_owned())]), Some(HOME.to_owned())),
+        Environment::Image(env) => (env, None),
+    };
     env.extend(config);
     env.extend(extra.clone());
     env.extend(metadata);
-    env.insert("HOME".to_owned(), "/app".to_owned());
+    env.extend(home.map(|home| ("HOME".to_owned(), home)));
     env.insert("DYNO".to_owned(), dyno.name.to_string());
     env
 }

@@ -129,6 +129,7 @@ pub async fn create(control: &Control, app: &Authorized<App>, new: NewSlug) -> R
         commit_description: new.commit_description,
         buildpack: new.buildpack,
         stack: new.stack.as_deref().map_or_else(|| Ok(app.stack.clone()), Stack::named)?,
+        images: BTreeMap::new(),
         secret: control.world.secret::<32>(),
         created_at: control.now(),
         expired_at: None,

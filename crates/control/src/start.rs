@@ -14,7 +14,7 @@ use object_store::local::LocalFileSystem;
 use router::link::{LinkConfig, RouterEvent, RouterLink};
 use runtime::{Adopted, Runtime, RuntimeConfig};
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use store::{Store, StoreError};
@@ -76,14 +76,13 @@ impl Control {
         world: Arc<dyn World>,
         wire: Wire,
     ) -> Result<Self, StartError> {
-        let dir = settings.dir.clone();
-        prepare_folders(&dir)?;
+        let dir = prepare_folders(&settings.dir)?;
         let logs = logs::Logs::open(dir.join("logs"))?;
         let drain_trust = Arc::new(logs::Trust::open(settings.drain_ca.as_deref())?);
         let hook_sock = dir.join("run/hook.sock");
         let git = open_git(&settings, &hook_sock).await?;
         let packs = builder::Packs::install(&dir.join("buildpacks"))?;
-        let (objects, slugs) = open_slugs(&dir, owner())?;
+        let (objects, slugs, images) = open_slugs(&dir, owner())?;
         let outputs = Outputs::open(dir.join("outputs")).map_err(|error| StartError::Folder("The outputs", error))?;
         let (runtime, adopted) = open_runtime(&settings).await?;
         let (router, events) = open_router(&settings).await?;
@@ -105,6 +104,7 @@ impl Control {
             router,
             packs,
             slugs,
+            images,
             objects: objects::Objects(objects),
             outputs,
             owner: owner(),
@@ -196,10 +196,15 @@ async fn resume_drains(control: &Control) -> Result<(), StoreError> {
 
 type Objects = Arc<dyn object_store::ObjectStore>;
 
-fn open_slugs(dir: &Path, owner: Option<builder::tree::Owner>) -> Result<(Objects, builder::Slugs), StartError> {
+type Opened = (Objects, builder::Slugs, crate::image::Images);
+
+fn open_slugs(dir: &Path, owner: Option<builder::tree::Owner>) -> Result<Opened, StartError> {
     let objects: Objects = Arc::new(LocalFileSystem::new_with_prefix(dir.join("objects"))?.with_fsync(true));
     let slugs = builder::Slugs::open(Arc::clone(&objects), dir.join("slugs"), owner);
-    Ok((objects, slugs.map_err(|error| StartError::Folder("The slugs", error))?))
+    let slugs = slugs.map_err(|error| StartError::Folder("The slugs", error))?;
+    let images = builder::Images::open(Arc::clone(&objects), dir.join("images"), owner);
+    let images = images.map_err(|error| StartError::Folder("The images", error))?;
+    Ok((objects, slugs, crate::image::Images::new(images)))
 }
 
 async fn open_git(settings: &Settings, hook_sock: &Path) -> Result<git::Git, StartError> {
@@ -243,14 +248,15 @@ async fn open_router(settings: &Settings) -> Result<(RouterLink, mpsc::Receiver<
     Ok((router, events))
 }
 
-/// They are there, and without what a server that was killed left half done.
-fn prepare_folders(dir: &Path) -> Result<(), StartError> {
+/// The data folder's: they are there, and without what a server that was killed left half done.
+fn prepare_folders(dir: &Path) -> Result<PathBuf, StartError> {
     for name in [
         "run/dynos",
         attach::NOTES,
         "repos",
         "objects",
         "slugs",
+        crate::image_upload::FOLDER,
         "cache",
         crate::test_cache::FOLDER,
         "builds",
@@ -262,7 +268,7 @@ fn prepare_folders(dir: &Path) -> Result<(), StartError> {
         std::fs::create_dir_all(dir.join(name)).map_err(|error| StartError::Folder("The data folder", error))?;
     }
     left_over::clear(dir);
-    Ok(())
+    Ok(dir.to_owned())
 }
 
 /// A router that an earlier server started from another binary is replaced by one of this binary; no request fails.

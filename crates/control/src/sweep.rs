@@ -1,6 +1,6 @@
 //! Takes away what nothing refers to any more.
 
-use crate::{Control, source};
+use crate::{Control, image_sweep, source};
 use model::id::{AppId, SlugId};
 use model::source::SOURCE_LIFE_S;
 
@@ -23,6 +23,7 @@ pub(crate) async fn after_destroy(control: &Control, app: AppId, slugs: Vec<Slug
         tracing::warn!(app.id = %app, %error, "A destroyed app's build cache was not removed");
     }
     control.logs.remove(app).await;
+    image_sweep::after_destroy(control).await;
 }
 
 /// Removes a slug's archive, unless a slug has it still. `true`: it is gone.

@@ -69,6 +69,8 @@ pub(crate) async fn ground(control: &Control, pipeline: PipelineId) -> Result<(S
     let couplings = store::pipeline_coupling::of_pipeline(db, pipeline).await?;
     let Some(first) = first_app(&couplings) else { return Ok((Stack::default(), Vec::new())) };
     let stack = store::app::by_id(db, first).await?.map(|app| app.stack).unwrap_or_default();
+    // Tests run on a stack that has languages; whose app runs images tests its code here all the same.
+    let stack = if stack.is_container() { Stack::default() } else { stack };
     Ok((stack, buildpacks(control, first).await?))
 }
 

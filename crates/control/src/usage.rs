@@ -15,9 +15,9 @@ use store::StoreError;
 pub enum Kind {
     /// What was pushed.
     Repositories,
-    /// Slugs as they are stored, and uploads.
+    /// Slugs and images as they are stored, and uploads.
     Archives,
-    /// Slugs as dynos run them.
+    /// Slugs and images as dynos run them.
     Slugs,
     /// What builds keep for the next one.
     Caches,
@@ -203,11 +203,18 @@ fn of_kind(dir: &Path, kind: Kind, owners: &Owners) -> Parts {
         Kind::Archives => {
             let mut all = each(&dir.join("objects/slugs"), |name| owners.archives.get(name).copied());
             all.extend(
-                ["sources", "uploads"].map(|folder| (None, disk::taken_bytes(&dir.join("objects").join(folder)))),
+                ["sources", "uploads", "images"]
+                    .map(|folder| (None, disk::taken_bytes(&dir.join("objects").join(folder)))),
             );
+            all.push((None, disk::taken_bytes(&dir.join(crate::image_upload::FOLDER))));
             all
         }
-        Kind::Slugs => each(&dir.join("slugs"), |name| owners.slugs.get(&name.parse().ok()?).copied()),
+        Kind::Slugs => {
+            let mut all = each(&dir.join("slugs"), |name| owners.slugs.get(&name.parse().ok()?).copied());
+            // An image may be of several apps.
+            all.push((None, disk::taken_bytes(&dir.join("images"))));
+            all
+        }
         Kind::Caches => {
             let mut all = each(&dir.join("cache"), |name| name.parse().ok());
             // Those of tests are of pipelines.

@@ -119,7 +119,7 @@ impl Visit {
         let Allowed { app, dyno, handle, .. } = self.may(Wish::Program).await?;
         let env = terminal.iter().map(|terminal| ("TERM".to_owned(), terminal.term.replace('\0', ""))).collect();
         let attach = Attach { terminal: terminal.as_ref().map(Terminal::size) };
-        let spec = sandbox::program(&self.control, &dyno, command, &env, attach).await?;
+        let spec = sandbox::program(&self.control, &dyno, command, &env, attach).await.map_err(DynoError::from)?;
         self.say(&app, format!("Starting process with command `{command}` in {}", dyno.name)).await;
         Ok(Program::of(handle.exec(spec).await?))
     }

@@ -25,6 +25,7 @@ pub mod feature;
 pub mod formation;
 pub mod idempotency;
 pub mod idle;
+pub mod image;
 pub mod log_drain;
 pub mod monitor;
 pub mod notice;
@@ -273,6 +274,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (24, "monitors", include_str!("../migrations/0024_monitors.sql")),
     (25, "user_notifications", include_str!("../migrations/0025_user_notifications.sql")),
     (26, "telemetry_drains", include_str!("../migrations/0026_telemetry_drains.sql")),
+    (27, "images", include_str!("../migrations/0027_images.sql")),
 ];
 
 async fn migrate(writer: &SqlitePool) -> Result<(), StoreError> {

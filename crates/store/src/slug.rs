@@ -13,15 +13,15 @@ use sqlx::sqlite::SqliteRow;
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "SELECT id, app_id, checksum, size_bytes, process_types, commit_sha, commit_description, buildpack, stack, ",
-            "secret, created_at, expired_at FROM slug ",
+            "SELECT id, app_id, checksum, size_bytes, process_types, images, commit_sha, commit_description, buildpack, ",
+            "stack, secret, created_at, expired_at FROM slug ",
             $rest
         )
     };
 }
 
 const INSERT: &str = "INSERT INTO slug (id, app_id, checksum, size_bytes, process_types, commit_sha, commit_description, \
-     buildpack, stack, secret, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+     buildpack, stack, secret, created_at, images) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
 const SET_BLOB: &str = "UPDATE slug SET checksum = $2, size_bytes = $3 WHERE id = $1";
 const EXPIRE: &str = "UPDATE slug SET expired_at = $2 WHERE id = $1 AND expired_at IS NULL";
 const BY_ID: &str = select!("WHERE id = $1");
@@ -42,10 +42,14 @@ pub const ALL: &[&str] = &[INSERT, SET_BLOB, EXPIRE, BY_ID, PRESENT, OF_APP, REH
 /// When the database fails.
 pub async fn insert(tx: &mut Tx, slug: &Slug) -> Result<(), StoreError> {
     let types = serde_json::to_string(&slug.process_types);
-    let types = types.map_err(|error| StoreError::BadRow { table: "slug", what: error.to_string() })?;
+    let bad = |error: serde_json::Error| StoreError::BadRow { table: "slug", what: error.to_string() };
+    let types = types.map_err(bad)?;
+    let images = Some(&slug.images).filter(|images| !images.is_empty());
+    let images = images.map(serde_json::to_string).transpose().map_err(bad)?;
     let query = sqlx::query(INSERT).bind(slug.id.to_string()).bind(slug.app.to_string()).bind(&slug.checksum);
     let query = query.bind(size(slug.size_bytes)).bind(types).bind(&slug.commit).bind(&slug.commit_description);
     let query = query.bind(&slug.buildpack).bind(slug.stack.as_str()).bind(&slug.secret).bind(slug.created_at.0);
+    let query = query.bind(images);
     query.execute(tx.db()).await?;
     Ok(())
 }
@@ -126,12 +130,14 @@ fn read(row: &SqliteRow) -> Result<Slug, StoreError> {
     let cells = Cells { table: "slug", row };
     let types: ProcessTypes = serde_json::from_str(&cells.text("process_types")?)
         .map_err(|error| cells.bad(format!("process_types: {error}")))?;
+    let images = cells.maybe_text("images")?.as_deref().map(serde_json::from_str).transpose();
     Ok(Slug {
         id: cells.parsed("id")?,
         app: cells.parsed("app_id")?,
         checksum: cells.maybe_text("checksum")?,
         size_bytes: cells.unsigned("size_bytes")?,
         process_types: types,
+        images: images.map_err(|error| cells.bad(format!("images: {error}")))?.unwrap_or_default(),
         commit: cells.maybe_text("commit_sha")?,
         commit_description: cells.maybe_text("commit_description")?,
         buildpack: cells.maybe_text("buildpack")?,

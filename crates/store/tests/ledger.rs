@@ -130,6 +130,7 @@ async fn every_statement_prepares() {
         store::release::ALL,
         store::release_phase::ALL,
         store::release_step::ALL,
+        store::image::ALL,
         store::slug::ALL,
         store::sni_endpoint::ALL,
         store::source::ALL,
