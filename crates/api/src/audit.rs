@@ -15,7 +15,7 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::{CONTENT_TYPE, HeaderName};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method};
+use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -67,12 +67,19 @@ pub(crate) async fn run(door: &Door, route: &'static Route, request: Request, ne
     response
 }
 
-/// Writes down that somebody pushes: builds and releases tell the rest.
-pub(crate) async fn push(door: &Door, change: &Change) -> Result<(), ApiError> {
+/// Writes down that somebody pushes, code or an image, of which only the path tells.
+pub(crate) async fn asked(door: &Door, change: &Change) -> Result<(), ApiError> {
     Ok(audit::ask(&door.control, change, "{}".to_owned()).await?)
 }
 
-fn change(route: &Route, parts: &Parts) -> Option<Change> {
+/// Writes down how it ended; of code, builds and releases tell the rest.
+pub(crate) async fn answered(door: &Door, change: &Change, status: StatusCode, content: String) {
+    if let Err(error) = audit::answer(&door.control, change, status.as_u16(), content).await {
+        tracing::error!(request_id = change.request_id, %error, "How a change ended could not be written to the audit log");
+    }
+}
+
+pub(crate) fn change(route: &Route, parts: &Parts) -> Option<Change> {
     let Caller(who) = parts.extensions.get()?;
     let app = parts.extensions.get::<ForApp>().map(|app| app.0.id);
     let action = format!("{} {}", route.method, route.path);

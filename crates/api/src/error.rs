@@ -250,7 +250,7 @@ impl From<DynoError> for ApiError {
             | DynoError::BadType(_)
             | DynoError::Size(_) => Self::invalid_params(error),
             DynoError::ExecOff(_) => Self::forbidden(error),
-            DynoError::NotRunning(_) => Self::new(StatusCode::CONFLICT, "conflict", error),
+            DynoError::Unusable(_) | DynoError::NotRunning(_) => Self::new(StatusCode::CONFLICT, "conflict", error),
             DynoError::Store(_) => Self::internal(&error),
         }
     }

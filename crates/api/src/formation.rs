@@ -11,6 +11,10 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use control::Control;
 use control::formation::{self, Change, FormationDetail};
+use control::gate::{Authorized, GateError};
+use control::image_release::{self, ImageChange};
+use model::app::App;
+use model::permission::Right;
 
 const FIELDS: &[Field<FormationDetail>] = &[
     ("type", |detail| Key::Text(detail.entry.process_type.to_string())),
@@ -37,27 +41,65 @@ pub(crate) async fn show(
     Ok(Json(FormationView::new(&app, &detail)))
 }
 
-/// PATCH /apps/{app}/formation - several types at once, all or none (DYNO-10); 200 with the whole formation.
+/// PATCH /apps/{app}/formation - several types at once, all or none (DYNO-10); 200 with the whole formation. With `docker_image`: a release
+/// of images that were pushed.
 pub(crate) async fn batch(
     State(control): State<Control>,
     ForApp(app): ForApp,
     JsonBody(body): JsonBody<UpdateFormation>,
 ) -> Result<Json<Vec<FormationView>>, ApiError> {
+    if body.updates.iter().any(|update| update.docker_image.is_some()) {
+        let updates: Vec<_> = body.updates.iter().map(|update| (update.process_type.as_str(), update)).collect();
+        release(&control, &app, &updates).await?;
+        let details = formation::list(&control, &app).await?;
+        return Ok(Json(details.iter().map(|detail| FormationView::new(&app, detail)).collect()));
+    }
     let changes: Vec<Change> = body.updates.iter().map(|update| change(update, &update.process_type)).collect();
     let details = formation::patch(&control, &app, &changes).await?;
     Ok(Json(details.iter().map(|detail| FormationView::new(&app, detail)).collect()))
 }
 
-/// PATCH /apps/{app}/formation/{type} - one type.
+/// PATCH /apps/{app}/formation/{type} - one type; with `docker_image` a release, of null one without it.
 pub(crate) async fn update(
     State(control): State<Control>,
     ForApp(app): ForApp,
     Path((_, which)): Path<(String, String)>,
     JsonBody(body): JsonBody<FormationUpdate>,
 ) -> Result<Json<FormationView>, ApiError> {
+    if body.docker_image.is_some() {
+        let before = formation::find(&control, &app, &which).await;
+        release(&control, &app, &[(&which, &body)]).await?;
+        // What was removed is shown as it was.
+        let detail = formation::find(&control, &app, &which).await.or(before)?;
+        return Ok(Json(FormationView::new(&app, &detail)));
+    }
     formation::patch(&control, &app, &[change(&body, &which)]).await?;
     let detail = formation::find(&control, &app, &which).await?;
     Ok(Json(FormationView::new(&app, &detail)))
+}
+
+/// Releases images, which asks for more than to scale.
+async fn release(
+    control: &Control,
+    app: &Authorized<App>,
+    updates: &[(&str, &FormationUpdate)],
+) -> Result<(), ApiError> {
+    if !app.allows(Right::Deploy) {
+        return Err(GateError::lacks(app, Right::Deploy).into());
+    }
+    let mut changes = Vec::new();
+    for (which, update) in updates {
+        let Some(image) = update.docker_image.clone().filter(|_| update.quantity.is_none() && update.size().is_none())
+        else {
+            let message =
+                "docker_image makes a release, and quantity and size do not: send them in a request of their own";
+            return Err(ApiError::invalid_params(message));
+        };
+        changes.push(ImageChange { which: (*which).to_owned(), image });
+    }
+    let reason = updates.iter().find_map(|(_, update)| update.reason.as_deref());
+    image_release::release(control, app, &changes, reason).await?;
+    Ok(())
 }
 
 fn change(update: &FormationUpdate, which: &str) -> Change {

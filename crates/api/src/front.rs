@@ -69,6 +69,8 @@ pub(crate) async fn pass(State(mut front): State<Front>, mut request: Request) -
 /// The address without the slashes that a base URL with a slash at its end brings; `None` when a segment inside is empty.
 fn straight(uri: &Uri) -> Option<Uri> {
     let path = uri.path().trim_start_matches('/');
+    // Registries are asked for `/v2/`, and for uploads at a path that ends like that.
+    let path = if path.starts_with("v2/") { path.strip_suffix('/').unwrap_or(path) } else { path };
     if path.split('/').any(str::is_empty) && !path.is_empty() {
         return None;
     }
@@ -101,6 +103,9 @@ mod tests {
             ("/apps//webhooks/ID", None),
             ("/apps/x/collaborators/", None),
             ("/", Some("/")),
+            ("/v2/", Some("/v2")),
+            ("/v2/shop/web/blobs/uploads/?digest=x", Some("/v2/shop/web/blobs/uploads?digest=x")),
+            ("/v2/shop//blobs", None),
         ] {
             assert_eq!(straight(path).as_deref(), want, "{path}");
         }

@@ -104,7 +104,7 @@ pub(crate) async fn receive(
     let (path, action) = (parts.uri.path().to_owned(), "POST /{app}.git/git-receive-pack".to_owned());
     let change = Change::by(app.by(), audit::address(&parts), audit::request_id(&parts), action, path);
     let change = Change { app: Some(app.id), ..change };
-    audit::push(&door, &change).await?;
+    audit::asked(&door, &change).await?;
     let headers = parts.headers;
     let ticket = push::begin(&door.control, &app, change).map_err(ApiError::from)?;
     exchange(&door, &app, "git-receive-pack", Some(ticket), &headers, body).await

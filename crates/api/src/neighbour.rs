@@ -100,7 +100,6 @@ pub fn absent(path: &str) -> Option<&'static str> {
         "client" | "postgres" | "redis" | "data" | "reports" => Some("data services"),
         "enterprise-accounts" => Some("enterprise accounts"),
         "identity-providers" => Some("identity providers"),
-        "v2" => Some("container registry"),
         "github" => Some("repository integration"),
         "router-metrics" => Some("history of metrics"),
         "oci-images" => Some("container images"),

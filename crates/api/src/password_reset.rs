@@ -34,7 +34,7 @@ pub(crate) async fn finalize(
     let path = "/password-resets/…/actions/finalize".to_owned();
     let action = "POST /password-resets/{secret}/actions/finalize".to_owned();
     let change = Change::by(&who, audit::address(&parts), audit::request_id(&parts), action, path);
-    audit::push(&door, &change).await?;
+    audit::asked(&door, &change).await?;
     let (account, at) = password_reset::finalize(&door.control, &token, password, &password_confirmation).await?;
     Ok(Json(PasswordResetView::of(&account, at)))
 }

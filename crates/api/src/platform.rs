@@ -145,6 +145,8 @@ async fn admit(door: &Door, route: &Route, parts: &mut Parts, left: &mut Option<
         | Access::Login
         | Access::Signed
         | Access::Public
+        | Access::Registry
+        | Access::Repository(_)
         | Access::Git => {}
     }
     parts.extensions.insert(LoggedIn { account: account.clone(), entry });
@@ -176,7 +178,7 @@ fn known(parts: &mut Parts, entry: Entry, token: String) -> LoggedIn {
     LoggedIn { account: entry.account.clone(), entry: Some(entry) }
 }
 
-fn lacks_scope(entry: &Entry, route: &Route) -> ApiError {
+pub(crate) fn lacks_scope(entry: &Entry, route: &Route) -> ApiError {
     let (has, needs) = (&entry.authorization.scopes, route.scope().word());
     ApiError::forbidden(format_args!(
         "This token may be used for {has} only, and this asks for {needs}; make one with `flowline authorizations:create --scope {needs}`"

@@ -5,7 +5,7 @@ mod list;
 pub use list::ROUTES;
 
 use crate::door::Door;
-use crate::{neighbour, platform};
+use crate::{container_registry, neighbour, platform};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::Method;
@@ -37,6 +37,10 @@ pub enum Access {
     Public,
     /// git's own way: credentials when asked, then the right to deploy.
     Git,
+    /// A registry's way: credentials when asked.
+    Registry,
+    /// The same, and this right to the app in the path.
+    Repository(Right),
 }
 
 impl Access {
@@ -44,7 +48,7 @@ impl Access {
     #[must_use]
     pub fn right(self) -> Option<Right> {
         match self {
-            Self::App(right) => Some(right),
+            Self::App(right) | Self::Repository(right) => Some(right),
             Self::Account
             | Self::Free
             | Self::Login
@@ -53,6 +57,7 @@ impl Access {
             | Self::Pipeline(_)
             | Self::Signed
             | Self::Public
+            | Self::Registry
             | Self::Git => None,
         }
     }
@@ -124,17 +129,21 @@ impl Route {
             Access::Free => Scope::Identity,
             _ if self.path == "/account" && reads => Scope::Identity,
             Access::App(_) if self.path.contains("/collaborators") && !reads => Scope::Global,
-            Access::App(_) | Access::Pipeline(_) | Access::Team(Right::View) | Access::Account
+            Access::App(_)
+            | Access::Repository(_)
+            | Access::Pipeline(_)
+            | Access::Team(Right::View)
+            | Access::Account
                 if reads && !personal =>
             {
                 Scope::Read
             }
             // A pipeline is for whoever sees any of its apps; to take it away is its owner's.
             Access::Pipeline(Right::Manage) => Scope::Global,
-            Access::App(_) | Access::Pipeline(_) => Scope::Write,
+            Access::App(_) | Access::Repository(_) | Access::Pipeline(_) => Scope::Write,
             Access::Account if OPEN.contains(&self.path) => Scope::Write,
             Access::Account | Access::Login | Access::Operator | Access::Team(_) => Scope::Global,
-            Access::Signed | Access::Public | Access::Git => Scope::Identity,
+            Access::Signed | Access::Public | Access::Git | Access::Registry => Scope::Identity,
         }
     }
 }
@@ -158,6 +167,10 @@ pub(crate) fn router(door: &Door) -> Router {
             | Access::App(_) => {
                 let state = (door.clone(), route);
                 handler = handler.layer(middleware::from_fn_with_state(state, platform::wrap));
+            }
+            Access::Registry | Access::Repository(_) => {
+                let state = (door.clone(), route);
+                handler = handler.layer(middleware::from_fn_with_state(state, container_registry::wrap));
             }
             Access::Signed | Access::Public | Access::Git => {}
         }

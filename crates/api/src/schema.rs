@@ -40,7 +40,7 @@ fn is_platform(route: &Route) -> bool {
         | Access::Team(_)
         | Access::Pipeline(_)
         | Access::App(_) => true,
-        Access::Signed | Access::Public | Access::Git => false,
+        Access::Signed | Access::Public | Access::Git | Access::Registry | Access::Repository(_) => false,
     }
 }
 

@@ -47,6 +47,9 @@ fn who(access: Access) -> &'static str {
         Access::Signed => "the address",
         Access::Public => "everybody",
         Access::Git => "app: deploy, as git asks",
+        Access::Registry => "a token, as registries ask; not counted",
+        Access::Repository(Right::View) => "app: view, as registries ask; not counted",
+        Access::Repository(_) => "app: deploy, as registries ask; not counted",
     }
 }
 

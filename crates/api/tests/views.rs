@@ -240,6 +240,7 @@ fn slug_view() {
         commit: None,
         commit_description: None,
         buildpack: None,
+        images: std::collections::BTreeMap::new(),
         stack: Stack::default(),
         secret: "secret".into(),
         created_at: AT,

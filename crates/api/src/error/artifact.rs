@@ -4,6 +4,7 @@ use super::ApiError;
 use axum::http::StatusCode;
 use control::app_setup::AppSetupError;
 use control::build::BuildError;
+use control::image_release::ImageReleaseError;
 use control::objects::ObjectError;
 use control::push::PushRefused;
 use control::slug::SlugDoorError;
@@ -15,9 +16,27 @@ impl From<BuildError> for ApiError {
             BuildError::Busy(_) | BuildError::Over { .. } => Self::conflict(error),
             BuildError::NoSuchBuild => Self::not_found("build"),
             BuildError::Short(_) => Self::full(error),
-            BuildError::NoSource | BuildError::BadUrl(_) => Self::invalid_params(error),
+            BuildError::NoSource | BuildError::BadUrl(_) | BuildError::Container(_) => Self::invalid_params(error),
             BuildError::Override(error) => error.into(),
             BuildError::Output(_) | BuildError::Store(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<ImageReleaseError> for ApiError {
+    fn from(error: ImageReleaseError) -> Self {
+        match error {
+            ImageReleaseError::NoSuchImage { .. } => {
+                Self { message: error.to_string(), ..Self::not_found("docker_image") }
+            }
+            ImageReleaseError::NoSuchType(_) => Self { message: error.to_string(), ..Self::not_found("formation") },
+            ImageReleaseError::NotContainer(_)
+            | ImageReleaseError::BadDigest(_)
+            | ImageReleaseError::BadType(_)
+            | ImageReleaseError::NotRunnable(_)
+            | ImageReleaseError::NoCommand(_) => Self::invalid_params(error),
+            ImageReleaseError::NotAdmitted(error) => error.into(),
+            ImageReleaseError::Store(_) => Self::internal(&error),
         }
     }
 }

@@ -3,8 +3,8 @@
 use super::{Access, Route, route};
 use crate::{
     account, address, app, app_setup, audit, browser_login, build, buildpack_installation, collaborator, config_var,
-    deployment, disk, domain, dyno, dyno_size, error_count, favorite, feature, filter, formation, git_http, idle,
-    log_drain, log_session, metrics, monitor, neighbour, notification, oauth, password_reset, pipeline,
+    container_registry, deployment, disk, domain, dyno, dyno_size, error_count, favorite, feature, filter, formation,
+    git_http, idle, log_drain, log_session, metrics, monitor, neighbour, notification, oauth, password_reset, pipeline,
     pipeline_coupling, pre_authorization, promotion, region, registry, release, release_phase, rendezvous, reservation,
     schema, slug, sni_endpoint, source, ssh_key, stage_gate, team, team_app, telemetry_drain, test_gate, test_run,
     traffic, user_notification, verification, webhook,
@@ -24,6 +24,8 @@ const DEPLOY_PIPELINE: Access = Access::Pipeline(Right::Deploy);
 const MANAGE_PIPELINE: Access = Access::Pipeline(Right::Manage);
 const MEMBER: Access = Access::Team(Right::View);
 const ADMIN: Access = Access::Team(Right::Manage);
+const PULL: Access = Access::Repository(Right::View);
+const PUSH: Access = Access::Repository(Right::Deploy);
 
 /// The list.
 pub const ROUTES: &[Route] = &[
@@ -370,6 +372,20 @@ pub const ROUTES: &[Route] = &[
     route(Method::GET, "/buildpacks/{buildpack}/readme", Access::Public, || get(registry::readme)),
     route(Method::GET, "/addresses", Access::Public, || get(address::show)),
     route(Method::GET, "/ca.pem", Access::Public, || get(rendezvous::certificate)),
+    // Images. A slash at the end of a path is cut off before (front.rs): clients write it or not.
+    route(Method::GET, "/v2", Access::Registry, || get(container_registry::base)),
+    route(Method::GET, "/v2/{app}/{type}/blobs/{digest}", PULL, || get(container_registry::blob)),
+    route(Method::POST, "/v2/{app}/{type}/blobs/uploads", PUSH, || post(container_registry::begin)),
+    route(Method::GET, "/v2/{app}/{type}/blobs/uploads/{upload}", PUSH, || get(container_registry::progress)),
+    route(Method::PATCH, "/v2/{app}/{type}/blobs/uploads/{upload}", PUSH, || patch(container_registry::append)),
+    route(Method::PUT, "/v2/{app}/{type}/blobs/uploads/{upload}", PUSH, || put(container_registry::finish)),
+    route(Method::DELETE, "/v2/{app}/{type}/blobs/uploads/{upload}", PUSH, || delete(container_registry::cancel)),
+    route(Method::GET, "/v2/{app}/{type}/manifests/{reference}", PULL, || get(container_registry::manifest)),
+    route(Method::PUT, "/v2/{app}/{type}/manifests/{reference}", PUSH, || put(container_registry::put_manifest)),
+    route(Method::DELETE, "/v2/{app}/{type}/manifests/{reference}", PUSH, || {
+        delete(container_registry::delete_manifest)
+    }),
+    route(Method::GET, "/v2/{app}/{type}/tags/list", PULL, || get(container_registry::tags)),
     route(Method::GET, "/{repository}/info/refs", Access::Git, || get(git_http::refs)),
     route(Method::POST, "/{repository}/git-upload-pack", Access::Git, || post(git_http::fetch)),
     route(Method::POST, "/{repository}/git-receive-pack", Access::Git, || post(git_http::receive)),

@@ -1,7 +1,7 @@
 //! The formation as clients see it, and what they send to scale.
 
 use crate::views::app::NameOrObject;
-use crate::views::{AppRef, Named};
+use crate::views::{AppRef, Named, given};
 use control::formation::FormationDetail;
 use model::app::App;
 use model::id::FormationId;
@@ -61,6 +61,12 @@ pub struct FormationUpdate {
     pub size: Option<String>,
     /// The same, as `{name}`.
     pub dyno_size: Option<NameOrObject>,
+    /// The image that it is to run, by the digest of its configuration; null: the type goes.
+    #[serde(deserialize_with = "given")]
+    pub docker_image: Option<Option<String>>,
+    /// Why an image is released without the tests that the app's pipeline asks for. An extension.
+    #[serde(rename = "override")]
+    pub reason: Option<String>,
 }
 
 impl FormationUpdate {

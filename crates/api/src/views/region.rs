@@ -66,12 +66,18 @@ impl From<&Region> for RegionView {
 }
 
 impl StackView {
-    /// All of them: the one that there is.
+    /// All of them.
     #[must_use]
     pub fn all() -> Vec<Self> {
         let (created_at, updated_at) = (SINCE.rfc3339(), SINCE.rfc3339());
-        let named = Named::stack(Stack::default().as_str());
-        vec![Self { named, default: true, state: "public", created_at, updated_at }]
+        let view = |stack: Stack| Self {
+            named: Named::stack(stack.as_str()),
+            default: stack == Stack::default(),
+            state: "public",
+            created_at: created_at.clone(),
+            updated_at: updated_at.clone(),
+        };
+        Stack::all().map(view).to_vec()
     }
 }
 
