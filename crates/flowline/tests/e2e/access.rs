@@ -33,13 +33,23 @@ fn without_a_body(route: &Route) -> bool {
 /// The routes about apps agree with what these permissions grant: 403 says what is missing, 404 hides the app from who has none.
 async fn agree(flow: &Flow, token: &str, permissions: Permissions, who: &str) {
     for route in ROUTES {
-        let Access::App(right) = route.access else { continue };
+        let Some(right) = route.access.right() else { continue };
         let granted = permissions.grant(right);
         if granted && without_a_body(route) {
             continue;
         }
         let answer = ask(flow, route, "shop", token).await;
         let what = format!("{who}: {} {}: {} {}", route.method, route.path, answer.status, answer.text());
+        if matches!(route.access, Access::Repository(_)) {
+            let passed = answer.status.is_success();
+            let code = if passed { json!(null) } else { answer.json()["errors"][0]["code"].clone() };
+            match (granted, permissions.grant(Right::View)) {
+                (true, _) => assert!(answer.status != 401 && code != "DENIED", "{what}"),
+                (false, true) => assert_eq!((answer.status.as_u16(), &code), (403, &json!("DENIED")), "{what}"),
+                (false, false) => assert_eq!((answer.status.as_u16(), &code), (404, &json!("NAME_UNKNOWN")), "{what}"),
+            }
+            continue;
+        }
         let id = answer.json()["id"].clone();
         match (granted, permissions.grant(Right::View)) {
             (true, _) => assert!(answer.status != 401 && id != "forbidden", "{what}"),

@@ -200,6 +200,9 @@ impl Shop {
             // Nothing broke here: what somebody may mark is tried where something does.
             ("{notification}", session),
             ("{monitor}", &self.monitor),
+            ("{digest}", &format!("sha256:{WRONG}")),
+            ("{upload}", session),
+            ("{reference}", "latest"),
             ("{secret}", WRONG),
         ]
         .iter()
@@ -324,7 +327,7 @@ fn with_token() -> impl Iterator<Item = &'static Route> {
         | Access::Team(_)
         | Access::Pipeline(_)
         | Access::App(_) => true,
-        Access::Signed | Access::Public | Access::Git => false,
+        Access::Signed | Access::Public | Access::Git | Access::Registry | Access::Repository(_) => false,
     })
 }
 
@@ -416,7 +419,12 @@ async fn a_stranger_has_a_world_of_their_own() {
                 let known = answer.status.is_success() || matches!(status, 403 | 404 | 422);
                 assert!(known, "{what}: {status} {}", answer.text());
             }
-            Access::App(_) | Access::Signed | Access::Public | Access::Git => unreachable!("{what}"),
+            Access::App(_)
+            | Access::Signed
+            | Access::Public
+            | Access::Registry
+            | Access::Repository(_)
+            | Access::Git => unreachable!("{what}"),
         }
         shop.is_not_in(&answer, &what);
     }
@@ -542,6 +550,28 @@ async fn git_asks_for_credentials_and_hides_what_is_not_yours() {
         // 415 is git's own: it has passed the gate with something that is no push.
         let owner = ask(&flow, route, &path("shop"), Some(&flow.basic())).await;
         assert!(matches!(owner.status.as_u16(), 200 | 415), "{}: {}", route.path, owner.status);
+    }
+    assert_eq!(app.latest_release().await["version"], 4);
+}
+
+#[tokio::test]
+async fn registries_ask_for_credentials_and_an_owner_passes() {
+    let flow = flow().await;
+    let app = flow.app("shop").await;
+    let shop = Shop::open(&flow, &app).await;
+    let owner = format!("Bearer {}", flow.token);
+    let routes = ROUTES.iter().filter(|route| matches!(route.access, Access::Registry | Access::Repository(_)));
+    for route in routes {
+        for authorization in [None, Some("Basic Ondyb25n"), Some("Bearer wrong")] {
+            let answer = ask(&flow, route, &shop.path(route, "shop"), authorization).await;
+            assert_eq!(answer.status, 401, "{} {} {authorization:?}", route.method, route.path);
+            assert_eq!(answer.header("www-authenticate"), "Basic realm=\"Flowline\"", "{}", route.path);
+            shop.is_not_in(&answer, route.path);
+        }
+        // Nothing was pushed: what is not there is told in the registry's own words.
+        let answer = ask(&flow, route, &shop.path(route, "shop"), Some(&owner)).await;
+        let known = answer.status.is_success() || answer.json()["errors"][0]["code"].is_string();
+        assert!(known && !matches!(answer.status.as_u16(), 401 | 403 | 500..), "{}: {}", route.path, answer.text());
     }
     assert_eq!(app.latest_release().await["version"], 4);
 }

@@ -14,6 +14,7 @@ mod certs;
 mod cli;
 mod cli_edge;
 mod client_rules;
+mod container_images;
 mod conventions;
 mod cycling;
 mod demo;
