@@ -1,10 +1,14 @@
 //! What the surroundings say, read once at the start and passed on.
 
+use crate::heroku::engine;
 use model::time::Timestamp;
+use std::collections::BTreeMap;
 use std::env;
+use std::ffi::OsString;
 use std::fmt;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 /// Everything the commands know of the process they run in.
 pub struct Env {
@@ -32,6 +36,8 @@ pub struct Env {
     pub term: Option<String>,
     /// `NODE_OPTIONS`, which the official command line's are added to.
     pub node_options: Option<String>,
+    /// What a container engine is to have as it is here, though the official command line gets other values.
+    pub engine: BTreeMap<String, String>,
     /// There is a desktop that can open a URL.
     pub desktop: bool,
     /// The present moment, for "5m ago".
@@ -77,10 +83,21 @@ impl Env {
             no_color: text("NO_COLOR").is_some() || term.as_deref() == Some("dumb"),
             term,
             node_options: text("NODE_OPTIONS"),
+            engine: engine::GIVEN_BACK.iter().filter_map(|name| Some(((*name).to_owned(), text(name)?))).collect(),
             desktop: text("DISPLAY").is_some() || text("WAYLAND_DISPLAY").is_some(),
             now: Box::new(now),
             program,
         }
+    }
+
+    /// Has `flowline heroku` started this process, as the official command line's `docker`? Its exit status then, unless it
+    /// became the user's engine.
+    #[must_use]
+    pub fn become_engine(words: &[OsString]) -> Option<ExitCode> {
+        let (name, words) = words.split_first()?;
+        let asked = Path::new(name).file_name().is_some_and(|name| name == engine::NAME);
+        let settings = env::var_os(engine::SETTINGS).map(PathBuf::from);
+        asked.then(|| engine::become_engine(settings.as_deref(), words))
     }
 
     /// Believes these authorities, where that was typed.

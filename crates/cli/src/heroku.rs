@@ -2,11 +2,13 @@
 //! for a shell.
 
 mod authority;
+pub(crate) mod engine;
 mod home;
 mod loopback;
 mod netrc;
 mod place;
 mod proxy;
+mod stand_in;
 mod tunnel;
 mod variables;
 
@@ -22,6 +24,7 @@ use place::Place;
 use proxy::Proxy;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Map, Value};
+use stand_in::StandIn;
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::process::ExitStatusExt;
@@ -88,6 +91,8 @@ pub(crate) async fn heroku(session: &mut Session<'_>, args: &Heroku) -> Result<u
         let hook = home.write("hook.cjs", &tunnel.hook())?;
         command.env("NODE_OPTIONS", tunnel::node_options(session.env.node_options.as_deref(), &hook));
     }
+    let stand_in = StandIn::make(session.env, &place, &home)?;
+    command.env("PATH", stand_in.path).env(engine::SETTINGS, stand_in.settings);
     session.console.flush()?;
     let status = wait(command.spawn().map_err(not_started)?).await?;
     if let Some(netrc) = netrc {

@@ -19,7 +19,11 @@ use std::sync::Arc;
 use system_world::SystemWorld;
 
 fn main() -> ExitCode {
-    let mut words = std::env::args_os().skip(1);
+    let words: Vec<_> = std::env::args_os().collect();
+    if let Some(ended) = cli::Env::become_engine(&words) {
+        return ended;
+    }
+    let mut words = words.into_iter().skip(1);
     // The processes that Flowline starts itself: they come before any runtime, because they must stay small.
     match words.next().as_ref().and_then(|word| word.to_str()) {
         Some("keeper") => return runtime::keeper::main(words),

@@ -40,6 +40,20 @@ impl Home {
     pub(super) fn write(&self, name: &str, text: &str) -> Result<PathBuf, CliError> {
         write(&self.run.join(name), text)
     }
+
+    /// A folder of this run with one program in it, by this name; the program's place in it.
+    pub(super) fn link(&self, name: &str, program: &Path) -> io::Result<PathBuf> {
+        let folder = self.run.join("bin");
+        private(&folder)?;
+        let link = folder.join(name);
+        // A run with this number may have died and left it.
+        match fs::remove_file(&link) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+        symlink(program, &link)?;
+        Ok(link)
+    }
 }
 
 impl Drop for Home {

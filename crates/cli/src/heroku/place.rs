@@ -66,6 +66,21 @@ impl Place {
         host(&self.url).unwrap_or_default()
     }
 
+    /// How images are named that lie in the server's registry: host and port.
+    pub(super) fn registry(&self) -> String {
+        registry(&self.url)
+    }
+
+    /// Is it reached without TLS, where nobody can listen?
+    pub(super) fn plain_on_loopback(&self) -> bool {
+        self.url.starts_with("http:") && local(&self.url)
+    }
+
+    /// Is it by TLS, and believed because the user said whom to believe?
+    pub(super) fn believed_by_file(&self) -> bool {
+        self.told && self.url.starts_with("https:")
+    }
+
     /// The name of this server's folder.
     pub(super) fn folder(&self) -> String {
         let plain = |letter: char| if letter.is_ascii_alphanumeric() || ".-".contains(letter) { letter } else { '_' };
@@ -111,13 +126,26 @@ fn host(url: &str) -> Option<String> {
     Some(uri.host()?.trim_matches(['[', ']']).to_owned())
 }
 
+/// With a port, as typed, where the name alone would be taken for the name of an image or for another port.
+fn registry(url: &str) -> String {
+    let (scheme, name) = url.split_once("://").unwrap_or(("https", url));
+    let port = name.rsplit_once(':').is_some_and(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
+    match scheme {
+        _ if port => name.to_owned(),
+        "http" => format!("{name}:80"),
+        _ if name.contains('.') => name.to_owned(),
+        _ => format!("{name}:443"),
+    }
+}
+
+fn local(url: &str) -> bool {
+    host(url).is_some_and(|host| {
+        host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+    })
+}
+
 /// A server elsewhere that listens on its loopback by TLS is not reached there.
 fn reachable(tls: &str, url: &str) -> bool {
-    let local = |url: &str| {
-        host(url).is_some_and(|host| {
-            host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
-        })
-    };
     !local(tls) || local(url)
 }
 
@@ -130,6 +158,19 @@ mod tests {
         assert!(reachable("https://127.0.0.1:7743", "http://localhost:7700"));
         assert!(reachable("https://flow.example.org:7743", "http://flow.example.org:7700"));
         assert!(!reachable("https://127.0.0.1:7743", "http://10.0.0.7:7700"));
+    }
+
+    #[test]
+    fn images_are_named_by_the_servers_registry() {
+        for (url, named) in [
+            ("http://127.0.0.1:7700", "127.0.0.1:7700"),
+            ("https://flow.example.org", "flow.example.org"),
+            ("https://flow.example.org:7743", "flow.example.org:7743"),
+            ("https://flow", "flow:443"),
+            ("http://flow.example.org", "flow.example.org:80"),
+        ] {
+            assert_eq!(registry(url), named);
+        }
     }
 
     #[test]

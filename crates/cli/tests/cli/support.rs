@@ -166,6 +166,7 @@ impl Place {
             no_color: false,
             term: Some("xterm".into()),
             node_options: None,
+            engine: std::collections::BTreeMap::new(),
             desktop: false,
             now: Box::new(|| Timestamp::parse("2026-01-02T03:04:05Z").unwrap()),
             program: Program::command,

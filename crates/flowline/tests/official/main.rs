@@ -7,6 +7,7 @@ mod app;
 mod checklist;
 mod clients;
 mod command_line;
+mod containers;
 mod doors;
 mod inside;
 mod logins;
@@ -30,15 +31,25 @@ async fn the_official_command_line_and_its_table() {
     let ca = folder.path().join("ca.pem");
     std::fs::write(&ca, &identity.ca_pem).unwrap();
     let believing = Start::of(env!("CARGO_BIN_EXE_flowline")).with(&["--drain-ca", ca.to_str().unwrap()]);
-    let (one, two, three, four) = tokio::join!(flow(), flow(), Flow::start_as(believing), flow());
+    let (one, two, three, four, five) = tokio::join!(flow(), flow(), Flow::start_as(believing), flow(), flow());
     let lane = |flow| CommandLine::new(flow, ran.clone());
     tokio::join!(
         app::lane(lane(&one)),
         people::lane(lane(&two)),
         logins::lane(CommandLine::of_a_person(&two, ran.clone())),
         doors::lane(lane(&three), &identity),
-        pipelines::lane(lane(&four))
+        pipelines::lane(lane(&four)),
+        containers::lane(lane(&five))
     );
     ran.nothing_failed();
     table::compare(&ran);
+}
+
+/// The same lane alone, for whoever changes it.
+#[tokio::test]
+#[ignore = "the test above runs it"]
+async fn containers_alone() {
+    let (ran, flow) = (Ran::default(), flow().await);
+    containers::lane(CommandLine::new(&flow, ran.clone())).await;
+    ran.nothing_failed();
 }

@@ -29,7 +29,6 @@ const NOT_OFFERED: &[(&str, &str)] = &[
         "mcp:start",
         "the program that it starts, as npm installs it, does not find a module of its own; it reaches no server",
     ),
-    ("container", "needs container images"),
     ("data:", "needs data services"),
     ("pg:", "needs data services"),
     ("redis:", "needs data services"),
