@@ -61,7 +61,7 @@ impl Images {
     }
 
     /// The image's folder, made of its layers (the lowest first) if this machine does not have it yet. `image` is its
-    /// name here: the digest of its configuration.
+    /// name here: the digest of its manifest, because a configuration does not say which layers came with it.
     ///
     /// # Errors
     /// [`ImageError::Missing`], [`ImageError::Checksum`] for other bytes than a digest says, [`ImageError::Layer`] for

@@ -61,6 +61,24 @@ struct ErrorBody {
     resource: Option<String>,
 }
 
+/// How the registry says it (OCI distribution specification, "Error Codes").
+#[derive(Deserialize)]
+struct RegistryErrors {
+    errors: [RegistryError; 1],
+}
+
+#[derive(Deserialize)]
+struct RegistryError {
+    message: String,
+}
+
+impl RegistryErrors {
+    fn first_of(body: &[u8]) -> serde_json::Result<ErrorBody> {
+        let Self { errors: [RegistryError { message }] } = serde_json::from_slice(body)?;
+        Ok(ErrorBody { id: None, message, resource: None })
+    }
+}
+
 /// Which media type a stream is asked for as.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum StreamKind {
@@ -284,7 +302,7 @@ impl Client {
             Ok(body) => body,
             Err(error) => return error,
         };
-        match serde_json::from_slice::<ErrorBody>(&body) {
+        match serde_json::from_slice::<ErrorBody>(&body).or_else(|_| RegistryErrors::first_of(&body)) {
             Ok(ErrorBody { id, message, resource }) => {
                 CliError::Refused { status: status.as_u16(), id, resource, message: printable(&message) }
             }

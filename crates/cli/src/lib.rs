@@ -24,6 +24,7 @@ mod completion;
 mod config_var;
 mod confirm;
 mod console;
+mod container;
 mod credentials;
 mod deployment;
 mod disk;

@@ -183,7 +183,7 @@ pub async fn blob(control: &Control, app: &Authorized<App>, digest: &Digest) -> 
 /// # Errors
 /// When the database fails.
 pub async fn mount(control: &Control, app: &Authorized<App>, from: &str, digest: &Digest) -> Result<bool, ImageError> {
-    let Ok(from) = control.app(app.by(), from, Right::View).await else { return Ok(false) };
+    let Ok(from) = control.app(app.by(), from, Right::Deploy).await else { return Ok(false) };
     // Nobody removes it meanwhile.
     let _kept = control.images.blobs.read().await;
     let mut tx = control.store.begin().await?;

@@ -24,7 +24,8 @@ const DEPLOY_PIPELINE: Access = Access::Pipeline(Right::Deploy);
 const MANAGE_PIPELINE: Access = Access::Pipeline(Right::Manage);
 const MEMBER: Access = Access::Team(Right::View);
 const ADMIN: Access = Access::Team(Right::Manage);
-const PULL: Access = Access::Repository(Right::View);
+// As git and the archives of slugs: an image is code, and to see the app is not enough.
+const PULL: Access = Access::Repository(Right::Deploy);
 const PUSH: Access = Access::Repository(Right::Deploy);
 
 /// The list.

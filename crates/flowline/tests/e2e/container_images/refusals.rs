@@ -133,13 +133,15 @@ async fn whoever_may_not_push_pushes_nothing_and_strangers_see_nothing() {
     refused(&stolen, 404, "BLOB_UNKNOWN", "push the image again");
     let manifest = stranger.manifest("theirs/web/manifests/latest", MANIFEST, &image.manifest()).await;
     refused(&manifest, 400, "MANIFEST_BLOB_UNKNOWN", "push the image again");
-    // Who may look may pull, and no more.
+    // Who may look gets no code.
     let added = json!({ "user": "viewer@example.org", "permissions": ["view"] });
     let added = flow.post("/teams/apps/shop/collaborators", &added).await;
     assert_eq!(added.status, 201, "{}", added.text());
-    assert_eq!(stranger.get("shop/web/manifests/latest").await.status, 200);
-    let push = stranger.call("POST", uploads, &[], Bytes::new()).await;
-    refused(&push, 403, "DENIED", "permission `deploy`");
+    for (method, path) in &paths {
+        let answer = stranger.call(method, path, &[], Bytes::new()).await;
+        refused(&answer, 403, "DENIED", "permission `deploy`");
+    }
+    assert_eq!(stranger.call("POST", &mount, &[], Bytes::new()).await.status, 202, "an upload, and no mount");
     let put = stranger.manifest("shop/web/manifests/latest", MANIFEST, &image.manifest()).await;
     refused(&put, 403, "DENIED", "permission `deploy`");
     // Who may operate scales, and releases nothing.

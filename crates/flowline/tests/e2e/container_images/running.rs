@@ -44,6 +44,31 @@ async fn an_image_is_pushed_released_served_and_replaced_without_a_failed_reques
 }
 
 #[tokio::test]
+async fn our_own_command_line_releases_what_was_pushed_and_removes_it() {
+    let flow = flow().await;
+    let app = container(&flow, "shop").await;
+    let cli = async |words: &[&str]| {
+        let output = flow.cli(words).await;
+        let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        (output.status.code().unwrap(), said)
+    };
+    let (status, said) = cli(&["container:release", "web", "-a", "shop"]).await;
+    assert!(status != 0 && said.contains("latest"), "nothing was pushed: {status} {said}");
+    let release = Image::of("r", json!({ "Cmd": ["echo", "the release command"] }));
+    for (name, image) in [("web", &Image::serving("one")), ("release", &release)] {
+        Registry::of(&flow).push(&app, name, image).await;
+    }
+    let (status, said) = cli(&["container:release", "web", "release", "-a", "shop"]).await;
+    assert!(status == 0 && said.contains("done, v3") && said.contains("the release command"), "{status} {said}");
+    app.served("/answer.txt", "one").await;
+    let (status, said) = cli(&["container:rm", "release", "-a", "shop"]).await;
+    assert!(status == 0 && said.contains("done, v4"), "{status} {said}");
+    let formation = app.read("/formation").await;
+    let types: Vec<&Value> = formation.as_array().unwrap().iter().map(|entry| &entry["type"]).collect();
+    assert_eq!(types, ["web"]);
+}
+
+#[tokio::test]
 async fn types_are_released_one_by_one_or_together_and_removed_by_null() {
     let flow = flow().await;
     let app = container(&flow, "shop").await;
