@@ -125,7 +125,7 @@ const NOT_OFFERED: &[(&str, &str)] = &[
     ("addresses of repositories and caches", "Both are reached by git and `DELETE /apps/{app}/build-cache`."),
     ("authorizations of teams", "Tokens belong to people and OAuth clients."),
     ("bills", "Nothing is sold. The lists of invoices are empty, not absent: clients show them."),
-    ("container images", "Code is deployed by git, slugs and sources."),
+    ("container images", "Images come by the registry at `/v2/`; `docker_image` in the formation releases them."),
     ("enterprise accounts", "Teams are the largest unit; the audit log is `GET /audit-events`."),
     ("gateway tokens", "A token does for everything."),
     ("identity providers", "People log in with password and second factor."),

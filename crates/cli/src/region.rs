@@ -21,6 +21,9 @@ pub enum RegionCommand {
     Set(Set),
 }
 
+/// The stack of apps that run images.
+const CONTAINER: &str = "container";
+
 /// What `stack:set` takes.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Set {
@@ -95,6 +98,11 @@ async fn set(session: &mut Session<'_>, args: &Set) -> Result<(), CliError> {
     session.console.end("done")?;
     if session.console.is_json() {
         return session.console.json(&answer);
+    }
+    if args.stack == CONTAINER {
+        return session
+            .console
+            .note("Push an image, then release it: flowline container:release web (docs/containers.md)");
     }
     session.console.note("The next build takes it: git push flowline main")
 }

@@ -114,7 +114,7 @@ async fn drains_buildpacks_stacks_and_regions() {
     assert_eq!(done(&flow, &["buildpacks"]).await, "=== ⬢ shop Buildpack\n\nheroku/static\n");
     assert_eq!(run(&flow, &["buildpacks:remove", "heroku/nodejs"]).await.0, 4);
     assert_eq!(json(&flow, &["buildpacks:clear"]).await, serde_json::json!([]));
-    assert_eq!(done(&flow, &["stack"]).await, "=== ⬢ shop Available Stacks\n\n* heroku-24\n");
+    assert_eq!(done(&flow, &["stack"]).await, "=== ⬢ shop Available Stacks\n\n  container\n* heroku-24\n");
     done(&flow, &["stack:set", "heroku-24"]).await;
     assert_ne!(run(&flow, &["stack:set", "cedar-10"]).await.0, 0);
     let regions = flow.cli(&["regions"]).await;

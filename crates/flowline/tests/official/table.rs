@@ -23,7 +23,6 @@ const PARTLY: &[(&str, &str)] = &[
 /// What is not offered, by the beginning of the name; the first that fits says why.
 const NOT_OFFERED: &[(&str, &str)] = &[
     ("addons", "needs add-ons"),
-    ("apps:stacks:", "there is one stack"),
     ("ci:debug", "needs debug runs"),
     (
         "mcp:start",
