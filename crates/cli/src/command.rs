@@ -13,10 +13,10 @@ use crate::region::RegionCommand;
 use crate::session::Session;
 use crate::webhook::WebhookCommand;
 use crate::{
-    account, app, app_setup, authorization, autoscale, build, ci, collaborator, completion, config_var, container,
-    disk, dyno, error_count, favorite, feature, formation, git_credential, heroku, idle, log, login, man, member,
-    oauth_client, one_off, password, pipeline, release, ssh_key, team, team_app, telemetry, traffic, transfer,
-    two_factor, verification,
+    account, app, app_setup, authorization, autoscale, build, ci, collaborator, completion, config_var, disk, dyno,
+    error_count, favorite, feature, formation, git_credential, heroku, idle, log, login, man, member, oauth_client,
+    one_off, password, pipeline, release, ssh_key, team, team_app, telemetry, traffic, transfer, two_factor,
+    verification,
 };
 use std::process::ExitCode;
 
@@ -213,9 +213,6 @@ pub enum Command {
     /// Log drains.
     #[command(flatten)]
     Drain(DrainCommand),
-    /// Images.
-    #[command(flatten)]
-    Container(container::Verb),
     /// Telemetry drains.
     #[command(flatten)]
     Telemetry(telemetry::Verb),
@@ -312,7 +309,6 @@ async fn dispatch(command: Command, env: &Env, console: &mut Console) -> Result<
         Command::Cert(command) => command.run(session).await,
         Command::Domain(command) => command.run(session).await,
         Command::Drain(command) => command.run(session).await,
-        Command::Container(verb) => verb.run(session).await,
         Command::Telemetry(verb) => verb.run(session).await,
         Command::Ci(verb) => verb.run(session).await,
         Command::Webhook(command) => command.run(session).await,
@@ -384,7 +380,6 @@ impl Command {
             Self::Cert(command) => command.print(),
             Self::Domain(command) => command.print(),
             Self::Drain(command) => command.print(),
-            Self::Container(verb) => verb.print(),
             Self::Telemetry(verb) => verb.print(),
             Self::Ci(verb) => verb.print(),
             Self::Webhook(command) => command.print(),

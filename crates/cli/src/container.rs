@@ -52,10 +52,10 @@ impl Verb {
         }
     }
 
-    pub(crate) async fn run(self, session: &mut Session<'_>) -> Result<(), CliError> {
+    pub(crate) async fn run(&self, session: &mut Session<'_>) -> Result<(), CliError> {
         match self {
-            Self::Release(args) => release(session, &args).await,
-            Self::Remove(args) => remove(session, &args).await,
+            Self::Release(args) => release(session, args).await,
+            Self::Remove(args) => remove(session, args).await,
         }
     }
 }

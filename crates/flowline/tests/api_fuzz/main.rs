@@ -139,7 +139,13 @@ fn check(made: &Made, answer: &Answer) {
         return;
     }
     let body = answer.json();
-    let (id, message) = (body["id"].as_str(), body["message"].as_str());
+    // The registry's are of its own form (OCI distribution specification, "Error Codes").
+    let (said, name) = if made.path.starts_with("/v2") && body["errors"].is_array() {
+        (&body["errors"][0], "code")
+    } else {
+        (&body, "id")
+    };
+    let (id, message) = (said[name].as_str(), said["message"].as_str());
     assert!(id.is_some_and(|id| !id.is_empty()) && message.is_some(), "api_3: {made}: {status} {body}");
     let moves = message.unwrap_or_default().chars().find(|c| c.is_control() && *c != '\n');
     assert!(moves.is_none(), "{made}: the message moves a terminal's cursor: {body}");

@@ -170,11 +170,11 @@ fn is_whole(frame: &Frame) -> bool {
 async fn telemetry(heroku: &CommandLine<'_>, identity: &Identity) {
     let mut target = OtlpTarget::start(Some(identity), "").await;
     let headers = "{\"x-team\": \"blue\"}";
-    let add = ["telemetry:add", &target.http, "--signals", "logs,traces", "--headers", headers];
+    let add = ["telemetry:add", &target.http, "--app", "edge", "--signals", "logs,traces", "--headers", headers];
     heroku.done(&add, &["successfully added drain https://127.0.0.1:"]).await;
     let drains = heroku.flow.get("/apps/edge/telemetry-drains").await.json();
     let id = drains[0]["id"].as_str().unwrap_or_default().to_owned();
-    heroku.done(&["telemetry"], &[&id, "https://127.0.0.1:"]).await;
+    heroku.done(&["telemetry", "--app", "edge"], &[&id, "https://127.0.0.1:"]).await;
     heroku.done(&["telemetry:info", &id], &["edge", "traces, logs", "HTTP", "blue"]).await;
     let traces = told(heroku, &mut target, ("traces", "http"), "/a-visit-for-the-spans").await;
     heroku.holds(traces["headers"]["x-team"] == "blue", &traces.to_string());
@@ -183,7 +183,7 @@ async fn telemetry(heroku: &CommandLine<'_>, identity: &Identity) {
     let logs = told(heroku, &mut target, ("logs", "grpc"), "/a-visit-for-the-log").await;
     heroku.holds(logs["headers"]["x-team"] == "blue", &logs.to_string());
     heroku.done(&["telemetry:remove", &id], &["done"]).await;
-    heroku.done(&["telemetry"], &["There are no telemetry drains"]).await;
+    heroku.done(&["telemetry", "--app", "edge"], &["There are no telemetry drains"]).await;
 }
 
 /// An export that tells of this visit. A receiver that does not answer within seconds gets what is sent three times and no more
