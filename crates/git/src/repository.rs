@@ -14,8 +14,8 @@ const SUBJECT_LIMIT_BYTES: usize = 1024;
 /// The whole hook: git needs a file, the program is ours. The path comes by environment, so nothing is quoted here.
 const PRE_RECEIVE: &str = "#!/bin/sh\nexec \"$FLOWLINE_EXE\" hook pre-receive\n";
 
-/// Runs when refs have moved and before the pusher hears of it. git itself leaves loose objects and moved refs to the kernel,
-/// which writes them seconds later: a power cut would take back a push that was accepted.
+/// Runs when refs have moved and before the pusher hears of it. git writes what it receives through to the disk, but leaves the
+/// names of packs and refs to the kernel, which writes them seconds later: a power cut would take back a push that was accepted.
 const REFERENCE_TRANSACTION: &str = "#!/bin/sh\n[ \"$1\" != committed ] || exec sync --file-system .\n";
 
 /// An archive is what a checkout would be: these attributes change archives only, and git reads this file first.

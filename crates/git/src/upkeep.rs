@@ -13,13 +13,14 @@ use tokio::sync::{OwnedRwLockReadGuard, RwLock, watch};
 /// Longer than this nobody packs one repository: it is as large as it may be, on a slow disk.
 const UPKEEP_LIMIT: Duration = Duration::from_secs(1800);
 
-/// Settings of the packing itself: one thread and little memory, beside apps that serve, and its end is waited for.
+/// Settings of the packing itself: one thread and little memory, beside apps that serve, and its end is waited for. Every push
+/// is a pack, and up to git's own 50 are looked through quickly.
 const SETTINGS: [&str; 6] = [
     "pack.threads=1",
     "pack.windowMemory=64m",
     "pack.deltaCacheSize=64m",
     "gc.auto=1000",
-    "gc.autoPackLimit=20",
+    "gc.autoPackLimit=50",
     "gc.autoDetach=false",
 ];
 
