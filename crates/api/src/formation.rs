@@ -1,20 +1,22 @@
 //! `/apps/{app}/formation`: list, show, scale.
 
-use crate::answer::Ranged;
+use crate::answer::{Begun, Ranged};
 use crate::body::JsonBody;
 use crate::error::ApiError;
 use crate::platform::ForApp;
 use crate::range::{Field, Key};
-use crate::views::formation::{FormationUpdate, FormationView, UpdateFormation};
+use crate::views::formation::{FormationUpdate, FormationView, PendingType, UpdateFormation};
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use control::Control;
-use control::formation::{self, Change, FormationDetail};
+use control::formation::{self, Change, FormationDetail, ScaleError};
 use control::gate::{Authorized, GateError};
 use control::image_release::{self, ImageChange};
 use model::app::App;
+use model::formation::FormationError;
 use model::permission::Right;
+use model::release::Release;
 
 const FIELDS: &[Field<FormationDetail>] = &[
     ("type", |detail| Key::Text(detail.entry.process_type.to_string())),
@@ -59,23 +61,29 @@ pub(crate) async fn batch(
     Ok(Json(details.iter().map(|detail| FormationView::new(&app, detail)).collect()))
 }
 
-/// PATCH /apps/{app}/formation/{type} - one type; with `docker_image` a release, of null one without it.
+/// PATCH /apps/{app}/formation/{type} - one type; with `docker_image` a release, of null one without it. 202 where the type comes
+/// with a release that still runs its command.
 pub(crate) async fn update(
     State(control): State<Control>,
     ForApp(app): ForApp,
     Path((_, which)): Path<(String, String)>,
     JsonBody(body): JsonBody<FormationUpdate>,
-) -> Result<Json<FormationView>, ApiError> {
-    if body.docker_image.is_some() {
+) -> Result<Response, ApiError> {
+    let detail = if body.docker_image.is_some() {
         let before = formation::find(&control, &app, &which).await;
-        release(&control, &app, &[(&which, &body)]).await?;
+        let made = release(&control, &app, &[(&which, &body)]).await?;
         // What was removed is shown as it was.
-        let detail = formation::find(&control, &app, &which).await.or(before)?;
-        return Ok(Json(FormationView::new(&app, &detail)));
-    }
-    formation::patch(&control, &app, &[change(&body, &which)]).await?;
-    let detail = formation::find(&control, &app, &which).await?;
-    Ok(Json(FormationView::new(&app, &detail)))
+        match formation::find(&control, &app, &which).await.or(before) {
+            Err(ScaleError::Formation(FormationError::NoSuchType(_))) => {
+                return Ok(Begun(PendingType::new(&app, &which, made.version)).into_response());
+            }
+            found => found?,
+        }
+    } else {
+        formation::patch(&control, &app, &[change(&body, &which)]).await?;
+        formation::find(&control, &app, &which).await?
+    };
+    Ok(Json(FormationView::new(&app, &detail)).into_response())
 }
 
 /// Releases images, which asks for more than to scale.
@@ -83,7 +91,7 @@ async fn release(
     control: &Control,
     app: &Authorized<App>,
     updates: &[(&str, &FormationUpdate)],
-) -> Result<(), ApiError> {
+) -> Result<Release, ApiError> {
     if !app.allows(Right::Deploy) {
         return Err(GateError::lacks(app, Right::Deploy).into());
     }
@@ -98,8 +106,7 @@ async fn release(
         changes.push(ImageChange { which: (*which).to_owned(), image });
     }
     let reason = updates.iter().find_map(|(_, update)| update.reason.as_deref());
-    image_release::release(control, app, &changes, reason).await?;
-    Ok(())
+    Ok(image_release::release(control, app, &changes, reason).await?)
 }
 
 fn change(update: &FormationUpdate, which: &str) -> Change {

@@ -41,6 +41,26 @@ impl FormationView {
     }
 }
 
+/// A process type that is not there before its release is current. An extension: an answer of the platform would need an entry.
+#[derive(Debug, Clone, Serialize)]
+pub struct PendingType {
+    id: &'static str,
+    message: String,
+}
+
+impl PendingType {
+    /// It comes with this release.
+    #[must_use]
+    pub fn new(app: &App, process_type: &str, version: i64) -> Self {
+        let message = format!(
+            "v{version} was made and its release command runs; {process_type} comes when that succeeds. To see it: \
+             flowline releases:info v{version} -a {}",
+            app.name
+        );
+        Self { id: "pending", message }
+    }
+}
+
 /// Body of `PATCH /apps/{app}/formation`.
 #[derive(Debug, Deserialize)]
 pub struct UpdateFormation {

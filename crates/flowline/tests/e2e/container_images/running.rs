@@ -120,6 +120,21 @@ async fn relph_1_an_image_of_the_type_release_runs_before_its_release_is_current
 }
 
 #[tokio::test]
+async fn a_new_type_whose_release_command_runs_is_promised() {
+    let flow = flow().await;
+    let app = container(&flow, "shop").await;
+    let registry = Registry::of(&flow);
+    let command = |words: &str| Image::of("r", json!({ "Cmd": ["/bin/sh", "-c", words] }));
+    let waits = registry.push(&app, "release", &command("busybox sleep 600")).await;
+    assert_eq!(release(&app, &[("release", Some(&waits))]).await.status, 200);
+    let web = registry.push(&app, "web", &Image::serving("one")).await;
+    let promised = app.call("PATCH", "/formation/web", Some(&json!({ "docker_image": web }))).await;
+    assert_eq!((promised.status.as_u16(), &promised.json()["id"]), (202, &json!("pending")), "{}", promised.text());
+    assert!(promised.text().contains("flowline releases:info v4 -a shop"), "{}", promised.text());
+    assert_eq!(app.read("/releases/4").await["status"], "pending");
+}
+
+#[tokio::test]
 async fn one_off_dynos_and_programs_inside_dynos_have_the_files_and_the_environment_of_the_image() {
     let flow = flow().await;
     let app = container(&flow, "shop").await;
