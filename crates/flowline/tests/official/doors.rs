@@ -5,11 +5,7 @@ use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
-use std::time::Duration;
 use testkit::{Frame, HookTarget, Identity, OtlpTarget, Received, Receiver};
-
-/// After so long another visitor comes.
-const ONCE_MORE: Duration = Duration::from_secs(20);
 
 /// A signing secret is at least so long: nothing else of what is printed has so many letters and no space.
 const SECRET_LETTERS: usize = 32;
@@ -186,26 +182,18 @@ async fn telemetry(heroku: &CommandLine<'_>, identity: &Identity) {
     heroku.done(&["telemetry", "--app", "edge"], &["There are no telemetry drains"]).await;
 }
 
-/// An export that tells of this visit. A receiver that does not answer within seconds gets what is sent three times and no more
-/// (LOG-27): on a machine that has much to do somebody comes once more.
+/// An export that tells of this visit.
 async fn told(heroku: &CommandLine<'_>, target: &mut OtlpTarget, kind: (&str, &str), path: &str) -> Value {
-    let mut visits = async || {
+    heroku.flow.known_app("edge").get(path).await;
+    let wanted = async {
         loop {
-            heroku.flow.known_app("edge").get(path).await;
-            let wanted = async {
-                loop {
-                    let export = target.next_of(kind.0).await;
-                    if export["transport"] == kind.1 && export.to_string().contains(path) {
-                        return export;
-                    }
-                }
-            };
-            if let Ok(export) = tokio::time::timeout(ONCE_MORE, wanted).await {
+            let export = target.next_of(kind.0).await;
+            if export["transport"] == kind.1 && export.to_string().contains(path) {
                 return export;
             }
         }
     };
-    testkit::within("an export of a visit", visits()).await
+    testkit::within("an export of a visit", wanted).await
 }
 
 async fn buildpacks(heroku: &CommandLine<'_>) {
