@@ -50,7 +50,7 @@ async fn hook(repos_dir: &Path, name: &str, program: &str) -> Result<(), GitErro
 }
 
 impl Git {
-    /// Makes the app's repository; one that is there stays as it is.
+    /// Makes the app's repository; one that is there stays as it is. It is on the disk before this ends, as the app will be.
     ///
     /// # Errors
     /// When git is missing or the folder cannot be written.
@@ -62,7 +62,14 @@ impl Git {
 
         let attributes = path.join("info/attributes");
         tokio::fs::create_dir_all(path.join("info")).await.map_err(folder(&attributes))?;
-        tokio::fs::write(&attributes, ATTRIBUTES).await.map_err(folder(&attributes))
+        tokio::fs::write(&attributes, ATTRIBUTES).await.map_err(folder(&attributes))?;
+        // The names of files after the files: an empty HEAD would make the folder no repository at all.
+        let own = ["HEAD", "config", "info/attributes", "info", ""].map(|name| path.join(name));
+        for place in own.iter().map(PathBuf::as_path).chain([self.config.repos_dir.as_path()]) {
+            let opened = tokio::fs::File::open(place).await.map_err(folder(place))?;
+            opened.sync_all().await.map_err(folder(place))?;
+        }
+        Ok(())
     }
 
     /// Deletes the app's repository; no error when there is none.
