@@ -222,6 +222,10 @@ pub async fn append(
         lent.give_back();
         return Err(UploadError::OutOfOrder(end));
     }
+    // Said before it is sent, where the client announces it.
+    if end.saturating_add(upload.announced_bytes) > BLOB_LIMIT_BYTES {
+        return Err(UploadError::TooLarge);
+    }
     write(control, session, upload.body).await?;
     let size_bytes = session.size_bytes;
     lent.give_back();

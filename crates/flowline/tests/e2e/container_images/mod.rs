@@ -4,4 +4,6 @@ mod keeping;
 mod pushing;
 mod refusals;
 mod registry;
+mod room;
 mod running;
+mod verifying;
