@@ -3,6 +3,7 @@
 use crate::slugignore::SlugignoreError;
 use crate::slugs::SlugError;
 use crate::step::RunError;
+use crate::storage::StorageError;
 use model::dyno::Exit;
 use model::procfile::ProcfileError;
 use model::slug::SLUG_LIMIT_BYTES;
@@ -73,6 +74,12 @@ pub enum BuildFailure {
         /// The cause.
         source: io::Error,
     },
+}
+
+impl From<StorageError> for BuildFailure {
+    fn from(error: StorageError) -> Self {
+        Self::Slug(error.into())
+    }
 }
 
 const MIB: u64 = 1024 * 1024;

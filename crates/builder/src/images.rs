@@ -15,6 +15,7 @@ pub use error::{ImageError, LayerError};
 
 use crate::hashed::Hashed;
 use crate::objects;
+use crate::storage::StorageError;
 use crate::tree::{self, Owner};
 use layer::Allowance;
 use model::image::{Digest, Layer};
@@ -84,7 +85,8 @@ impl Images {
             over
         };
         let over = tokio::task::spawn_blocking(work).await;
-        let over = over.unwrap_or_else(|gone| Err(ImageError::disk("Could not unpack the image")(gone.into())));
+        let over =
+            over.unwrap_or_else(|gone| Err(StorageError::disk("Could not unpack the image")(gone.into()).into()));
         over.map(|()| place)
     }
 
@@ -130,19 +132,19 @@ impl Images {
 
     /// Unpacks beside the place, then renames: an image's folder is there whole or not at all.
     fn unpack_into(&self, runtime: &Handle, layers: &[Layer], half: &Path, place: &Path) -> Result<(), ImageError> {
-        let failed = || ImageError::disk("Could not unpack the image");
+        let failed = || StorageError::disk("Could not unpack the image");
         tree::remove(half).map_err(failed())?;
         tree::make_folder(half, self.owner).map_err(failed())?;
         let mut root = Root::open(half, self.owner).map_err(failed())?;
         let mut left = Allowance::of_an_image();
         for layer in layers {
             let stream = runtime.block_on(objects::get(&*self.store, &image_blob_key(&layer.digest)));
-            let stream = stream.map_err(ImageError::store)?;
+            let stream = stream.map_err(StorageError::store)?;
             let stream = stream.ok_or_else(|| ImageError::Missing(layer.digest.clone()))?;
             lay(SyncIoBridge::new_with_handle(stream, runtime.clone()), layer, &mut root, &mut left)?;
         }
         identity::add(&mut root).map_err(failed())?;
-        fs::rename(half, place).map_err(failed())
+        Ok(fs::rename(half, place).map_err(failed())?)
     }
 
     fn folder(&self, image: &Digest) -> PathBuf {
@@ -159,7 +161,7 @@ fn lay(reader: impl Read, layer: &Layer, root: &mut Root, left: &mut Allowance) 
     let mut hashed = Hashed::new(reader);
     let over = layer::apply(&mut hashed, layer.packing, root, left);
     // Wrong bytes are the better reason than what they did to the archive; also, the end of the stream counts.
-    let hash = hashed.finish().map_err(ImageError::disk("Could not read a layer of the image"))?;
+    let hash = hashed.finish().map_err(StorageError::disk("Could not read a layer of the image"))?;
     let hash = hash.finish().as_ref().first_chunk().map(Digest::of_hash);
     match hash {
         Some(found) if found == layer.digest => over.map_err(|why| ImageError::of_layer(&layer.digest, why)),

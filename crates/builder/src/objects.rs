@@ -1,6 +1,6 @@
 //! Archives in the object store: whole or not at all.
 
-use crate::slugs::SlugError;
+use crate::storage::StorageError;
 use futures_util::TryStreamExt;
 use object_store::path::Path as Key;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload, WriteMultipart};
@@ -24,20 +24,20 @@ pub fn slug_key(checksum: &str) -> String {
 }
 
 /// Stores a file. Nothing is visible under the key before all of it is there.
-pub(crate) async fn put_file(store: &dyn ObjectStore, key: &str, file: &Path) -> Result<(), SlugError> {
+pub(crate) async fn put_file(store: &dyn ObjectStore, key: &str, file: &Path) -> Result<(), StorageError> {
     let key = Key::from(key);
-    let mut file = File::open(file).await.map_err(SlugError::disk("Could not read the packed slug"))?;
-    let size = file.metadata().await.map_err(SlugError::disk("Could not read the packed slug"))?.len();
+    let mut file = File::open(file).await.map_err(StorageError::disk("Could not read the packed slug"))?;
+    let size = file.metadata().await.map_err(StorageError::disk("Could not read the packed slug"))?.len();
     if size <= PART_BYTES as u64 {
         let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).await.map_err(SlugError::disk("Could not read the packed slug"))?;
-        store.put(&key, PutPayload::from(bytes)).await.map_err(SlugError::store)?;
+        file.read_to_end(&mut bytes).await.map_err(StorageError::disk("Could not read the packed slug"))?;
+        store.put(&key, PutPayload::from(bytes)).await.map_err(StorageError::store)?;
         return Ok(());
     }
-    let upload = store.put_multipart(&key).await.map_err(SlugError::store)?;
+    let upload = store.put_multipart(&key).await.map_err(StorageError::store)?;
     let mut upload = WriteMultipart::new_with_chunk_size(upload, PART_BYTES);
     match send(&mut file, &mut upload).await {
-        Ok(()) => upload.finish().await.map(drop).map_err(SlugError::store),
+        Ok(()) => upload.finish().await.map(drop).map_err(StorageError::store),
         Err(error) => {
             if let Err(left) = upload.abort().await {
                 tracing::warn!(%key, error = %left, "A broken upload could not be removed from the object store");
@@ -47,14 +47,14 @@ pub(crate) async fn put_file(store: &dyn ObjectStore, key: &str, file: &Path) ->
     }
 }
 
-async fn send(file: &mut File, upload: &mut WriteMultipart) -> Result<(), SlugError> {
+async fn send(file: &mut File, upload: &mut WriteMultipart) -> Result<(), StorageError> {
     let mut buffer = vec![0; 256 * 1024];
     loop {
-        let count = file.read(&mut buffer).await.map_err(SlugError::disk("Could not read the packed slug"))?;
+        let count = file.read(&mut buffer).await.map_err(StorageError::disk("Could not read the packed slug"))?;
         if count == 0 {
             return Ok(());
         }
-        upload.wait_for_capacity(PARTS_LIMIT).await.map_err(SlugError::store)?;
+        upload.wait_for_capacity(PARTS_LIMIT).await.map_err(StorageError::store)?;
         upload.write(&buffer[..count]);
     }
 }
@@ -77,6 +77,6 @@ pub(crate) async fn get(
 }
 
 /// Gives an object another key.
-pub(crate) async fn copy(store: &dyn ObjectStore, from: &str, to: &str) -> Result<(), SlugError> {
-    store.copy(&Key::from(from), &Key::from(to)).await.map_err(SlugError::store)
+pub(crate) async fn copy(store: &dyn ObjectStore, from: &str, to: &str) -> Result<(), StorageError> {
+    store.copy(&Key::from(from), &Key::from(to)).await.map_err(StorageError::store)
 }

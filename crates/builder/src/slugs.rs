@@ -5,6 +5,7 @@ use crate::failure::BuildFailure;
 use crate::hashed::Hashed;
 use crate::objects;
 use crate::packing::{self, AppFiles};
+use crate::storage::StorageError;
 use crate::tree::{self, Owner};
 use aws_lc_rs::digest;
 use model::id::SlugId;
@@ -35,41 +36,9 @@ pub enum SlugError {
     /// An archive that may not be.
     #[error(transparent)]
     Archive(#[from] ArchiveError),
-    /// No space left.
-    #[error("The server's disk is full; free some space and try again")]
-    DiskFull,
-    /// The object store.
-    #[error("The object store failed: {0}")]
-    Store(#[source] object_store::Error),
-    /// The disk.
-    #[error("{what}: {source}")]
-    Disk {
-        /// What was tried.
-        what: &'static str,
-        /// The cause.
-        source: io::Error,
-    },
-}
-
-impl SlugError {
-    pub(crate) fn disk(what: &'static str) -> impl FnOnce(io::Error) -> Self {
-        move |source| if is_full(&source) { Self::DiskFull } else { Self::Disk { what, source } }
-    }
-
-    pub(crate) fn store(error: object_store::Error) -> Self {
-        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
-        while let Some(inner) = cause {
-            if inner.downcast_ref::<io::Error>().is_some_and(is_full) {
-                return Self::DiskFull;
-            }
-            cause = inner.source();
-        }
-        Self::Store(error)
-    }
-}
-
-fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    /// The disk, the object store.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
 }
 
 /// A packed slug.
@@ -115,12 +84,12 @@ impl Slugs {
     /// # Errors
     /// [`BuildFailure::SlugTooLarge`], [`BuildFailure::Slug`].
     pub async fn pack(&self, app: impl Into<AppFiles<'_>>) -> Result<Packed, BuildFailure> {
-        let half = tempfile_in(&self.dir).map_err(SlugError::disk("Could not make the slug's archive"))?;
+        let half = tempfile_in(&self.dir).map_err(StorageError::disk("Could not make the slug's archive"))?;
         let app = app.into();
         let (dir, frames, file) = (app.dir.to_owned(), app.frames.to_vec(), half.1);
         let packed = tokio::task::spawn_blocking(move || packing::pack(&dir, &frames, file)).await;
         let packed = packed.unwrap_or_else(|gone| Err(gone.into()));
-        let (size_bytes, checksum) = packed.map_err(SlugError::disk("Could not pack the slug"))?;
+        let (size_bytes, checksum) = packed.map_err(StorageError::disk("Could not pack the slug"))?;
         if size_bytes > SLUG_LIMIT_BYTES {
             return Err(BuildFailure::SlugTooLarge { size_bytes });
         }
@@ -137,10 +106,11 @@ impl Slugs {
     /// [`SlugError::Missing`], or what the object store says.
     pub async fn take(&self, uploaded: &str) -> Result<String, SlugError> {
         let missing = || SlugError::Missing(uploaded.to_owned());
-        let mut stream = objects::get(&*self.store, uploaded).await.map_err(SlugError::store)?.ok_or_else(missing)?;
+        let mut stream =
+            objects::get(&*self.store, uploaded).await.map_err(StorageError::store)?.ok_or_else(missing)?;
         let (mut context, mut buffer) = (digest::Context::new(&digest::SHA256), vec![0; 256 * 1024]);
         loop {
-            let count = stream.read(&mut buffer).await.map_err(SlugError::disk("Could not read the upload"))?;
+            let count = stream.read(&mut buffer).await.map_err(StorageError::disk("Could not read the upload"))?;
             if count == 0 {
                 break;
             }
@@ -157,7 +127,7 @@ impl Slugs {
     /// What the file system says.
     pub fn adopt(&self, app_dir: &Path, slug: SlugId) -> Result<PathBuf, SlugError> {
         let place = self.folder(slug);
-        fs::rename(app_dir, &place).map_err(SlugError::disk("Could not move the built app to the slugs"))?;
+        fs::rename(app_dir, &place).map_err(StorageError::disk("Could not move the built app to the slugs"))?;
         Ok(place)
     }
 
@@ -193,7 +163,7 @@ impl Slugs {
 
     async fn unpack(&self, slug: SlugId, checksum: &str, place: &Path) -> Result<(), SlugError> {
         let key = objects::slug_key(checksum);
-        let stream = objects::get(&*self.store, &key).await.map_err(SlugError::store)?;
+        let stream = objects::get(&*self.store, &key).await.map_err(StorageError::store)?;
         let stream = stream.ok_or_else(|| SlugError::Missing(key.clone()))?;
         let (half, place) = (self.dir.join(format!(".half-{slug}")), place.to_owned());
         let (rules, expected, reader) = (Rules::slug(self.owner), checksum.to_owned(), SyncIoBridge::new(stream));
@@ -206,7 +176,7 @@ impl Slugs {
             over
         };
         let over = tokio::task::spawn_blocking(work).await;
-        over.unwrap_or_else(|gone| Err(SlugError::disk("Could not unpack the slug")(gone.into())))
+        over.unwrap_or_else(|gone| Err(StorageError::disk("Could not unpack the slug")(gone.into()).into()))
     }
 
     fn folder(&self, slug: SlugId) -> PathBuf {
@@ -220,7 +190,7 @@ impl Slugs {
 
 /// Unpacks beside the place, checks, then renames: a slug's folder is there whole or not at all.
 fn unpack_into(reader: impl Read, half: &Path, place: &Path, rules: &Rules, expected: &str) -> Result<(), SlugError> {
-    let failed = || SlugError::disk("Could not unpack the slug");
+    let failed = || StorageError::disk("Could not unpack the slug");
     tree::remove(half).map_err(failed())?;
     tree::make_folder(half, rules.owner).map_err(failed())?;
     let mut hashed = Hashed::new(reader);
@@ -235,7 +205,7 @@ fn unpack_into(reader: impl Read, half: &Path, place: &Path, rules: &Rules, expe
     if !fs::symlink_metadata(&app).is_ok_and(|found| found.is_dir()) {
         return Err(ArchiveError::NoAppFolder.into());
     }
-    fs::rename(app, place).map_err(failed())
+    Ok(fs::rename(app, place).map_err(failed())?)
 }
 
 /// A file that goes away with its handle.

@@ -4,7 +4,7 @@ use crate::gate::Authorized;
 use crate::objects::{ByteStream, ObjectError, Upload};
 use crate::{Control, disk, sweep};
 use aws_lc_rs::digest::{Context, SHA256};
-use builder::{ArchiveError, SlugError};
+use builder::{ArchiveError, SlugError, StorageError};
 use futures_util::{StreamExt, TryStreamExt};
 use model::app::App;
 use model::id::SlugId;
@@ -91,14 +91,15 @@ impl From<SlugError> for SlugDoorError {
     fn from(error: SlugError) -> Self {
         match error {
             // The disk is this machine's, not the sender's.
-            SlugError::DiskFull | SlugError::Archive(ArchiveError::DiskFull) => Self::DiskFull,
+            SlugError::Storage(StorageError::DiskFull) | SlugError::Archive(ArchiveError::DiskFull) => Self::DiskFull,
             SlugError::Archive(ArchiveError::Write { path, source }) => {
                 Self::Slug(SlugError::Archive(ArchiveError::Write { path, source }))
             }
             SlugError::Archive(bad) => Self::Archive(bad),
             SlugError::Missing(_) => Self::Gone,
             // Of bytes that this server hashed itself a moment ago: the store or the disk has changed them.
-            ours @ (SlugError::Checksum { .. } | SlugError::Store(_) | SlugError::Disk { .. }) => Self::Slug(ours),
+            ours @ (SlugError::Checksum { .. }
+            | SlugError::Storage(StorageError::Store(_) | StorageError::Disk { .. })) => Self::Slug(ours),
         }
     }
 }
@@ -237,12 +238,12 @@ mod tests {
             other => panic!("{other}"),
         };
         let io = || std::io::Error::other("broken");
-        assert_eq!(of(SlugError::DiskFull), "full");
+        assert_eq!(of(StorageError::DiskFull.into()), "full");
         assert_eq!(of(ArchiveError::DiskFull.into()), "full");
         assert_eq!(of(ArchiveError::Empty.into()), "sender");
         assert_eq!(of(ArchiveError::NoAppFolder.into()), "sender");
         assert_eq!(of(ArchiveError::Write { path: "/".into(), source: io() }.into()), "server");
-        assert_eq!(of(SlugError::Disk { what: "x", source: io() }), "server");
+        assert_eq!(of(StorageError::Disk { what: "x", source: io() }.into()), "server");
         assert_eq!(of(SlugError::Checksum { found: "a".into(), expected: "b".into() }), "server");
         assert_eq!(of(SlugError::Missing("uploads/x".into())), "gone");
     }

@@ -1,6 +1,7 @@
 //! Where an entry goes: below the folder, through real folders only.
 
 use super::{ArchiveError, Links, Rules};
+use crate::storage::is_full;
 use crate::tree::{Owner, give};
 use std::collections::HashSet;
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -43,11 +44,7 @@ pub(super) fn is_apple_double(path: &Path) -> bool {
 
 /// A full disk said as such, anything else with its path.
 pub(super) fn write_error(path: &Path, source: io::Error) -> ArchiveError {
-    if source.kind() == io::ErrorKind::StorageFull || source.kind() == io::ErrorKind::QuotaExceeded {
-        ArchiveError::DiskFull
-    } else {
-        ArchiveError::Write { path: path.to_owned(), source }
-    }
+    if is_full(&source) { ArchiveError::DiskFull } else { ArchiveError::Write { path: path.to_owned(), source } }
 }
 
 impl<'a> Place<'a> {

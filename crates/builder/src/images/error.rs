@@ -2,6 +2,7 @@
 
 use super::layer::{ENTRY_LIMIT, IMAGE_TREE_LIMIT_BYTES};
 use super::root::FOLDER_DEPTH_LIMIT;
+use crate::storage::{StorageError, is_full};
 use model::image::Digest;
 use std::io;
 
@@ -30,20 +31,9 @@ pub enum ImageError {
         #[source]
         why: LayerError,
     },
-    /// No space left.
-    #[error("The server's disk is full; free some space and try again")]
-    DiskFull,
-    /// The object store.
-    #[error("The object store failed: {0}")]
-    Store(#[source] object_store::Error),
-    /// The disk.
-    #[error("{what}: {source}")]
-    Disk {
-        /// What was tried.
-        what: &'static str,
-        /// The cause.
-        source: io::Error,
-    },
+    /// The disk, the object store.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
 }
 
 /// Why a layer's archive is refused. What was unpacked until then goes with the half made folder.
@@ -101,17 +91,9 @@ pub enum LayerError {
 }
 
 impl ImageError {
-    pub(super) fn disk(what: &'static str) -> impl FnOnce(io::Error) -> Self {
-        move |source| if is_full(&source) { Self::DiskFull } else { Self::Disk { what, source } }
-    }
-
-    pub(super) fn store(error: object_store::Error) -> Self {
-        Self::Store(error)
-    }
-
     pub(super) fn of_layer(layer: &Digest, why: LayerError) -> Self {
         match why {
-            LayerError::Write { source, .. } if is_full(&source) => Self::DiskFull,
+            LayerError::Write { source, .. } if is_full(&source) => StorageError::DiskFull.into(),
             why => Self::Layer { layer: layer.clone(), why },
         }
     }
@@ -123,8 +105,4 @@ impl LayerError {
         let path = path.display().to_string();
         move |source| Self::Write { path, source }
     }
-}
-
-fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }

@@ -1,7 +1,7 @@
 //! Container images: their layers taken from the object store, checked, unpacked once.
 
 use crate::slugs::SmallDisk;
-use builder::{ImageError, Images, image_blob_key};
+use builder::{ImageError, Images, StorageError, image_blob_key};
 use model::image::{Digest, Layer, Packing};
 use object_store::local::LocalFileSystem;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
@@ -167,7 +167,10 @@ async fn a_full_disk_is_said_and_leaves_nothing() {
     let images = registry.images();
     let layers = [registry.layer(&[("a/b", "1"), ("a/noise", &"x".repeat(3_000_000))], Packing::Gzip).await];
     let error = images.unpacked(&digest(1), &layers).await.unwrap_err();
-    assert!(matches!(error, ImageError::DiskFull) && error.to_string().contains("disk is full"), "{error}");
+    assert!(
+        matches!(error, ImageError::Storage(StorageError::DiskFull)) && error.to_string().contains("disk is full"),
+        "{error}"
+    );
     assert!(registry.left().is_empty(), "nothing half done is left");
     drop(small_disk);
 }

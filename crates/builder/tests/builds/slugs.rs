@@ -1,7 +1,7 @@
 //! Slugs: packed, stored, taken, unpacked.
 
 use crate::sandbox::{Workshop, write};
-use builder::{BuildFailure, SlugError, Slugs, compress, slug_key};
+use builder::{BuildFailure, SlugError, Slugs, StorageError, compress, slug_key};
 use model::id::SlugId;
 use object_store::local::LocalFileSystem;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
@@ -116,7 +116,7 @@ async fn the_layout_of_compressing() {
     assert!(seen.recv().await.unwrap().starts_with("       Done: 0."));
     let (lines, _) = tokio::sync::mpsc::channel(8);
     let error = compress(&slugs, &root.path().join("none"), lines).await.unwrap_err();
-    assert!(matches!(error, BuildFailure::Slug(SlugError::Disk { .. })), "{error}");
+    assert!(matches!(error, BuildFailure::Slug(SlugError::Storage(StorageError::Disk { .. }))), "{error}");
 }
 
 #[tokio::test]
