@@ -13,21 +13,22 @@ mod tests;
 
 pub use error::{ImageError, LayerError};
 
+use crate::folders::Folders;
 use crate::hashed::Hashed;
 use crate::objects;
 use crate::storage::StorageError;
-use crate::tree::{self, Owner};
+use crate::tree::Owner;
 use layer::Allowance;
 use model::image::{Digest, Layer};
 use object_store::ObjectStore;
 use root::Root;
-use std::collections::HashMap;
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::runtime::Handle;
-use tokio_util::io::SyncIoBridge;
+use std::sync::Arc;
+
+/// What is said when the disk fails.
+const UNPACK_FAILED: &str = "Could not unpack the image";
 
 /// Where the bytes with this digest lie in the object store: a layer, a configuration, a manifest.
 #[must_use]
@@ -39,10 +40,7 @@ pub fn image_blob_key(digest: &Digest) -> String {
 #[derive(Clone)]
 pub struct Images {
     store: Arc<dyn ObjectStore>,
-    dir: PathBuf,
-    owner: Option<Owner>,
-    /// One at a time unpacks an image; the others wait for it.
-    unpacking: Arc<Mutex<HashMap<Digest, Arc<tokio::sync::Mutex<()>>>>>,
+    folders: Folders,
 }
 
 impl Images {
@@ -51,14 +49,7 @@ impl Images {
     /// # Errors
     /// A folder that cannot be made or read.
     pub fn open(store: Arc<dyn ObjectStore>, dir: PathBuf, owner: Option<Owner>) -> io::Result<Self> {
-        fs::create_dir_all(&dir)?;
-        for child in fs::read_dir(&dir)? {
-            let child = child?;
-            if child.file_name().as_encoded_bytes().starts_with(b".") {
-                tree::remove(&child.path())?;
-            }
-        }
-        Ok(Self { store, dir, owner, unpacking: Arc::default() })
+        Ok(Self { store, folders: Folders::open(dir, owner)? })
     }
 
     /// The image's folder, made of its layers (the lowest first) if this machine does not have it yet. `image` is its
@@ -68,26 +59,9 @@ impl Images {
     /// [`ImageError::Missing`], [`ImageError::Checksum`] for other bytes than a digest says, [`ImageError::Layer`] for
     /// an archive that may not be, a full disk.
     pub async fn unpacked(&self, image: &Digest, layers: &[Layer]) -> Result<PathBuf, ImageError> {
-        let place = self.folder(image);
-        if place.is_dir() {
-            return Ok(place);
-        }
-        let lock = Arc::clone(self.locks().entry(image.clone()).or_default());
-        // Held by the work itself: it goes on when nobody waits for it any more.
-        let held = lock.lock_owned().await;
-        let (images, image, layers) = (self.clone(), image.clone(), layers.to_vec());
-        let runtime = Handle::current();
-        let work = move || {
-            let over = images.unpack(&runtime, &image, &layers);
-            drop(held);
-            // Whoever waits has a copy of it, and must find the same one as whoever comes later.
-            images.locks().retain(|_, lock| Arc::strong_count(lock) > 1);
-            over
-        };
-        let over = tokio::task::spawn_blocking(work).await;
-        let over =
-            over.unwrap_or_else(|gone| Err(StorageError::disk("Could not unpack the image")(gone.into()).into()));
-        over.map(|()| place)
+        let (images, layers) = (self.clone(), layers.to_vec());
+        let fill = move |half: &Path| images.unpack_into(half, &layers);
+        self.folders.made(image.hex(), UNPACK_FAILED, fill).await
     }
 
     /// Removes the image's folder from this machine; its layers stay in the object store. Blocks.
@@ -95,12 +69,7 @@ impl Images {
     /// # Errors
     /// What the file system says.
     pub fn forget(&self, image: &Digest) -> io::Result<()> {
-        let gone = self.dir.join(format!(".gone-{}", image.hex()));
-        match fs::rename(self.folder(image), &gone) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            Ok(()) => tree::remove(&gone),
-            Err(error) => Err(error),
-        }
+        self.folders.forget(image.hex())
     }
 
     /// What is unpacked here.
@@ -109,50 +78,23 @@ impl Images {
     /// What the file system says.
     pub fn folders(&self) -> io::Result<Vec<Digest>> {
         let mut found = Vec::new();
-        for child in fs::read_dir(&self.dir)? {
+        for child in fs::read_dir(self.folders.dir())? {
             let name = child?.file_name();
             found.extend(name.to_str().and_then(|hex| format!("sha256:{hex}").parse::<Digest>().ok()));
         }
         Ok(found)
     }
 
-    fn unpack(&self, runtime: &Handle, image: &Digest, layers: &[Layer]) -> Result<(), ImageError> {
-        let place = self.folder(image);
-        if place.is_dir() {
-            return Ok(());
-        }
-        let half = self.dir.join(format!(".half-{}", image.hex()));
-        let over = self.unpack_into(runtime, layers, &half, &place);
-        // Whatever is left of it is of no use.
-        if let Err(error) = tree::remove(&half) {
-            tracing::warn!(path = %half.display(), %error, "A half unpacked image was not removed");
-        }
-        over
-    }
-
-    /// Unpacks beside the place, then renames: an image's folder is there whole or not at all.
-    fn unpack_into(&self, runtime: &Handle, layers: &[Layer], half: &Path, place: &Path) -> Result<(), ImageError> {
-        let failed = || StorageError::disk("Could not unpack the image");
-        tree::remove(half).map_err(failed())?;
-        tree::make_folder(half, self.owner).map_err(failed())?;
-        let mut root = Root::open(half, self.owner).map_err(failed())?;
+    fn unpack_into(&self, half: &Path, layers: &[Layer]) -> Result<PathBuf, ImageError> {
+        let failed = || StorageError::disk(UNPACK_FAILED);
+        let mut root = Root::open(half, self.folders.owner()).map_err(failed())?;
         let mut left = Allowance::of_an_image();
         for layer in layers {
-            let stream = runtime.block_on(objects::get(&*self.store, &image_blob_key(&layer.digest)));
-            let stream = stream.map_err(StorageError::store)?;
-            let stream = stream.ok_or_else(|| ImageError::Missing(layer.digest.clone()))?;
-            lay(SyncIoBridge::new_with_handle(stream, runtime.clone()), layer, &mut root, &mut left)?;
+            let reader = objects::read(&*self.store, &image_blob_key(&layer.digest))?;
+            lay(reader.ok_or_else(|| ImageError::Missing(layer.digest.clone()))?, layer, &mut root, &mut left)?;
         }
         identity::add(&mut root).map_err(failed())?;
-        Ok(fs::rename(half, place).map_err(failed())?)
-    }
-
-    fn folder(&self, image: &Digest) -> PathBuf {
-        self.dir.join(image.hex())
-    }
-
-    fn locks(&self) -> MutexGuard<'_, HashMap<Digest, Arc<tokio::sync::Mutex<()>>>> {
-        self.unpacking.lock().unwrap_or_else(PoisonError::into_inner)
+        Ok(half.to_owned())
     }
 }
 

@@ -8,6 +8,7 @@ mod cache;
 mod compile;
 mod detect;
 mod failure;
+mod folders;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;

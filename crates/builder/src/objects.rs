@@ -4,11 +4,12 @@ use crate::storage::StorageError;
 use futures_util::TryStreamExt;
 use object_store::path::Path as Key;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload, WriteMultipart};
-use std::io;
+use std::io::{self, Read};
 use std::path::Path;
 use tokio::fs::File;
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio_util::io::StreamReader;
+use tokio::runtime::Handle;
+use tokio_util::io::{StreamReader, SyncIoBridge};
 
 /// Objects up to this size go in one request; it is also the size of a part.
 const PART_BYTES: usize = 8 * 1024 * 1024;
@@ -74,6 +75,13 @@ pub(crate) async fn get(
         Err(object_store::Error::NotFound { .. }) => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// The same for work that blocks, on a thread that the runtime gave for it.
+pub(crate) fn read(store: &dyn ObjectStore, key: &str) -> Result<Option<impl Read + use<>>, StorageError> {
+    let runtime = Handle::current();
+    let stream = runtime.block_on(get(store, key)).map_err(StorageError::store)?;
+    Ok(stream.map(|stream| SyncIoBridge::new_with_handle(stream, runtime)))
 }
 
 /// Gives an object another key.

@@ -2,22 +2,24 @@
 
 use crate::archive::{self, ArchiveError, Rules};
 use crate::failure::BuildFailure;
+use crate::folders::Folders;
 use crate::hashed::Hashed;
 use crate::objects;
 use crate::packing::{self, AppFiles};
 use crate::storage::StorageError;
-use crate::tree::{self, Owner};
+use crate::tree::Owner;
 use aws_lc_rs::digest;
 use model::id::SlugId;
 use model::slug::SLUG_LIMIT_BYTES;
 use object_store::ObjectStore;
-use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use tokio::io::AsyncReadExt;
-use tokio_util::io::SyncIoBridge;
+
+/// What is said when the disk fails.
+const UNPACK_FAILED: &str = "Could not unpack the slug";
 
 /// Why a slug cannot be stored or used.
 #[derive(Debug, thiserror::Error)]
@@ -56,10 +58,7 @@ pub struct Packed {
 #[derive(Clone)]
 pub struct Slugs {
     store: Arc<dyn ObjectStore>,
-    dir: PathBuf,
-    owner: Option<Owner>,
-    /// One at a time unpacks a slug; the others wait for it.
-    unpacking: Arc<Mutex<HashMap<SlugId, Arc<tokio::sync::Mutex<()>>>>>,
+    folders: Folders,
 }
 
 impl Slugs {
@@ -68,15 +67,7 @@ impl Slugs {
     /// # Errors
     /// A folder that cannot be made or read.
     pub fn open(store: Arc<dyn ObjectStore>, dir: PathBuf, owner: Option<Owner>) -> io::Result<Self> {
-        fs::create_dir_all(&dir)?;
-        for child in fs::read_dir(&dir)? {
-            let child = child?;
-            if child.file_name().as_encoded_bytes().starts_with(b".") {
-                let path = child.path();
-                if child.file_type()?.is_dir() { tree::remove(&path)? } else { fs::remove_file(&path)? }
-            }
-        }
-        Ok(Self { store, dir, owner, unpacking: Arc::default() })
+        Ok(Self { store, folders: Folders::open(dir, owner)? })
     }
 
     /// Packs an app's folder and stores the archive under the hash of its bytes; the same bytes are stored once.
@@ -84,7 +75,7 @@ impl Slugs {
     /// # Errors
     /// [`BuildFailure::SlugTooLarge`], [`BuildFailure::Slug`].
     pub async fn pack(&self, app: impl Into<AppFiles<'_>>) -> Result<Packed, BuildFailure> {
-        let half = tempfile_in(&self.dir).map_err(StorageError::disk("Could not make the slug's archive"))?;
+        let half = tempfile_in(self.folders.dir()).map_err(StorageError::disk("Could not make the slug's archive"))?;
         let app = app.into();
         let (dir, frames, file) = (app.dir.to_owned(), app.frames.to_vec(), half.1);
         let packed = tokio::task::spawn_blocking(move || packing::pack(&dir, &frames, file)).await;
@@ -126,7 +117,7 @@ impl Slugs {
     /// # Errors
     /// What the file system says.
     pub fn adopt(&self, app_dir: &Path, slug: SlugId) -> Result<PathBuf, SlugError> {
-        let place = self.folder(slug);
+        let place = self.folders.place(&slug.to_string());
         fs::rename(app_dir, &place).map_err(StorageError::disk("Could not move the built app to the slugs"))?;
         Ok(place)
     }
@@ -136,16 +127,13 @@ impl Slugs {
     /// # Errors
     /// [`SlugError::Checksum`] for other bytes than announced, [`SlugError::Missing`], a bad archive, a full disk.
     pub async fn unpacked(&self, slug: SlugId, checksum: &str) -> Result<PathBuf, SlugError> {
-        let place = self.folder(slug);
-        if place.is_dir() {
-            return Ok(place);
-        }
-        let lock = Arc::clone(self.locks().entry(slug).or_default());
-        let held = lock.lock().await;
-        let over = if place.is_dir() { Ok(()) } else { self.unpack(slug, checksum, &place).await };
-        drop(held);
-        self.locks().remove(&slug);
-        over.map(|()| place)
+        let (key, expected, store) = (objects::slug_key(checksum), checksum.to_owned(), Arc::clone(&self.store));
+        let rules = Rules::slug(self.folders.owner());
+        let fill = move |half: &Path| {
+            let reader = objects::read(&*store, &key)?.ok_or(SlugError::Missing(key))?;
+            unpack_into(reader, half, &rules, &expected)
+        };
+        self.folders.made(&slug.to_string(), UNPACK_FAILED, fill).await
     }
 
     /// Removes the slug's folder from this machine; its archive stays. Blocks.
@@ -153,59 +141,23 @@ impl Slugs {
     /// # Errors
     /// What the file system says.
     pub fn forget(&self, slug: SlugId) -> io::Result<()> {
-        let gone = self.dir.join(format!(".gone-{slug}"));
-        match fs::rename(self.folder(slug), &gone) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            Ok(()) => tree::remove(&gone),
-            Err(error) => Err(error),
-        }
-    }
-
-    async fn unpack(&self, slug: SlugId, checksum: &str, place: &Path) -> Result<(), SlugError> {
-        let key = objects::slug_key(checksum);
-        let stream = objects::get(&*self.store, &key).await.map_err(StorageError::store)?;
-        let stream = stream.ok_or_else(|| SlugError::Missing(key.clone()))?;
-        let (half, place) = (self.dir.join(format!(".half-{slug}")), place.to_owned());
-        let (rules, expected, reader) = (Rules::slug(self.owner), checksum.to_owned(), SyncIoBridge::new(stream));
-        let work = move || {
-            let over = unpack_into(reader, &half, &place, &rules, &expected);
-            // Whatever is left of it is of no use.
-            if let Err(error) = tree::remove(&half) {
-                tracing::warn!(path = %half.display(), %error, "A half unpacked slug was not removed");
-            }
-            over
-        };
-        let over = tokio::task::spawn_blocking(work).await;
-        over.unwrap_or_else(|gone| Err(StorageError::disk("Could not unpack the slug")(gone.into()).into()))
-    }
-
-    fn folder(&self, slug: SlugId) -> PathBuf {
-        self.dir.join(slug.to_string())
-    }
-
-    fn locks(&self) -> std::sync::MutexGuard<'_, HashMap<SlugId, Arc<tokio::sync::Mutex<()>>>> {
-        self.unpacking.lock().unwrap_or_else(PoisonError::into_inner)
+        self.folders.forget(&slug.to_string())
     }
 }
 
-/// Unpacks beside the place, checks, then renames: a slug's folder is there whole or not at all.
-fn unpack_into(reader: impl Read, half: &Path, place: &Path, rules: &Rules, expected: &str) -> Result<(), SlugError> {
-    let failed = || StorageError::disk("Could not unpack the slug");
-    tree::remove(half).map_err(failed())?;
-    tree::make_folder(half, rules.owner).map_err(failed())?;
+/// The app's folder in what an archive unpacks to, if all of it is as it should be.
+fn unpack_into(reader: impl Read, half: &Path, rules: &Rules, expected: &str) -> Result<PathBuf, SlugError> {
     let mut hashed = Hashed::new(reader);
     let over = archive::extract(&mut hashed, half, rules);
     // Wrong bytes are the better reason than what they did to the archive; also, the end of the stream counts.
-    let found = packing::checksum(hashed.finish().map_err(failed())?);
+    let found = packing::checksum(hashed.finish().map_err(StorageError::disk(UNPACK_FAILED))?);
     if !found.eq_ignore_ascii_case(expected) {
         return Err(SlugError::Checksum { found, expected: expected.to_owned() });
     }
     over?;
     let app = half.join("app");
-    if !fs::symlink_metadata(&app).is_ok_and(|found| found.is_dir()) {
-        return Err(ArchiveError::NoAppFolder.into());
-    }
-    Ok(fs::rename(app, place).map_err(failed())?)
+    let is_folder = fs::symlink_metadata(&app).is_ok_and(|found| found.is_dir());
+    if is_folder { Ok(app) } else { Err(ArchiveError::NoAppFolder.into()) }
 }
 
 /// A file that goes away with its handle.

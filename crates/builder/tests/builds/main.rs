@@ -8,6 +8,7 @@
     reason = "tests: a wrong build ends the test, and the machine's registries are found in the environment"
 )]
 
+mod gated;
 mod images;
 mod ladder;
 mod node;

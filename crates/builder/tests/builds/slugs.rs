@@ -1,5 +1,6 @@
 //! Slugs: packed, stored, taken, unpacked.
 
+use crate::gated::Gated;
 use crate::sandbox::{Workshop, write};
 use builder::{BuildFailure, SlugError, Slugs, StorageError, compress, slug_key};
 use model::id::SlugId;
@@ -84,6 +85,29 @@ async fn r17_other_bytes_than_announced_are_refused() {
     let error = slugs.unpacked(id(3), &packed.checksum).await.unwrap_err();
     assert!(matches!(error, SlugError::Missing(_)));
     assert_eq!(fs::read_dir(root.path().join("slugs")).unwrap().count(), 0, "nothing half done is left");
+}
+
+#[tokio::test]
+async fn who_stops_waiting_disturbs_nobody() {
+    let root = tempfile::tempdir().unwrap();
+    let (slugs, store) = open(root.path());
+    let checksum = slugs.pack(&app(root.path())).await.unwrap().checksum;
+    let store = Arc::new(Gated::new(store));
+    let slugs = Slugs::open(store.clone(), root.path().join("slugs"), None).unwrap();
+    let mut begun = Box::pin(slugs.unpacked(id(6), &checksum));
+    tokio::select! {
+        over = &mut begun => panic!("unpacked without its bytes: {over:?}"),
+        () = store.reading() => {}
+    }
+    // The work goes on without whoever began it; whoever comes now waits for it, and does not begin another in its folder.
+    drop(begun);
+    let mut waiting = Box::pin(slugs.unpacked(id(6), &checksum));
+    assert!(futures_util::poll!(&mut waiting).is_pending());
+    store.open();
+    let place = waiting.await.unwrap();
+    assert_eq!(fs::read_to_string(place.join("a/x")).unwrap(), "1");
+    assert_eq!(store.gets(), 1);
+    assert_eq!(fs::read_dir(root.path().join("slugs")).unwrap().count(), 1, "nothing half done is left");
 }
 
 #[tokio::test]
