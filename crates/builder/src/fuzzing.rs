@@ -1,6 +1,7 @@
 //! What reads archives and files of strangers here, called with any bytes at all: for the targets in `fuzz/`.
 
 use crate::archive::{Links, Rules, extract};
+use crate::handmade::Pack;
 use crate::{images, release_yaml, slugignore};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -102,7 +103,7 @@ fn stays(target: &Path, depth: usize) -> bool {
 
 /// An archive of entries: a kind, the lengths of name, target and contents, then these.
 fn packed(mut bytes: &[u8]) -> Vec<u8> {
-    let mut archive = Vec::new();
+    let mut archive = Pack::new();
     while let Some(([kind, name, target, size], rest)) = bytes.split_first_chunk::<4>() {
         let mut rest = rest;
         let mut part = |length: u8, most: usize| {
@@ -111,21 +112,10 @@ fn packed(mut bytes: &[u8]) -> Vec<u8> {
             part
         };
         let (name, target, contents) = (part(*name, 99), part(*target, 99), part(*size, 255));
-        let mut header = tar::Header::new_gnu();
-        header.set_entry_type(tar::EntryType::new(*kind));
-        header.set_mode(0o4755);
-        header.set_size(contents.len() as u64);
-        let old = header.as_old_mut();
-        old.name[..name.len()].copy_from_slice(name);
-        old.linkname[..target.len()].copy_from_slice(target);
-        header.set_cksum();
-        archive.extend_from_slice(header.as_bytes());
-        archive.extend_from_slice(contents);
-        archive.resize(archive.len().next_multiple_of(512), 0);
+        archive = archive.entry(tar::EntryType::new(*kind), name, target, 0o4755, contents);
         bytes = rest;
     }
-    archive.resize(archive.len() + 1024, 0);
-    archive
+    archive.bytes()
 }
 
 /// A `.slugignore` over a small tree in the empty folder `dir`: nothing beside the tree is touched, and it counts what it

@@ -12,6 +12,8 @@ mod folders;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
+#[cfg(any(test, feature = "fuzzing"))]
+mod handmade;
 mod hashed;
 mod images;
 mod job;

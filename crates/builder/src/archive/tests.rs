@@ -1,61 +1,13 @@
 //! Every kind of bad archive, made by hand.
 
 use super::*;
+use crate::handmade::Pack;
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use tar::Header;
 
-/// An entry exactly as asked for, however wrong.
-fn entry(archive: &mut Vec<u8>, kind: EntryType, name: &str, target: &str, mode: u32, contents: &[u8]) {
-    let mut header = Header::new_gnu();
-    header.set_entry_type(kind);
-    header.set_size(contents.len() as u64);
-    header.set_mode(mode);
-    header.set_mtime(1_000_000_000);
-    let gnu = header.as_gnu_mut().unwrap();
-    gnu.name[..name.len()].copy_from_slice(name.as_bytes());
-    gnu.linkname[..target.len()].copy_from_slice(target.as_bytes());
-    header.set_cksum();
-    archive.extend_from_slice(header.as_bytes());
-    archive.extend_from_slice(contents);
-    archive.resize(archive.len().next_multiple_of(512), 0);
-}
-
-struct Pack(Vec<u8>);
-
 impl Pack {
-    fn new() -> Self {
-        Self(Vec::new())
-    }
-    fn file(mut self, name: &str, contents: &str) -> Self {
-        entry(&mut self.0, EntryType::Regular, name, "", 0o644, contents.as_bytes());
-        self
-    }
-    fn program(mut self, name: &str) -> Self {
-        entry(&mut self.0, EntryType::Regular, name, "", 0o4755, b"#!");
-        self
-    }
-    fn folder(mut self, name: &str) -> Self {
-        entry(&mut self.0, EntryType::Directory, name, "", 0o755, b"");
-        self
-    }
-    fn link(mut self, name: &str, target: &str) -> Self {
-        entry(&mut self.0, EntryType::Symlink, name, target, 0o777, b"");
-        self
-    }
-    fn hard(mut self, name: &str, target: &str) -> Self {
-        entry(&mut self.0, EntryType::Link, name, target, 0o644, b"");
-        self
-    }
-    fn special(mut self, kind: EntryType) -> Self {
-        entry(&mut self.0, kind, "thing", "", 0o644, b"");
-        self
-    }
-    fn bytes(mut self) -> Vec<u8> {
-        self.0.resize(self.0.len() + 1024, 0);
-        self.0
-    }
     /// Unpacks it in a folder that has a neighbour which nobody may touch.
     fn unpack(self, rules: &Rules) -> (tempfile::TempDir, Result<(), ArchiveError>) {
         let (outside, bytes) = (tempfile::tempdir().unwrap(), self.bytes());
@@ -170,7 +122,7 @@ fn broken_and_empty_archives() {
 
 #[test]
 fn modes_and_times_are_kept_without_set_id_bits() {
-    let (dir, over) = Pack::new().program("bin/run").unpack(&Rules::tree(None));
+    let (dir, over) = Pack::new().mode("bin/run", 0o4755).unpack(&Rules::tree(None));
     over.unwrap();
     let found = fs::metadata(dir.path().join("root/bin/run")).unwrap();
     assert_eq!((found.permissions().mode() & 0o7777, found.mtime()), (0o755, 1_000_000_000));

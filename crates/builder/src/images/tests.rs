@@ -3,6 +3,7 @@
 use super::layer::{Allowance, ENTRY_LIMIT, IMAGE_TREE_LIMIT_BYTES, apply};
 use super::root::Root;
 use super::{LayerError, identity};
+use crate::handmade::Pack;
 use model::dyno::DYNO_UID;
 use model::image::Packing;
 use std::collections::BTreeMap;
@@ -11,48 +12,6 @@ use std::io::Write;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use tar::{EntryType, Header};
-
-/// A layer's archive.
-#[derive(Clone, Default)]
-struct Pack(Vec<u8>);
-
-impl Pack {
-    /// An entry exactly as asked for, however wrong.
-    fn entry(mut self, kind: EntryType, name: &str, target: &str, mode: u32, contents: &[u8]) -> Self {
-        let mut header = Header::new_gnu();
-        header.set_entry_type(kind);
-        header.set_size(contents.len() as u64);
-        header.set_mode(mode);
-        header.set_mtime(1_000_000_000);
-        let gnu = header.as_gnu_mut().unwrap();
-        gnu.name[..name.len()].copy_from_slice(name.as_bytes());
-        gnu.linkname[..target.len()].copy_from_slice(target.as_bytes());
-        header.set_cksum();
-        self.0.extend_from_slice(header.as_bytes());
-        self.0.extend_from_slice(contents);
-        self.0.resize(self.0.len().next_multiple_of(512), 0);
-        self
-    }
-    fn file(self, name: &str, contents: &str) -> Self {
-        self.entry(EntryType::Regular, name, "", 0o644, contents.as_bytes())
-    }
-    fn mode(self, name: &str, mode: u32) -> Self {
-        self.entry(EntryType::Regular, name, "", mode, b"")
-    }
-    fn folder(self, name: &str) -> Self {
-        self.entry(EntryType::Directory, name, "", 0o755, b"")
-    }
-    fn link(self, name: &str, target: &str) -> Self {
-        self.entry(EntryType::Symlink, name, target, 0o777, b"")
-    }
-    fn hard(self, name: &str, target: &str) -> Self {
-        self.entry(EntryType::Link, name, target, 0o644, b"")
-    }
-    fn bytes(mut self) -> Vec<u8> {
-        self.0.resize(self.0.len() + 1024, 0);
-        self.0
-    }
-}
 
 /// An image's folder, beside which lies what nobody may touch.
 struct Image {
@@ -125,29 +84,28 @@ fn walk(top: &Path, dir: &Path, found: &mut BTreeMap<String, String>) {
 
 #[test]
 fn layers_add_replace_and_remove() {
-    let below = Pack::default().folder("etc").file("etc/a", "1").file("etc/b", "1").file("old", "1").link("l", "old");
-    let above = Pack::default().file("etc/a", "2").file("etc/c", "2").file("etc/.wh.b", "").file(".wh.old", "");
+    let below = Pack::new().folder("etc").file("etc/a", "1").file("etc/b", "1").file("old", "1").link("l", "old");
+    let above = Pack::new().file("etc/a", "2").file("etc/c", "2").file("etc/.wh.b", "").file(".wh.old", "");
     Image::of([below, above]).is(&[("etc", "/"), ("etc/a", "2"), ("etc/c", "2"), ("l", "-> old")]);
 }
 
 #[test]
 fn names_begin_with_a_dot_a_slash_or_nothing() {
-    let layer = Pack::default().folder("./").folder("./a/").file("./a/x", "1").file("/a/y", "2").file("a/z", "3");
+    let layer = Pack::new().folder("./").folder("./a/").file("./a/x", "1").file("/a/y", "2").file("a/z", "3");
     Image::of([layer]).is(&[("a", "/"), ("a/x", "1"), ("a/y", "2"), ("a/z", "3")]);
 }
 
 #[test]
 fn kinds_give_way_to_one_another() {
-    let below = Pack::default().file("d/x/y", "1").file("f", "1").link("l", "d").file("e", "1");
-    let above =
-        Pack::default().file("d", "2").folder("f").file("f/in", "2").folder("l").file("l/in", "2").link("e", "f");
+    let below = Pack::new().file("d/x/y", "1").file("f", "1").link("l", "d").file("e", "1");
+    let above = Pack::new().file("d", "2").folder("f").file("f/in", "2").folder("l").file("l/in", "2").link("e", "f");
     let image = Image::of([below, above]);
     image.is(&[("d", "2"), ("f", "/"), ("f/in", "2"), ("l", "/"), ("l/in", "2"), ("e", "-> f")]);
 }
 
 #[test]
 fn whiteouts_hide_lower_layers_wherever_they_stand() {
-    let below = Pack::default().file("d/old", "1").file("d/both", "1").file("d/sub/old", "1").file("gone/deep/x", "1");
+    let below = Pack::new().file("d/old", "1").file("d/both", "1").file("d/sub/old", "1").file("gone/deep/x", "1");
     let entries: [&dyn Fn(Pack) -> Pack; 5] = [
         &|pack| pack.file("d/.wh..wh..opq", ""),
         &|pack| pack.folder("d"),
@@ -156,37 +114,37 @@ fn whiteouts_hide_lower_layers_wherever_they_stand() {
         &|pack| pack.file(".wh.gone", ""),
     ];
     let expected = [("d", "/"), ("d/both", "2"), ("d/sub", "/"), ("d/sub/new", "2")];
-    let forward = entries.iter().fold(Pack::default(), |pack, add| add(pack));
-    let backward = entries.iter().rev().fold(Pack::default(), |pack, add| add(pack));
+    let forward = entries.iter().fold(Pack::new(), |pack, add| add(pack));
+    let backward = entries.iter().rev().fold(Pack::new(), |pack, add| add(pack));
     for above in [forward, backward] {
         Image::of([below.clone(), above]).is(&expected);
     }
     // The next layer hides what this one made.
-    let image = Image::of([below, Pack::default().file("d/both", "2"), Pack::default().file(".wh.d", "")]);
+    let image = Image::of([below, Pack::new().file("d/both", "2"), Pack::new().file(".wh.d", "")]);
     image.is(&[("gone", "/"), ("gone/deep", "/"), ("gone/deep/x", "1")]);
 }
 
 #[test]
 fn a_whiteout_of_a_name_that_the_layer_makes_anew() {
-    let below = Pack::default().file("d/old", "1").file("f", "1");
-    let above = Pack::default().file("d/new", "2").file(".wh.d", "").file(".wh.f", "").file("f", "2");
+    let below = Pack::new().file("d/old", "1").file("f", "1");
+    let above = Pack::new().file("d/new", "2").file(".wh.d", "").file(".wh.f", "").file("f", "2");
     Image::of([below, above]).is(&[("d", "/"), ("d/new", "2"), ("f", "2")]);
-    let nothing = Pack::default().file(".wh.none", "").file("none/.wh.x", "").file("none/.wh..wh..opq", "");
+    let nothing = Pack::new().file(".wh.none", "").file("none/.wh.x", "").file("none/.wh..wh..opq", "");
     Image::of([nothing]).is(&[]);
-    let notes = Pack::default().folder(".wh..wh.plnk").file(".wh..wh.plnk/7.9", "x").file(".wh..wh.aufs", "x");
+    let notes = Pack::new().folder(".wh..wh.plnk").file(".wh..wh.plnk/7.9", "x").file(".wh..wh.aufs", "x");
     Image::of([notes]).is(&[]);
 }
 
 #[test]
 fn a_link_of_a_lower_layer_leads_where_the_image_means_it() {
-    let below = Pack::default()
+    let below = Pack::new()
         .folder("usr/lib")
         .link("lib", "usr/lib")
         .link("abs", "/usr/lib")
         .link("up", "../../../usr/lib")
         .link("usr/chain", "../abs")
         .link("later", "not/yet");
-    let above = Pack::default()
+    let above = Pack::new()
         .file("lib/a", "1")
         .file("abs/b", "1")
         .file("up/c", "1")
@@ -194,7 +152,7 @@ fn a_link_of_a_lower_layer_leads_where_the_image_means_it() {
         .file("later/e", "1")
         .hard("abs/f", "lib/a")
         .file("lib/.wh.c", "");
-    let last = Pack::default().file("lib/.wh.c", "");
+    let last = Pack::new().file("lib/.wh.c", "");
     let image = Image::of([below, above, last]);
     for name in ["a", "b", "d", "f"] {
         assert_eq!(fs::read_to_string(image.at("usr/lib").join(name)).unwrap(), "1", "{name}");
@@ -212,75 +170,75 @@ fn links_that_lead_outside_lead_nothing_there() {
     let mut image = Image::new();
     let precious = outside(&image);
     image
-        .lay(Pack::default().link("abs", &precious).link("up", "..").link("file", &format!("{precious}/precious")))
+        .lay(Pack::new().link("abs", &precious).link("up", "..").link("file", &format!("{precious}/precious")))
         .unwrap();
     // All of it lands below the image's own top.
-    let layer = Pack::default().file("abs/precious", "x").file("up/new", "x").file("abs/.wh.other", "");
+    let layer = Pack::new().file("abs/precious", "x").file("up/new", "x").file("abs/.wh.other", "");
     image.lay(layer).unwrap();
     assert_eq!(fs::read_to_string(image.at("new")).unwrap(), "x");
     assert_eq!(fs::read_to_string(image.at(&precious[1..]).join("precious")).unwrap(), "x");
     // A file takes the place of a link, whatever it points to; a whiteout removes the link alone.
-    image.lay(Pack::default().file("file", "x").file(".wh.abs", "")).unwrap();
+    image.lay(Pack::new().file("file", "x").file(".wh.abs", "")).unwrap();
     assert!(!image.at("file").is_symlink() && !image.at("abs").is_symlink());
-    image.lay(Pack::default().link("abs", &precious).file("abs/.wh..wh..opq", "").file("up/.wh.precious", "")).unwrap();
+    image.lay(Pack::new().link("abs", &precious).file("abs/.wh..wh..opq", "").file("up/.wh.precious", "")).unwrap();
 }
 
 #[test]
 fn names_and_hard_links_that_lead_outside_are_refused() {
     for name in ["../precious", "a/../../precious", "a/..", "..", "/../precious"] {
-        assert!(Image::new().refused(Pack::default().file(name, "x")).contains("climbs"), "{name}");
-        assert!(Image::new().refused(Pack::default().file("f", "").hard("h", name)).contains("climbs"), "{name}");
+        assert!(Image::new().refused(Pack::new().file(name, "x")).contains("climbs"), "{name}");
+        assert!(Image::new().refused(Pack::new().file("f", "").hard("h", name)).contains("climbs"), "{name}");
     }
     for name in [".wh...", ".wh..", ".wh.", "a/.wh..."] {
-        assert!(Image::new().refused(Pack::default().file(name, "")).contains("climbs"), "{name}");
+        assert!(Image::new().refused(Pack::new().file(name, "")).contains("climbs"), "{name}");
     }
     let image = Image::new();
     let precious = image.outside.path().join("precious").display().to_string();
-    assert!(image.refused(Pack::default().hard("h", &precious)).contains("not a file that came before"));
-    let up = Pack::default().link("up", "../..").hard("h", "up/precious");
+    assert!(image.refused(Pack::new().hard("h", &precious)).contains("not a file that came before"));
+    let up = Pack::new().link("up", "../..").hard("h", "up/precious");
     assert!(Image::new().refused(up).contains("not a file that came before"));
-    let folder = Pack::default().folder("d").hard("h", "d");
+    let folder = Pack::new().folder("d").hard("h", "d");
     assert!(Image::new().refused(folder).contains("not a file that came before"));
-    assert!(Image::new().refused(Pack::default().hard("h", "./")).contains("not a file that came before"));
+    assert!(Image::new().refused(Pack::new().hard("h", "./")).contains("not a file that came before"));
 }
 
 #[test]
 fn hard_links_share_a_file_and_links_may_be_linked() {
-    let layer = Pack::default().file("a", "1").link("l", "/nowhere").hard("b", "/a").hard("m", "./l").hard("a", "a");
-    let image = Image::of([layer, Pack::default().hard("c", "a"), Pack::default().file("b", "2")]);
+    let layer = Pack::new().file("a", "1").link("l", "/nowhere").hard("b", "/a").hard("m", "./l").hard("a", "a");
+    let image = Image::of([layer, Pack::new().hard("c", "a"), Pack::new().file("b", "2")]);
     image.is(&[("a", "1"), ("b", "2"), ("c", "1"), ("l", "-> /nowhere"), ("m", "-> /nowhere")]);
     assert_eq!(fs::metadata(image.at("a")).unwrap().ino(), fs::metadata(image.at("c")).unwrap().ino());
 }
 
 #[test]
 fn circles_and_things_below_files_are_refused() {
-    assert!(Image::new().refused(Pack::default().link("a", "b").link("b", "a").file("a/x", "")).contains("circle"));
-    assert!(Image::new().refused(Pack::default().file("f", "").file("f/x", "")).contains("no folder"));
+    assert!(Image::new().refused(Pack::new().link("a", "b").link("b", "a").file("a/x", "")).contains("circle"));
+    assert!(Image::new().refused(Pack::new().file("f", "").file("f/x", "")).contains("no folder"));
     let deep = "d/".repeat(40);
-    let layers = Pack::default().folder(&deep).link("l", &deep).link(&format!("{deep}m"), "/l");
+    let layers = Pack::new().folder(&deep).link("l", &deep).link(&format!("{deep}m"), "/l");
     let mut image = Image::of([layers]);
     // Links make names short and places deep.
     let mut way = "l/".to_owned();
     while way.len() < 90 {
         way += "d/";
     }
-    image.lay(Pack::default().folder(&way)).unwrap();
-    assert!(image.refused(Pack::default().link("n", &way).folder(&format!("n/{}", "d/".repeat(48)))).contains("deep"));
+    image.lay(Pack::new().folder(&way)).unwrap();
+    assert!(image.refused(Pack::new().link("n", &way).folder(&format!("n/{}", "d/".repeat(48)))).contains("deep"));
 }
 
 #[test]
 fn devices_are_left_out_and_the_unknown_is_refused() {
     let layer = [EntryType::Char, EntryType::Block, EntryType::Fifo]
         .into_iter()
-        .fold(Pack::default(), |pack, kind| pack.entry(kind, "dev/thing", "", 0o666, b""));
+        .fold(Pack::new(), |pack, kind| pack.entry(kind, "dev/thing", "", 0o666, b""));
     Image::of([layer]).is(&[]);
-    let unknown = Pack::default().entry(EntryType::new(b'Q'), "thing", "", 0o644, b"");
+    let unknown = Pack::new().special(EntryType::new(b'Q'));
     assert!(Image::new().refused(unknown).contains("unknown kind"));
 }
 
 #[test]
 fn modes_lose_set_id_bits_and_never_shut_the_owner_out() {
-    let layer = Pack::default()
+    let layer = Pack::new()
         .mode("su", 0o6755)
         .mode("shut", 0o000)
         .mode("run", 0o055)
@@ -329,19 +287,19 @@ fn gzip_zstd_long_names_and_large_files() {
 
 #[test]
 fn a_layer_may_be_empty() {
-    Image::of([Pack::default()]).is(&[]);
+    Image::of([Pack::new()]).is(&[]);
 }
 
 #[test]
 fn limits_hold_over_all_layers() {
     let mut image = Image::new();
     image.left = Allowance { entries: 3, bytes: 10 };
-    image.lay(Pack::default().file("a", "12345")).unwrap();
-    image.lay(Pack::default().file("a", "12345").file("b", "")).unwrap();
-    let error = image.lay(Pack::default().file("c", "")).unwrap_err();
+    image.lay(Pack::new().file("a", "12345")).unwrap();
+    image.lay(Pack::new().file("a", "12345").file("b", "")).unwrap();
+    let error = image.lay(Pack::new().file("c", "")).unwrap_err();
     assert!(error.to_string().contains(&format!("more than {ENTRY_LIMIT} files")), "{error}");
     image.left = Allowance { entries: 3, bytes: 10 };
-    let error = image.lay(Pack::default().file("a", "12345678901")).unwrap_err();
+    let error = image.lay(Pack::new().file("a", "12345678901")).unwrap_err();
     assert!(error.to_string().contains("more than 10 GiB"), "{error}");
 }
 
@@ -375,23 +333,23 @@ fn the_dyno_has_a_name_in_every_image() {
         assert_eq!(fs::read_to_string(image.outside.path().join("precious")).unwrap(), "untouched");
         image
     };
-    let image = named(Pack::default().file("etc/passwd", "root:x:0:0::/root:/bin/ash").file("etc/group", "a:x:1:\n"));
+    let image = named(Pack::new().file("etc/passwd", "root:x:0:0::/root:/bin/ash").file("etc/group", "a:x:1:\n"));
     assert_eq!(passwd(&image), format!("root:x:0:0::/root:/bin/ash\n{account}"));
     assert_eq!(fs::read_to_string(image.at("etc/group")).unwrap(), format!("a:x:1:\ndyno:x:{DYNO_UID}:\n"));
-    for layer in [Pack::default(), Pack::default().folder("etc")] {
+    for layer in [Pack::new(), Pack::new().folder("etc")] {
         assert!(passwd(&named(layer)).ends_with(&account));
     }
     // A link is read within the image, and becomes a file of the image.
-    let layer = Pack::default().file("store/passwd", "a:x:1:1::/:/sh\n").link("etc/passwd", "/store/passwd");
+    let layer = Pack::new().file("store/passwd", "a:x:1:1::/:/sh\n").link("etc/passwd", "/store/passwd");
     let image = named(layer);
     assert_eq!(passwd(&image), format!("a:x:1:1::/:/sh\n{account}"));
     assert_eq!(fs::read_to_string(image.at("store/passwd")).unwrap(), "a:x:1:1::/:/sh\n");
-    let image = named(Pack::default().link("etc", "/usr/etc"));
+    let image = named(Pack::new().link("etc", "/usr/etc"));
     assert!(fs::read_to_string(image.at("usr/etc/passwd")).unwrap().ends_with(&account));
     for odd in [
-        Pack::default().file("etc", "1"),
-        Pack::default().link("etc/passwd", "../../precious"),
-        Pack::default().folder("etc/passwd"),
+        Pack::new().file("etc", "1"),
+        Pack::new().link("etc/passwd", "../../precious"),
+        Pack::new().folder("etc/passwd"),
     ] {
         named(odd);
     }
