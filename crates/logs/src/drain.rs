@@ -7,6 +7,7 @@ mod buffer;
 mod complaint;
 mod delivery;
 mod frame;
+mod kept;
 mod post;
 mod stream;
 mod trust;
@@ -16,7 +17,8 @@ pub(crate) use buffer::{Buffer, DrainSlot, Wanted};
 pub(crate) use complaint::{About, Complaints};
 pub use delivery::{RETRY_PAUSE, TRIES};
 pub use frame::BATCH_BYTES;
-pub(crate) use stream::{ConnectError, Inside, SEND_LIMIT, connect};
+pub(crate) use kept::{Answer, Kept, NoAnswer, basic};
+pub(crate) use stream::Inside;
 pub use trust::{Trust, TrustError};
 
 use crate::Logs;

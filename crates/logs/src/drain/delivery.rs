@@ -3,7 +3,8 @@
 use crate::drain::buffer::Buffer;
 use crate::drain::complaint::{About, Complaints};
 use crate::drain::frame::{Dialect, frames};
-use crate::drain::post::{Parcel, PostError, Poster};
+use crate::drain::kept::{Kept, NoAnswer};
+use crate::drain::post::{Parcel, post};
 use crate::drain::stream::{self, ConnectError, Inside, Wire};
 use crate::drain::trust::Trust;
 use crate::writer::Order;
@@ -40,7 +41,7 @@ pub(crate) struct Delivery {
     drain: LogDrain,
     trust: Arc<Trust>,
     world: Arc<dyn World>,
-    poster: Poster,
+    kept: Kept,
     wire: Option<Wire>,
     complaints: Complaints,
 }
@@ -49,7 +50,7 @@ impl Delivery {
     pub(crate) fn new(drain: LogDrain, trust: Arc<Trust>, world: Arc<dyn World>, log: mpsc::WeakSender<Order>) -> Self {
         let about = About { what: "log drain", id: drain.id.0, app: drain.app, shown: drain.url.shown() };
         let complaints = Complaints::new(about, Arc::clone(&world), log);
-        Self { drain, trust, world, poster: Poster::default(), wire: None, complaints }
+        Self { drain, trust, world, kept: Kept::default(), wire: None, complaints }
     }
 
     /// Until the drain is removed.
@@ -75,12 +76,12 @@ impl Delivery {
         let frames = frames(batch, Dialect::Post).into();
         let parcel = Parcel { id: id.hyphenated().to_string(), messages: batch.len(), frames };
         for tried in 1..=TRIES {
-            let outcome = match self.poster.post(&self.drain, &self.trust, &parcel).await {
+            let outcome = match post(&mut self.kept, &self.drain, &self.trust, &parcel).await {
                 Ok(status) if status.is_success() => Outcome::Delivered,
                 Ok(status) if status.is_client_error() && status.as_u16() != 429 => Outcome::Refused,
                 Ok(_) => Outcome::Again,
                 Err(error) => {
-                    if let PostError::Connect(error) = &error {
+                    if let NoAnswer::Connect(error) = &error {
                         self.complaints.note(error).await;
                     }
                     Outcome::Again

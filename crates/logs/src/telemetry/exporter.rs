@@ -1,13 +1,13 @@
 //! The task of one telemetry drain: batch by batch, with tries, until the drain is removed.
 
-use crate::drain::{About, Buffer, Complaints, Trust};
+use crate::drain::{About, Buffer, Complaints, Kept, NoAnswer, Trust};
 use crate::telemetry::meter::Meter;
 use crate::telemetry::otlp::{
     KeyValue, Logs, Metric, Metrics, Resource, ResourceLogs, ResourceMetrics, ResourceSpans, ScopeLogs, ScopeMetrics,
     ScopeSpans, Span, Traces, scope, text,
 };
 use crate::telemetry::record::Read;
-use crate::telemetry::sender::{SendError, Sender};
+use crate::telemetry::sender::{SendError, send};
 use crate::telemetry::{Latest, Telemetry};
 use crate::writer::Order;
 use crate::{RETRY_PAUSE, TRIES};
@@ -27,7 +27,7 @@ pub(crate) struct Exporter {
     every: Duration,
     trust: Arc<Trust>,
     world: Arc<dyn World>,
-    sender: Sender,
+    kept: Kept,
     meter: Meter,
     complaints: Complaints,
 }
@@ -41,7 +41,7 @@ impl Exporter {
             resource: Resource { attributes: resource(&drain, service) },
             complaints: Complaints::new(about, Arc::clone(&world), log),
             meter: Meter::new(world.now()),
-            sender: Sender::default(),
+            kept: Kept::default(),
             drain,
             every,
             trust,
@@ -119,11 +119,11 @@ impl Exporter {
     /// Three tries, as for log drains (LOG-27); then what comes next has its turn.
     async fn export(&mut self, signal: Signal, message: &[u8]) {
         for tried in 1..=TRIES {
-            let error = match self.sender.send(&self.drain.exporter, &self.trust, signal, message).await {
+            let error = match send(&mut self.kept, &self.drain.exporter, &self.trust, signal, message).await {
                 Ok(()) => return self.complaints.healthy(),
                 Err(error) => error,
             };
-            if let SendError::Connect(error) = &error {
+            if let SendError::NoAnswer(NoAnswer::Connect(error)) = &error {
                 self.complaints.note(error).await;
             }
             if error.is_final() || tried == TRIES {

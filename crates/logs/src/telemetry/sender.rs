@@ -1,25 +1,16 @@
 //! One export of OTLP, by HTTP or by gRPC, on a connection that is kept.
 
-use crate::drain::{ConnectError, Inside, SEND_LIMIT, Trust, connect};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use crate::drain::{Answer, Inside, Kept, NoAnswer, Trust, basic};
 use bytes::{BufMut, Bytes, BytesMut};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::Incoming;
-use hyper::client::conn::{http1, http2};
+use http_body_util::Full;
 use hyper::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderMap, TE, USER_AGENT};
 use hyper::http::request::Builder;
-use hyper::{Request, Response, StatusCode};
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper::{Request, StatusCode};
 use model::telemetry_drain::{Exporter, ExporterKind, Signal};
 use std::io::{self, Write};
 use std::sync::Arc;
-use tokio::time::timeout;
-
-/// What a receiver may answer; nobody reads it.
-const ANSWER_LIMIT_BYTES: usize = 64 * 1024;
 
 const AGENT: &str = concat!("OTLP-flowline/", env!("CARGO_PKG_VERSION"));
 
@@ -38,15 +29,9 @@ const TRY_AGAIN_GRPC: [&str; 7] = ["1", "4", "8", "10", "11", "14", "15"];
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SendError {
     #[error(transparent)]
-    Connect(#[from] ConnectError),
-    #[error("{0}")]
-    Http(#[from] hyper::Error),
-    #[error("the request cannot be made: {0}")]
-    Request(#[from] hyper::http::Error),
+    NoAnswer(#[from] NoAnswer),
     #[error("the request cannot be packed: {0}")]
     Pack(#[from] io::Error),
-    #[error("no answer within {} seconds", SEND_LIMIT.as_secs())]
-    Slow,
     #[error("it answered {0}")]
     Busy(String),
     #[error("it refuses what it is sent: {0}")]
@@ -57,96 +42,32 @@ impl SendError {
     /// Is it of use to send the same again?
     pub(crate) fn is_final(&self) -> bool {
         match self {
-            Self::Refused(_) | Self::Request(_) | Self::Pack(_) => true,
-            Self::Connect(_) | Self::Http(_) | Self::Slow | Self::Busy(_) => false,
+            Self::Refused(_) | Self::NoAnswer(NoAnswer::Request(_)) | Self::Pack(_) => true,
+            Self::NoAnswer(NoAnswer::Connect(_) | NoAnswer::Http(_) | NoAnswer::Slow) | Self::Busy(_) => false,
         }
     }
 }
 
-/// The connection to one receiver.
-#[derive(Default)]
-pub(crate) struct Sender {
-    kept: Option<Connection>,
-}
-
-enum Connection {
-    One(http1::SendRequest<Full<Bytes>>),
-    Two(http2::SendRequest<Full<Bytes>>),
-}
-
-impl Connection {
-    async fn open(exporter: &Exporter, trust: &Arc<Trust>) -> Result<Self, SendError> {
-        match exporter.kind {
-            ExporterKind::OtlpHttp => {
-                let wire = TokioIo::new(connect(&exporter.endpoint, trust, Inside::Anything).await?);
-                let (sender, connection) = http1::handshake(wire).await?;
-                // What goes wrong here is met by the request.
-                tokio::spawn(async move { connection.await.is_err() });
-                Ok(Self::One(sender))
-            }
-            ExporterKind::Otlp => {
-                let wire = TokioIo::new(connect(&exporter.endpoint, trust, Inside::Http2).await?);
-                let (sender, connection) = http2::handshake(TokioExecutor::new(), wire).await?;
-                tokio::spawn(async move { connection.await.is_err() });
-                Ok(Self::Two(sender))
-            }
+/// Sends a message once.
+pub(crate) async fn send(
+    kept: &mut Kept,
+    exporter: &Exporter,
+    trust: &Arc<Trust>,
+    signal: Signal,
+    message: &[u8],
+) -> Result<(), SendError> {
+    let to = &exporter.endpoint;
+    match exporter.kind {
+        ExporterKind::OtlpHttp => {
+            let request = by_http(exporter, signal, message)?;
+            judge(kept.send(to, Inside::Anything, trust, request).await?.status)
         }
-    }
-
-    async fn is_ready(&mut self) -> bool {
-        match self {
-            Self::One(sender) => sender.ready().await.is_ok(),
-            Self::Two(sender) => sender.ready().await.is_ok(),
-        }
-    }
-
-    async fn send(&mut self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, hyper::Error> {
-        match self {
-            Self::One(sender) => sender.send_request(request).await,
-            Self::Two(sender) => sender.send_request(request).await,
-        }
-    }
-}
-
-impl Sender {
-    /// Sends a message once.
-    pub(crate) async fn send(
-        &mut self,
-        exporter: &Exporter,
-        trust: &Arc<Trust>,
-        signal: Signal,
-        message: &[u8],
-    ) -> Result<(), SendError> {
-        let request = match exporter.kind {
-            ExporterKind::OtlpHttp => by_http(exporter, signal, message)?,
-            ExporterKind::Otlp => by_grpc(exporter, signal, message)?,
-        };
-        let kept = self.kept.take();
-        let sent = async {
-            let mut kept = kept;
-            if let Some(connection) = &mut kept
-                && !connection.is_ready().await
-            {
-                kept = None;
-            }
-            let mut connection = match kept {
-                Some(connection) => connection,
-                None => Connection::open(exporter, trust).await?,
-            };
-            let answer = connection.send(request).await?;
-            let (head, body) = answer.into_parts();
-            let whole = Limited::new(body, ANSWER_LIMIT_BYTES).collect().await;
-            let trailers = whole.as_ref().ok().and_then(|whole| whole.trailers().cloned());
-            Ok((head.status, head.headers, trailers, whole.is_ok().then_some(connection)))
-        };
-        let (status, headers, trailers, connection) =
-            timeout(SEND_LIMIT, sent).await.map_err(|_| SendError::Slow).flatten()?;
-        self.kept = connection;
-        judge(status)?;
-        match exporter.kind {
-            ExporterKind::OtlpHttp => Ok(()),
+        ExporterKind::Otlp => {
+            let request = by_grpc(exporter, signal, message)?;
+            let Answer { status, headers, trailers } = kept.send(to, Inside::Http2, trust, request).await?;
+            judge(status)?;
             // An answer without a body has its status in its head.
-            ExporterKind::Otlp => judge_grpc(&trailers.unwrap_or(headers)),
+            judge_grpc(&trailers.unwrap_or(headers))
         }
     }
 }
@@ -180,7 +101,7 @@ fn by_http(exporter: &Exporter, signal: Signal, message: &[u8]) -> Result<Reques
         .header(USER_AGENT, AGENT)
         .header(CONTENT_TYPE, "application/x-protobuf")
         .header(CONTENT_ENCODING, "gzip");
-    Ok(with_headers(request, exporter).body(Full::new(body.into()))?)
+    Ok(with_headers(request, exporter).body(Full::new(body.into())).map_err(NoAnswer::from)?)
 }
 
 /// OTLP/gRPC: a call of the signal's `Export` (gRPC over HTTP/2, "Requests").
@@ -201,14 +122,14 @@ fn by_grpc(exporter: &Exporter, signal: Signal, message: &[u8]) -> Result<Reques
         .header(USER_AGENT, AGENT)
         .header(CONTENT_TYPE, "application/grpc")
         .header(TE, "trailers");
-    Ok(with_headers(request, exporter).body(Full::new(body.freeze()))?)
+    Ok(with_headers(request, exporter).body(Full::new(body.freeze())).map_err(NoAnswer::from)?)
 }
 
 /// The owner's own headers; they may be the authorization, which is the address' user and password otherwise.
 fn with_headers(mut request: Builder, exporter: &Exporter) -> Builder {
     let named = exporter.headers.keys().any(|name| name.eq_ignore_ascii_case(AUTHORIZATION.as_str()));
-    if let Some(credentials) = exporter.endpoint.credentials().filter(|_| !named) {
-        request = request.header(AUTHORIZATION, format!("Basic {}", STANDARD.encode(credentials)));
+    if let Some(basic) = basic(&exporter.endpoint).filter(|_| !named) {
+        request = request.header(AUTHORIZATION, basic);
     }
     for (name, value) in &exporter.headers {
         request = request.header(name, value);
