@@ -192,7 +192,7 @@ pub async fn update(control: &Control, app: &Authorized<App>, change: AppChange)
             journal::api(control, app.id, next.updated_at, format!("{said} by user {}", app.by().email)).await;
         }
         if next.name != app.name {
-            telemetry_drain::renamed(control, &next).await?;
+            telemetry_drain::renamed(control, &next).await;
         }
         control.supervisor.seen(app.id).await;
     }

@@ -168,12 +168,20 @@ pub(crate) async fn resume(control: &Control) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// The app has another name: its receivers are told that one from now on.
-pub(crate) async fn renamed(control: &Control, app: &App) -> Result<(), StoreError> {
-    for drain in store::telemetry_drain::of_app(&control.store, app.id).await? {
-        begin(control, drain, app.name.to_string()).await;
+/// The app has another name: its receivers are told that one from now on. That it has it is no longer in question, whatever
+/// comes of this.
+pub(crate) async fn renamed(control: &Control, app: &App) {
+    match store::telemetry_drain::of_app(&control.store, app.id).await {
+        Ok(drains) => {
+            for drain in drains {
+                begin(control, drain, app.name.to_string()).await;
+            }
+        }
+        Err(error) => {
+            let name = &app.name;
+            tracing::warn!(app.id = %app.id, %error, "Until the server is restarted, {name} has its old name in telemetry");
+        }
     }
-    Ok(())
 }
 
 async fn begin(control: &Control, drain: TelemetryDrain, service: String) {
