@@ -6,7 +6,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use model::time::Timestamp;
+use model::time::{DAY, Timestamp};
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, date_time_ymd,
@@ -23,8 +23,6 @@ use rustls::{RootCertStore, ServerConfig};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-
-const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// The authority outlives every machine that it is for: whoever trusts it should not have to look after it.
 const AUTHORITY_LIFE: Duration = Duration::from_secs(30 * 365 * 24 * 3600);

@@ -9,7 +9,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use control::Control;
 use control::deployment::{self, Asked};
-use model::time::Timestamp;
+use model::time::{DAY, Timestamp};
 use serde::Deserialize;
 use std::time::Duration;
 
@@ -28,8 +28,6 @@ pub(crate) struct Wish {
     /// `json` or `csv`.
     format: Option<String>,
 }
-
-const DAY: Duration = Duration::from_secs(24 * 3600);
 
 impl Wish {
     fn asked(&self) -> Result<Asked, ApiError> {

@@ -10,12 +10,9 @@ use control::{Control, error_count};
 use model::app::App;
 use model::error_count::{ErrorPlace, HOUR};
 use model::procfile::BadProcessType;
-use model::time::Timestamp;
+use model::time::{DAY, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::time::Duration;
-
-const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// What may follow the path.
 #[derive(Debug, Default, Deserialize)]
