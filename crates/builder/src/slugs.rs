@@ -117,9 +117,8 @@ impl Slugs {
     /// # Errors
     /// What the file system says.
     pub fn adopt(&self, app_dir: &Path, slug: SlugId) -> Result<PathBuf, SlugError> {
-        let place = self.folders.place(&slug.to_string());
-        fs::rename(app_dir, &place).map_err(StorageError::disk("Could not move the built app to the slugs"))?;
-        Ok(place)
+        let failed = StorageError::disk("Could not move the built app to the slugs");
+        Ok(self.folders.put(app_dir, &slug.to_string()).map_err(failed)?)
     }
 
     /// The slug's folder, unpacked from its archive if this machine does not have it yet.
