@@ -13,10 +13,10 @@ use crate::region::RegionCommand;
 use crate::session::Session;
 use crate::webhook::WebhookCommand;
 use crate::{
-    account, app, app_setup, authorization, autoscale, build, ci, collaborator, completion, config_var, disk, dyno,
-    error_count, favorite, feature, formation, git_credential, heroku, idle, log, login, man, member, oauth_client,
-    one_off, password, pipeline, release, ssh_key, team, team_app, telemetry, traffic, transfer, two_factor,
-    verification,
+    account, app, app_setup, authorization, autoscale, build, ci, collaborator, completion, config_var, container,
+    disk, dyno, error_count, favorite, feature, formation, git_credential, heroku, idle, log, login, man, member,
+    oauth_client, one_off, password, pipeline, release, ssh_key, team, team_app, telemetry, traffic, transfer,
+    two_factor, verification,
 };
 use std::process::ExitCode;
 
@@ -186,6 +186,9 @@ pub enum Command {
     /// The ledger.
     #[command(flatten)]
     Releases(release::Verb),
+    /// Images.
+    #[command(flatten)]
+    Images(container::Verb),
     /// Run a command in a dyno that runs already; without one, a shell
     #[command(name = "ps:exec", visible_alias = "exec")]
     PsExec(one_off::Exec),
@@ -315,6 +318,7 @@ async fn dispatch(command: Command, env: &Env, console: &mut Console) -> Result<
         Command::Notification(command) => command.run(session).await,
         Command::Region(command) => command.run(session).await,
         Command::Verification(verb) => verb.run(session).await,
+        Command::Images(verb) => return verb.run(session).await,
         Command::PsExec(args) => return one_off::exec(session, args).await,
         Command::Run(args) => return one_off::run(session, args).await,
         Command::RunDetached(args) => one_off::detached(session, args).await,
@@ -371,6 +375,7 @@ impl Command {
             Self::PsStop(args) => args.on.print,
             Self::PsType(args) => args.on.print,
             Self::Releases(verb) => verb.print(),
+            Self::Images(verb) => verb.print(),
             Self::Idle(verb) => verb.print(),
             Self::PsExec(args) => args.on.print,
             Self::Run(args) => args.what.on.print,

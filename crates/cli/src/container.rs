@@ -1,10 +1,18 @@
-//! `container:release`, `container:rm`: which of the images that were pushed an app runs. To push is Docker's or Podman's work.
+//! `container:*`: images are built, pushed and pulled by the user's own engine; which of them an app runs is said by
+//! `container:release` and `container:rm`.
 
-use crate::args::{OnApp, Override, Print};
+mod dockerfile;
+mod folder;
+mod local;
+mod push;
+mod run;
+
+use crate::args::{Bare, OnApp, Override, Print};
 use crate::client::segment;
 use crate::error::CliError;
 use crate::release::{Release, see_through};
 use crate::session::{Chosen, Session};
+use local::Engine;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -14,6 +22,21 @@ const NEWEST: &str = "version ..; max=1, order=desc";
 /// The commands about images.
 #[derive(Debug, Clone, clap::Subcommand)]
 pub enum Verb {
+    /// Let Docker or Podman keep a login to this server's registry; container:push and container:pull do without
+    #[command(name = "container:login")]
+    LogIn(Bare),
+    /// Let Docker or Podman forget that login
+    #[command(name = "container:logout")]
+    LogOut(Bare),
+    /// Build images with Docker or Podman and push them to HOST:PORT/APP/TYPE
+    #[command(name = "container:push")]
+    Push(push::Push),
+    /// Pull images that were pushed, with Docker or Podman
+    #[command(name = "container:pull")]
+    Pull(run::Pull),
+    /// Run an image on this machine, with Docker or Podman
+    #[command(name = "container:run")]
+    Run(run::Run),
     /// Release images that were pushed to HOST:PORT/APP/TYPE
     #[command(name = "container:release")]
     Release(Types),
@@ -48,16 +71,45 @@ struct Descriptor {
 impl Verb {
     pub(crate) fn print(&self) -> Print {
         match self {
+            Self::LogIn(args) | Self::LogOut(args) => args.print,
+            Self::Push(args) => args.on.print,
+            Self::Pull(args) => args.on.print,
+            Self::Run(args) => args.on.print,
             Self::Release(args) | Self::Remove(args) => args.on.print,
         }
     }
 
-    pub(crate) async fn run(&self, session: &mut Session<'_>) -> Result<(), CliError> {
-        match self {
+    /// The exit code of what was run here.
+    pub(crate) async fn run(&self, session: &mut Session<'_>) -> Result<u8, CliError> {
+        let done = match self {
+            Self::LogIn(_) => log_in(session).await,
+            Self::LogOut(_) => log_out(session).await,
+            Self::Push(args) => push::push(session, args).await,
+            Self::Pull(args) => run::pull(session, args).await,
+            Self::Run(args) => return run::run(session, args).await,
             Self::Release(args) => release(session, args).await,
             Self::Remove(args) => remove(session, args).await,
-        }
+        };
+        done.map(|()| 0)
     }
+}
+
+async fn log_in(session: &mut Session<'_>) -> Result<(), CliError> {
+    let engine = Engine::of(session)?;
+    engine.log_in(session).await?;
+    told(session, &engine)
+}
+
+async fn log_out(session: &mut Session<'_>) -> Result<(), CliError> {
+    let engine = Engine::of(session)?;
+    engine.must(session, &["logout", engine.registry()]).await?;
+    told(session, &engine)
+}
+
+/// The engine has said it to people.
+fn told(session: &mut Session<'_>, engine: &Engine) -> Result<(), CliError> {
+    let answer = json!({ "registry": engine.registry(), "engine": engine.name() });
+    if session.console.is_json() { session.console.json(&answer) } else { Ok(()) }
 }
 
 async fn release(session: &mut Session<'_>, args: &Types) -> Result<(), CliError> {

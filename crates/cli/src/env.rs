@@ -38,6 +38,10 @@ pub struct Env {
     pub node_options: Option<String>,
     /// What a container engine is to have as it is here, though the official command line gets other values.
     pub engine: BTreeMap<String, String>,
+    /// `DOCKER_CONFIG`.
+    pub docker_config: Option<PathBuf>,
+    /// For files that one command needs and nobody after it: `XDG_RUNTIME_DIR`, which is in memory, else `/tmp`.
+    pub passing: PathBuf,
     /// There is a desktop that can open a URL.
     pub desktop: bool,
     /// The present moment, for "5m ago".
@@ -84,6 +88,8 @@ impl Env {
             term,
             node_options: text("NODE_OPTIONS"),
             engine: engine::GIVEN_BACK.iter().filter_map(|name| Some(((*name).to_owned(), text(name)?))).collect(),
+            docker_config: path("DOCKER_CONFIG"),
+            passing: path("XDG_RUNTIME_DIR").filter(|path| path.is_dir()).unwrap_or_else(env::temp_dir),
             desktop: text("DISPLAY").is_some() || text("WAYLAND_DISPLAY").is_some(),
             now: Box::new(now),
             program,

@@ -13,6 +13,7 @@ mod tunnel;
 mod variables;
 
 use crate::args::Print;
+use crate::child;
 use crate::credentials::Credentials;
 use crate::error::CliError;
 use crate::remote;
@@ -22,20 +23,14 @@ use home::Home;
 use netrc::{Entry, Netrc};
 use place::Place;
 use proxy::Proxy;
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Map, Value};
 use stand_in::StandIn;
 use std::ffi::OsString;
 use std::io;
-use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
-use tokio::process::{Child, Command};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::process::Command;
 use tunnel::Tunnel;
 use variables::{FORGOTTEN, Variables};
-
-/// What shells say of a program that a signal ended: this and the signal's number.
-const ENDED_BY_SIGNAL: i32 = 128;
 
 /// What `heroku` takes.
 #[derive(Debug, Clone, clap::Args)]
@@ -94,7 +89,7 @@ pub(crate) async fn heroku(session: &mut Session<'_>, args: &Heroku) -> Result<u
     let stand_in = StandIn::make(session.env, &place, &home)?;
     command.env("PATH", stand_in.path).env(engine::SETTINGS, stand_in.settings);
     session.console.flush()?;
-    let status = wait(command.spawn().map_err(not_started)?).await?;
+    let status = child::wait(command.spawn().map_err(not_started)?, "heroku").await?;
     if let Some(netrc) = netrc {
         netrc.keep(session, logs_in(args))?;
     }
@@ -103,7 +98,7 @@ pub(crate) async fn heroku(session: &mut Session<'_>, args: &Heroku) -> Result<u
     if let Some(why) = tunnel.and_then(|tunnel| tunnel.failed()) {
         session.console.warn(&format!("No SSH connection to {} came about: {why}.", place.url))?;
     }
-    Ok(code(status))
+    Ok(child::code(status))
 }
 
 /// Prints the environment for a shell; nothing else runs then, so hosts that the official command line has no variable for
@@ -175,32 +170,6 @@ fn not_started(error: io::Error) -> CliError {
         "The official heroku command line is not installed here, or not on the PATH.",
         "`npm install --global heroku` installs it. `flowline COMMAND` has the same commands without it.",
     )
-}
-
-/// Ctrl-C reaches the child from the terminal by itself; we wait for what it makes of it.
-async fn wait(mut child: Child) -> Result<ExitStatus, CliError> {
-    let watch = |kind| signal(kind).map_err(|error| CliError::local("watch for signals", error));
-    let (mut interrupt, mut quit) = (watch(SignalKind::interrupt())?, watch(SignalKind::quit())?);
-    let (mut terminate, mut hangup) = (watch(SignalKind::terminate())?, watch(SignalKind::hangup())?);
-    let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-    loop {
-        let told = tokio::select! {
-            ended = child.wait() => return ended.map_err(|error| CliError::local("wait for heroku", error)),
-            _ = interrupt.recv() => continue,
-            _ = quit.recv() => continue,
-            _ = terminate.recv() => Signal::TERM,
-            _ = hangup.recv() => Signal::HUP,
-        };
-        if let Some(pid) = pid {
-            // It may have ended just now.
-            let _gone = kill_process(pid, told).is_err();
-        }
-    }
-}
-
-fn code(status: ExitStatus) -> u8 {
-    let code = status.code().or_else(|| status.signal().map(|signal| ENDED_BY_SIGNAL + signal));
-    code.and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX)
 }
 
 /// A git remote that it made works in any shell: this repository's git asks us for the token, and trusts the authority.

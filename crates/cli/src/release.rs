@@ -3,7 +3,6 @@
 use crate::args::{OnApp, Print};
 use crate::client::{StreamKind, segment};
 use crate::console::{Cell, Paint};
-use crate::container;
 use crate::error::CliError;
 use crate::moment::ago;
 use crate::receipt;
@@ -51,9 +50,6 @@ pub enum Verb {
     /// Say how long a release command may run and whether two may run at once, or change it
     #[command(name = "releases:phase")]
     Phase(Phase),
-    /// Of images.
-    #[command(flatten)]
-    Images(container::Verb),
 }
 
 impl Verb {
@@ -64,7 +60,6 @@ impl Verb {
             Self::Show(args) | Self::Output(args) | Self::Rollback(args) | Self::Abort(args) => args.on.print,
             Self::Retry(args) => args.on.print,
             Self::Phase(args) => args.on.print,
-            Self::Images(verb) => verb.print(),
         }
     }
 
@@ -78,7 +73,6 @@ impl Verb {
             Self::Retry(args) => release_phase::retry(session, &args.on).await,
             Self::Abort(args) => release_phase::abort(session, args).await,
             Self::Phase(args) => release_phase::phase(session, args).await,
-            Self::Images(verb) => verb.run(session).await,
         }
     }
 }

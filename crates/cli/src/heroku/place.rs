@@ -1,10 +1,10 @@
 //! Where the Flowline is that the official command line is to reach: its API, its git, its authority.
 
+use crate::engine::registry::{host, local};
 use crate::env::Env;
 use crate::error::CliError;
 use crate::rendezvous;
 use crate::session::Session;
-use hyper::Uri;
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -66,16 +66,6 @@ impl Place {
         host(&self.url).unwrap_or_default()
     }
 
-    /// How images are named that lie in the server's registry: host and port.
-    pub(super) fn registry(&self) -> String {
-        registry(&self.url)
-    }
-
-    /// Is it reached without TLS, where nobody can listen?
-    pub(super) fn plain_on_loopback(&self) -> bool {
-        self.url.starts_with("http:") && local(&self.url)
-    }
-
     /// Is it by TLS, and believed because the user said whom to believe?
     pub(super) fn believed_by_file(&self) -> bool {
         self.told && self.url.starts_with("https:")
@@ -121,29 +111,6 @@ fn value(path: impl std::fmt::Display) -> String {
     format!("\"{}\"", path.to_string().replace('\\', "\\\\").replace('"', "\\\""))
 }
 
-fn host(url: &str) -> Option<String> {
-    let uri: Uri = url.parse().ok()?;
-    Some(uri.host()?.trim_matches(['[', ']']).to_owned())
-}
-
-/// With a port, as typed, where the name alone would be taken for the name of an image or for another port.
-fn registry(url: &str) -> String {
-    let (scheme, name) = url.split_once("://").unwrap_or(("https", url));
-    let port = name.rsplit_once(':').is_some_and(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
-    match scheme {
-        _ if port => name.to_owned(),
-        "http" => format!("{name}:80"),
-        _ if name.contains('.') => name.to_owned(),
-        _ => format!("{name}:443"),
-    }
-}
-
-fn local(url: &str) -> bool {
-    host(url).is_some_and(|host| {
-        host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
-    })
-}
-
 /// A server elsewhere that listens on its loopback by TLS is not reached there.
 fn reachable(tls: &str, url: &str) -> bool {
     !local(tls) || local(url)
@@ -158,19 +125,6 @@ mod tests {
         assert!(reachable("https://127.0.0.1:7743", "http://localhost:7700"));
         assert!(reachable("https://flow.example.org:7743", "http://flow.example.org:7700"));
         assert!(!reachable("https://127.0.0.1:7743", "http://10.0.0.7:7700"));
-    }
-
-    #[test]
-    fn images_are_named_by_the_servers_registry() {
-        for (url, named) in [
-            ("http://127.0.0.1:7700", "127.0.0.1:7700"),
-            ("https://flow.example.org", "flow.example.org"),
-            ("https://flow.example.org:7743", "flow.example.org:7743"),
-            ("https://flow", "flow:443"),
-            ("http://flow.example.org", "flow.example.org:80"),
-        ] {
-            assert_eq!(registry(url), named);
-        }
     }
 
     #[test]

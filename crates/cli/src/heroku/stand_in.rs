@@ -3,6 +3,7 @@
 use super::engine::{NAME, Settings};
 use super::home::{self, Home};
 use super::place::Place;
+use crate::engine::registry::Registry;
 use crate::env::Env;
 use crate::error::CliError;
 use std::env::{join_paths, split_paths};
@@ -29,8 +30,8 @@ impl StandIn {
         } else {
             None
         };
-        let (registry, plain) = (place.registry(), place.plain_on_loopback());
-        let settings = Settings { registry, plain, authorities, surroundings: env.engine.clone() };
+        let registry = Registry::of(&place.url, authorities);
+        let settings = Settings { registry, surroundings: env.engine.clone() };
         let failed = |error| CliError::local("stand in for docker", error);
         let text = serde_json::to_string(&settings).map_err(|error| failed(error.into()))?;
         let settings = home.write("engine.json", &text)?;

@@ -152,7 +152,9 @@ impl Place {
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
-        std::fs::create_dir(path("work")).unwrap();
+        for name in ["work", "passing"] {
+            std::fs::create_dir(path(name)).unwrap();
+        }
         let env = Env {
             ca: None,
             url: None,
@@ -167,6 +169,8 @@ impl Place {
             term: Some("xterm".into()),
             node_options: None,
             engine: std::collections::BTreeMap::new(),
+            docker_config: None,
+            passing: path("passing"),
             desktop: false,
             now: Box::new(|| Timestamp::parse("2026-01-02T03:04:05Z").unwrap()),
             program: Program::command,
