@@ -35,16 +35,16 @@ pub(super) struct Folder(PathBuf);
 impl Folder {
     /// Makes it.
     pub(super) fn make(env: &Env) -> Result<Self, CliError> {
-        let at = |number: usize| env.passing.join(format!("flowline-engine-{}-{number}", std::process::id()));
-        let mut tries = (0..LEFT_LIMIT).map(at);
-        loop {
-            let path = tries.next().unwrap_or_else(|| env.passing.clone());
+        let failed = |error| CliError::local(format!("make a folder in {}", env.passing.display()), error);
+        for number in 0..LEFT_LIMIT {
+            let path = env.passing.join(format!("flowline-engine-{}-{number}", std::process::id()));
             match fs::DirBuilder::new().mode(0o700).create(&path) {
                 Ok(()) => return Ok(Self(path)),
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path != env.passing => {}
-                Err(error) => return Err(CliError::local(format!("make {}", path.display()), error)),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(failed(error)),
             }
         }
+        Err(failed(io::ErrorKind::AlreadyExists.into()))
     }
 
     /// For `--cert-dir`: a copy of the authorities that this program believes.

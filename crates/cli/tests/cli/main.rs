@@ -4,6 +4,7 @@
 
 mod apps;
 mod config;
+mod containers;
 mod dynos;
 mod errors;
 mod features;

@@ -1,6 +1,7 @@
 //! Container images: pushed, released, run.
 
 mod keeping;
+mod own_commands;
 mod pushing;
 mod refusals;
 mod registry;
