@@ -102,7 +102,7 @@ async fn set(session: &mut Session<'_>, args: &Set) -> Result<(), CliError> {
     if args.stack == CONTAINER {
         return session
             .console
-            .note("Push an image, then release it: flowline container:release web (docs/containers.md)");
+            .note("Push an image, then release it: flowline container:push web, flowline container:release web");
     }
     session.console.note("The next build takes it: git push flowline main")
 }
