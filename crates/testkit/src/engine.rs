@@ -51,7 +51,11 @@ impl Engine {
         );
         let (graph, run) = (at("graph"), at("run"));
         let storage = format!("[storage]\ndriver = \"vfs\"\ngraphroot = \"{graph}\"\nrunroot = \"{run}\"\n");
-        for (name, text) in [("containers.conf", &*containers), ("storage.conf", &*storage), ("registries.conf", "")] {
+        // Podman wants the file of logins to be there once it is named.
+        let logins = ("logins.json", "{}");
+        for (name, text) in
+            [("containers.conf", &*containers), ("storage.conf", &*storage), ("registries.conf", ""), logins]
+        {
             fs::write(engine.at(name), text).unwrap();
         }
         engine

@@ -132,6 +132,7 @@ impl Engine {
     ) -> Result<ExitStatus, CliError> {
         let mut command = Command::new(&self.program);
         command.current_dir(&session.env.cwd).env(NO_ATTESTATIONS.0, NO_ATTESTATIONS.1).kill_on_drop(true);
+        let runs = words.first().is_some_and(|verb| verb == "run");
         let travels = words.first().is_some_and(|verb| verb == "push" || verb == "pull");
         if let Some(login) = self.login.as_ref().filter(|_| travels) {
             match self.kind {
@@ -147,8 +148,8 @@ impl Engine {
             self.registry.tell_podman(&mut words);
         }
         command.args(words);
-        if session.console.is_json() {
-            // stdout is for the result.
+        if !runs || session.console.is_json() {
+            // stdout is for the result: what the image's program prints, or JSON.
             let stderr = io::stderr().as_fd().try_clone_to_owned();
             command.stdout(stderr.map_err(|error| CliError::local("use stderr", error))?);
         }
