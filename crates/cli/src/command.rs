@@ -129,15 +129,9 @@ pub enum Command {
     /// Say what uses how much of the server's disk
     #[command(name = "disk")]
     Disk(Bare),
-    /// List the features, and which are on
-    #[command(name = "features", visible_alias = "labs", aliases = ["features:list", "labs:list"])]
-    Features(AppOnly),
-    /// Switch a feature off
-    #[command(name = "features:disable", visible_alias = "labs:disable")]
-    FeaturesDisable(feature::OneFeature),
-    /// Switch a feature on
-    #[command(name = "features:enable", visible_alias = "labs:enable")]
-    FeaturesEnable(feature::OneFeature),
+    /// Features.
+    #[command(flatten)]
+    Features(feature::Verb),
     /// Print what points the official heroku command line at this server, for a shell: eval "$(flowline env)"
     #[command(name = "env")]
     Env(heroku::Surroundings),
@@ -288,9 +282,7 @@ async fn dispatch(command: Command, env: &Env, console: &mut Console) -> Result<
         Command::ConfigWriteOnly(args) => config_var::hide(session, &args).await,
         Command::ConfigUnset(args) => config_var::unset(session, &args).await,
         Command::Disk(_) => disk::show(session).await,
-        Command::Features(args) => feature::list(session, &args.on).await,
-        Command::FeaturesDisable(args) => feature::switch(session, &args, false).await,
-        Command::FeaturesEnable(args) => feature::switch(session, &args, true).await,
+        Command::Features(verb) => verb.run(session).await,
         Command::GitCredentials(args) => git_credential::answer(session, &args),
         Command::Env(_) => heroku::print(session).await,
         Command::Heroku(args) => return heroku::heroku(session, &args).await,
@@ -363,12 +355,10 @@ impl Command {
             Self::ConfigGet(args) => args.on.print,
             Self::ConfigSet(args) => args.on.print,
             Self::ConfigUnset(args) | Self::ConfigWriteOnly(args) => args.on.print,
-            Self::FeaturesDisable(args) | Self::FeaturesEnable(args) => args.on.print,
+            Self::Features(verb) => verb.print(),
             Self::GitRemote(args) => args.print,
             Self::Logs(args) => args.on.print,
-            Self::Features(args) | Self::Maintenance(args) | Self::MaintenanceOn(args) | Self::MaintenanceOff(args) => {
-                args.on.print
-            }
+            Self::Maintenance(args) | Self::MaintenanceOn(args) | Self::MaintenanceOff(args) => args.on.print,
             Self::Ps(args) => args.on.print,
             Self::PsRestart(args) => args.on.print,
             Self::PsScale(args) => args.on.print,

@@ -16,7 +16,10 @@ login) cat >"$here/stdin" ;;
 esac
 echo "$*" >>"$here/words"
 if test "$1" = "$(cat "$here/fails" 2>/dev/null)"; then exit 7; fi
-case "$1" in push | pull) cat "$DOCKER_CONFIG/config.json" >"$here/settings" ;; *) echo "$DOCKER_CONFIG" >>"$here/own" ;; esac
+case "$1" in
+push | pull) cat "$DOCKER_CONFIG/config.json" >"$here/settings" ;;
+*) echo "$DOCKER_CONFIG" >>"$here/own" ;;
+esac
 "#;
 
 /// An app that runs images, one that does not, and the registry.
