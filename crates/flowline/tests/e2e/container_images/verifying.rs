@@ -9,7 +9,8 @@ async fn verify_an_image_checks_the_release_and_gives_its_green_light() {
     let flow = flow().await;
     let app = container(&flow, "shop").await;
     let registry = Registry::of(&flow);
-    let asks = "busybox wget -q -O - $FLOWLINE_VERIFY_URL/answer.txt && echo \" was the answer to v$FLOWLINE_RELEASE_VERSION\"";
+    let asks =
+        "busybox wget -q -O - $FLOWLINE_VERIFY_URL/answer.txt && echo \" was the answer to $FLOWLINE_RELEASE_VERSION\"";
     let web = registry.push(&app, "web", &Image::serving("one")).await;
     let check = Image::of("c", json!({ "Cmd": ["/bin/sh", "-c", asks], "Env": ["PATH=/bin"] }));
     let check = registry.push(&app, "verify", &check).await;
