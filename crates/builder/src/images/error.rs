@@ -42,6 +42,9 @@ pub enum LayerError {
     /// A name with `..` in it.
     #[error("it holds `{0}`, which climbs with `..`; build the image with another tool")]
     Climbs(String),
+    /// A folder with the name of a whiteout.
+    #[error("it holds `{0}`, below a folder whose name begins with `.wh.`, which is reserved; give it another name")]
+    Reserved(String),
     /// Too many folders inside each other.
     #[error("`{0}` lies more than {FOLDER_DEPTH_LIMIT} folders deep; leave out what the program does not need")]
     TooDeep(String),

@@ -29,7 +29,7 @@ pub(super) const ENTRY_LIMIT: u64 = 1_000_000;
 const BUFFER_BYTES: usize = 64 * 1024;
 
 /// Hides a name of the lower layers.
-const WHITEOUT: &[u8] = b".wh.";
+pub(super) const WHITEOUT: &[u8] = b".wh.";
 
 /// Hides all that lower layers have in the folder.
 const OPAQUE: &[u8] = b".wh..wh..opq";

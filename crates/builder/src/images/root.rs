@@ -2,6 +2,7 @@
 //! resolve as if the folder were `/`, and the result is opened with the kernel's word that there is no link in it.
 
 use super::LayerError;
+use super::layer::WHITEOUT;
 use super::made::Made;
 use crate::tree::{Owner, ReadError, read_inside};
 use rustix::fs::{
@@ -13,7 +14,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::OsStringExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
 use std::rc::Rc;
 
@@ -175,6 +176,9 @@ impl Root {
             if part == ".." {
                 depth -= usize::from(real.pop());
                 continue;
+            }
+            if part.as_bytes().starts_with(WHITEOUT) {
+                return Err(LayerError::Reserved(path.display().to_string()));
             }
             real.push(&part);
             depth += 1;

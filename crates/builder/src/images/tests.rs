@@ -192,6 +192,9 @@ fn names_and_hard_links_that_lead_outside_are_refused() {
     for name in [".wh...", ".wh..", ".wh.", "a/.wh..."] {
         assert!(Image::new().refused(Pack::new().file(name, "")).contains("climbs"), "{name}");
     }
+    for layer in [Pack::new().file(".wh.d/f", ""), Pack::new().link("l", ".wh.d").file("l/f", "")] {
+        assert!(Image::new().refused(layer).contains("reserved"));
+    }
     let image = Image::new();
     let precious = image.outside.path().join("precious").display().to_string();
     assert!(image.refused(Pack::new().hard("h", &precious)).contains("not a file that came before"));
