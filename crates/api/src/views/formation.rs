@@ -41,7 +41,7 @@ impl FormationView {
     }
 }
 
-/// A process type that is not there before its release is current. An extension: an answer of the platform would need an entry.
+/// A process type that is there in a release only that is not current yet. An extension: an answer of the platform would need an entry.
 #[derive(Debug, Clone, Serialize)]
 pub struct PendingType {
     id: &'static str,
@@ -49,12 +49,12 @@ pub struct PendingType {
 }
 
 impl PendingType {
-    /// It comes with this release.
+    /// This release brings it, or takes it out again.
     #[must_use]
     pub fn new(app: &App, process_type: &str, version: i64) -> Self {
         let message = format!(
-            "v{version} was made and its release command runs; {process_type} comes when that succeeds. To see it: \
-             flowline releases:info v{version} -a {}",
+            "v{version} was made; what it changes of {process_type} holds when its release command has succeeded. To see \
+             it: flowline releases:info v{version} -a {}",
             app.name
         );
         Self { id: "pending", message }

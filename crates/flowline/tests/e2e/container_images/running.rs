@@ -132,6 +132,12 @@ async fn a_new_type_whose_release_command_runs_is_promised() {
     assert_eq!((promised.status.as_u16(), &promised.json()["id"]), (202, &json!("pending")), "{}", promised.text());
     assert!(promised.text().contains("flowline releases:info v4 -a shop"), "{}", promised.text());
     assert_eq!(app.read("/releases/4").await["status"], "pending");
+    let taken_out = app.call("PATCH", "/formation/web", Some(&json!({ "docker_image": null }))).await;
+    assert!(
+        taken_out.status == 202 && taken_out.text().contains("what it changes of web holds when"),
+        "{}",
+        taken_out.text()
+    );
 }
 
 #[tokio::test]
