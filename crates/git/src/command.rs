@@ -19,8 +19,8 @@ const SETTINGS: &[(&str, &str)] = &[
     // A push of few objects would leave loose ones that are renamed into place before they are on the disk. A power cut then makes
     // them empty, and an empty object is in the way of the same push ever after. A pack is written through before it has its name.
     ("receive.unpackLimit", "1"),
-    // From git 2.36 on; older ones write packs through without being asked.
-    ("core.fsync", "loose-object,reference"),
+    // Refs as well, from git 2.36 on.
+    ("core.fsync", "reference"),
     ("receive.fsckObjects", "true"),
     // Old but harmless histories have these; a team could not push its own past without them.
     ("receive.fsck.badTimezone", "ignore"),
