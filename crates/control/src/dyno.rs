@@ -74,7 +74,8 @@ pub enum DynoError {
     NoSuchType(String),
     /// Nothing to run it on.
     #[error(
-        "{0} has no release with code yet. Push something first: git push flowline main, or an image: flowline container:push web"
+        "{0} has no release with code yet. Push something first: git push flowline main, or an image: \
+         flowline container:push web -a {0}"
     )]
     NoCode(String),
     /// No command.
