@@ -145,8 +145,7 @@ async fn boot(control: &Control, dyno: &Dyno, addr: Option<SocketAddr>) -> bool 
             return false;
         }
     }
-    if control.registry.state(dyno.id) == Some(DynoState::Starting) {
-        control.registry.set_state(dyno.id, DynoState::Up, control.now());
+    if control.registry.booted(dyno.id, control.now()) {
         journal::dyno(control, dyno.app, &dyno.name, "State changed from starting to up").await;
         control.supervisor.wake(dyno.app);
     }
@@ -183,9 +182,9 @@ async fn drain(control: &Control, id: DynoId) {
 }
 
 async fn ended(control: &Control, dyno: &Dyno, exit: Exit) {
+    let before = control.registry.over(dyno.id).unwrap_or(DynoState::Stopping);
     sandbox::clean(control, dyno.id).await;
     let now = control.now();
-    let before = control.registry.state(dyno.id).unwrap_or(DynoState::Stopping);
     let (app, name) = (dyno.app, &dyno.name);
     journal::dyno(control, app, name, format!("Process exited with status {}", exit.status())).await;
     let expected = matches!(before, DynoState::Stopping) || dyno.role != DynoRole::Formation;

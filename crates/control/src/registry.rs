@@ -34,17 +34,24 @@ struct Entry {
     control: Option<DynoControl>,
     /// Somebody has taken it on to end the process.
     ending: bool,
+    /// Its process has ended by now. Whoever still thinks that it runs orders nothing of it any more.
+    over: bool,
 }
 
 impl Entry {
-    /// Another state; the one before.
-    fn become_state(&mut self, state: DynoState, now: Timestamp, teller: &Teller) -> DynoState {
+    fn become_state(&mut self, state: DynoState, now: Timestamp, teller: &Teller) {
         let before = self.dyno.clone();
         self.dyno.state = state;
         self.dyno.since = now;
-        let was = before.state;
         tell(teller, DynoChange::Moved { before, now: self.dyno.clone() });
-        was
+    }
+
+    /// Told to end, if it has not ended by itself; is it to end now?
+    fn turn_off(&mut self, now: Timestamp, teller: &Teller) -> bool {
+        if !self.over && self.dyno.state.runs() && self.dyno.state != DynoState::Stopping {
+            self.become_state(DynoState::Stopping, now, teller);
+        }
+        self.dyno.state == DynoState::Stopping
     }
 }
 
@@ -123,7 +130,7 @@ impl Registry {
 
     /// A dyno that outlived the server before this one.
     pub(crate) fn adopt(&self, dyno: Dyno, control: Option<DynoControl>) {
-        self.known().dynos.insert(dyno.id, Entry { dyno, control, ending: false });
+        self.known().dynos.insert(dyno.id, Entry { dyno, control, ending: false, over: false });
         self.changed();
     }
 
@@ -167,8 +174,8 @@ impl Registry {
     /// The dyno is to end. Its process, for the first who asks once there is one; before that, [`Self::started`] tells.
     pub(crate) fn end(&self, id: DynoId, now: Timestamp) -> Option<DynoControl> {
         let control = self.known().dynos.get_mut(&id).and_then(|entry| {
-            entry.become_state(DynoState::Stopping, now, &self.teller);
-            let control = entry.control.clone().filter(|_| !entry.ending);
+            let ends = entry.turn_off(now, &self.teller);
+            let control = entry.control.clone().filter(|_| ends && !entry.ending);
             entry.ending |= control.is_some();
             control
         });
@@ -202,11 +209,51 @@ impl Registry {
         unwanted
     }
 
-    /// Another state; the one before, or `None` when the dyno is not known (any more).
-    pub(crate) fn set_state(&self, id: DynoId, state: DynoState, now: Timestamp) -> Option<DynoState> {
-        let before = self.known().dynos.get_mut(&id).map(|entry| entry.become_state(state, now, &self.teller));
+    /// It accepts connections, or has no port to do so. `false`: it is not what boots any more.
+    pub(crate) fn booted(&self, id: DynoId, now: Timestamp) -> bool {
+        self.moved(id, DynoState::Starting, DynoState::Up, now)
+    }
+
+    /// Its processes are frozen. `false`: it is not what was frozen any more.
+    pub(crate) fn frozen(&self, id: DynoId, now: Timestamp) -> bool {
+        self.moved(id, DynoState::Up, DynoState::Idle, now)
+    }
+
+    /// Its processes go on. `false`: it is not what was thawed any more.
+    pub(crate) fn thawed(&self, id: DynoId, now: Timestamp) -> bool {
+        self.moved(id, DynoState::Idle, DynoState::Up, now)
+    }
+
+    /// The looking and the moving are one: in between, another thread may have it end.
+    fn moved(&self, id: DynoId, from: DynoState, to: DynoState, now: Timestamp) -> bool {
+        let moved = match self.known().dynos.get_mut(&id) {
+            Some(entry) if entry.dyno.state == from && !entry.over => {
+                entry.become_state(to, now, &self.teller);
+                true
+            }
+            Some(_) | None => false,
+        };
         self.changed();
-        before
+        moved
+    }
+
+    /// It is to end. Nothing becomes of one that has ended by itself: that is a crash, which its own end tells.
+    pub(crate) fn turn_off(&self, id: DynoId, now: Timestamp) {
+        if let Some(entry) = self.known().dynos.get_mut(&id) {
+            entry.turn_off(now, &self.teller);
+        }
+        self.changed();
+    }
+
+    /// Its process has ended; the state that it was in, which only [`Self::crashed`] and [`Self::remove`] change from now on.
+    pub(crate) fn over(&self, id: DynoId) -> Option<DynoState> {
+        let state = self.known().dynos.get_mut(&id).map(|entry| {
+            entry.over = true;
+            entry.control = None;
+            entry.dyno.state
+        });
+        self.changed();
+        state
     }
 
     pub(crate) fn state(&self, id: DynoId) -> Option<DynoState> {
@@ -238,9 +285,13 @@ impl Registry {
         count
     }
 
-    /// Counts a crash; when the next attempt is due.
+    /// Counts a crash; when the next attempt is due. One that is not known any more is tried no more, and not counted.
     pub(crate) fn crashed(&self, dyno: &Dyno, ran_since: Timestamp, now: Timestamp) -> Timestamp {
         let mut known = self.known();
+        if !known.dynos.contains_key(&dyno.id) {
+            // Its app is gone.
+            return now;
+        }
         let count = known.crashes.entry((dyno.app, dyno.name.clone())).or_default();
         *count = if now.since(ran_since) >= GOOD_RUN { 1 } else { count.saturating_add(1) };
         let retry_at = now.plus(backoff(*count));
@@ -288,6 +339,7 @@ impl Registry {
         known.routed.remove(&app);
         known.deploys.remove(&app);
         known.asleep.remove(&app);
+        known.crashes.retain(|(of, _), _| *of != app);
         known.routing_turns.remove(&app);
         drop(known);
         self.changed();
@@ -312,3 +364,7 @@ impl Registry {
         self.changed();
     }
 }
+
+#[cfg(test)]
+#[path = "registry_tests.rs"]
+mod tests;

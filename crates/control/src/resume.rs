@@ -25,6 +25,7 @@ pub(crate) struct Resumed {
 pub(crate) async fn adopt(control: &Control, adopted: Vec<Adopted>) -> Result<Resumed, StoreError> {
     let mut resumed = Resumed::default();
     let mut kept = Vec::new();
+    let asleep = store::idle::asleep(control.store.db()).await?;
     for Adopted { spec, mark, dyno: running } in adopted {
         let handle = running.control();
         let Some(mut dyno) = sandbox::from_labels(&spec, running.addr) else {
@@ -44,14 +45,19 @@ pub(crate) async fn adopt(control: &Control, adopted: Vec<Adopted>) -> Result<Re
             Some(Mark::Ending) => dyno.state = DynoState::Stopping,
             None => {}
         }
+        let slept = dyno.role == DynoRole::Formation && asleep.iter().any(|(app, _)| *app == dyno.app);
+        if slept && handle.is_lost() {
+            // It ended while there was no server, as when the machine was started anew: that is no crash.
+            dyno.state = DynoState::Stopping;
+        }
         match dyno.role {
             DynoRole::Formation | DynoRole::OneOff => {
                 let Some(running) = app_setup::adopt(control, &dyno, running).await? else { continue };
+                if dyno.state == DynoState::Stopping && !handle.is_lost() {
+                    resumed.ending.push(dyno.clone());
+                }
                 if spec.attach.is_some() {
                     attach::adopt(control, &dyno, handle);
-                }
-                if dyno.state == DynoState::Stopping {
-                    resumed.ending.push(dyno.clone());
                 }
                 life::adopt(control, dyno, running, sandbox::time_to_live(&spec));
             }

@@ -135,8 +135,9 @@ async fn frozen(control: &Control, app: AppId, now: Timestamp) -> bool {
             tracing::warn!(app.id = %app, dyno = %dyno.name, %error, "A dyno cannot be frozen; its app stays awake");
             return false;
         }
-        control.registry.set_state(dyno.id, DynoState::Idle, now);
-        journal::dyno(control, app, &dyno.name, "State changed from up to idle").await;
+        if control.registry.frozen(dyno.id, now) {
+            journal::dyno(control, app, &dyno.name, "State changed from up to idle").await;
+        }
     }
     true
 }
@@ -163,7 +164,7 @@ async fn rouse(control: &Control, app: AppId) -> Result<(), SyncError> {
             crate::life::kill(&handle);
             continue;
         }
-        control.registry.set_state(dyno.id, DynoState::Up, control.now());
+        control.registry.thawed(dyno.id, control.now());
     }
     if let Some(known) = crate::app::by_id(control, app).await? {
         let wanted = crate::supervisor::wanted(control, app).await?;
@@ -199,9 +200,6 @@ pub(crate) async fn restore(control: &Control) -> Result<(), StoreError> {
     let noted: HashMap<AppId, Timestamp> = store::idle::asleep(control.store.db()).await?.into_iter().collect();
     for app in store::app::list(control.store.db()).await? {
         let noted = noted.get(&app.id).copied();
-        if noted.is_some() {
-            bury(control, app.id);
-        }
         if let Some(asleep) = noted.and_then(|since| idle::found(since, &control.registry.of_app(app.id))) {
             control.registry.set_asleep(app.id, Some(asleep));
             continue;
@@ -213,24 +211,11 @@ pub(crate) async fn restore(control: &Control) -> Result<(), StoreError> {
                 tracing::error!(app.id = %app.id, dyno = %dyno.name, %error, "A dyno cannot be thawed");
                 crate::life::kill(&handle);
             }
-            control.registry.set_state(dyno.id, DynoState::Up, control.now());
+            control.registry.thawed(dyno.id, control.now());
         }
         if noted.is_some() {
             keep(control, app.id, None).await?;
         }
     }
     Ok(())
-}
-
-/// Dynos of a sleeping app that ended while there was no server, as when the machine was started anew: that is no crash.
-fn bury(control: &Control, app: AppId) {
-    for dyno in control.registry.of_app(app).iter().filter(|dyno| dyno.role == DynoRole::Formation) {
-        match control.registry.control(dyno.id) {
-            Some(handle) if handle.is_lost() => {
-                control.registry.set_state(dyno.id, DynoState::Stopping, control.now());
-            }
-            Some(_) => {}
-            None => control.registry.remove(dyno.id),
-        }
-    }
 }

@@ -8,7 +8,7 @@ use crate::{
     Control, Parts, Settings, app_setup, attach, delivery, disk, dyno_event, journal, left_over, life, log_drain,
     metrics, notice, objects, promotion_watch, push, quota, resume, sample, telemetry_drain, verify_run,
 };
-use model::dyno::{DynoState, STOP_GRACE_S};
+use model::dyno::STOP_GRACE_S;
 use model::world::World;
 use object_store::local::LocalFileSystem;
 use router::link::{LinkConfig, RouterEvent, RouterLink};
@@ -328,7 +328,7 @@ async fn stop_dynos(control: &Control) {
         for (dyno, handle) in control.registry.running() {
             if asked.insert(dyno.id) {
                 // Wanted ends are no crashes.
-                control.registry.set_state(dyno.id, DynoState::Stopping, control.now());
+                control.registry.turn_off(dyno.id, control.now());
                 tokio::spawn(async move { handle.stop(Duration::from_secs(STOP_GRACE_S)).await });
             }
         }

@@ -148,7 +148,7 @@ async fn look(control: &Control, id: AppId, seen: &mut Seen) -> Result<Option<Du
     let stops: Vec<Dyno> = dynos.iter().filter(|dyno| steps.contains(&Step::Stop(dyno.id))).cloned().collect();
     // Off the routes first, then told to end: a dyno never gets a request after its SIGTERM.
     for dyno in &stops {
-        control.registry.set_state(dyno.id, DynoState::Stopping, now);
+        control.registry.turn_off(dyno.id, now);
     }
     // Also those that are to end since a look that came to nothing.
     let stops = control.registry.unended(id);
@@ -210,7 +210,7 @@ fn steps(wanted: Option<&Wanted>, asleep: Option<Depth>, dynos: &[Dyno], now: Ti
         // It is left as it is until somebody wants it.
         (Some(_), Some(Depth::Frozen)) => Vec::new(),
         (Some(_), Some(Depth::Stopped)) | (None, _) => {
-            dynos.iter().filter(|dyno| stray(dyno)).map(|dyno| Step::Stop(dyno.id)).collect()
+            dynos.iter().filter(|dyno| dyno.role == DynoRole::Formation).filter_map(away).collect()
         }
     }
 }
@@ -225,8 +225,13 @@ async fn turn_over(control: &Control, app: AppId, now: Timestamp) {
     }
 }
 
-fn stray(dyno: &Dyno) -> bool {
-    dyno.role == DynoRole::Formation && matches!(dyno.state, DynoState::Starting | DynoState::Up | DynoState::Idle)
+/// What becomes of a dyno where none is to be.
+fn away(dyno: &Dyno) -> Option<Step> {
+    match dyno.state {
+        DynoState::Starting | DynoState::Up | DynoState::Idle => Some(Step::Stop(dyno.id)),
+        DynoState::Crashed { .. } => Some(Step::Forget(dyno.id)),
+        DynoState::Stopping => None,
+    }
 }
 
 /// When a crashed dyno is due, or the ordinary period.
@@ -253,11 +258,12 @@ async fn end(control: &Control, app: AppId) -> Result<(), SyncError> {
     control.registry.forget_app(app);
     control.slumber.forget(app);
     for dyno in control.registry.of_app(app) {
-        if let Some(handle) = control.registry.control(dyno.id) {
-            control.registry.set_state(dyno.id, DynoState::Stopping, control.now());
-            life::kill(&handle);
-        } else {
-            control.registry.remove(dyno.id);
+        control.registry.turn_off(dyno.id, control.now());
+        match control.registry.control(dyno.id) {
+            Some(handle) => life::kill(&handle),
+            // Ended as soon as it has a process, and taken away then.
+            None if control.registry.state(dyno.id) == Some(DynoState::Stopping) => {}
+            None => control.registry.remove(dyno.id),
         }
     }
     Ok(())

@@ -56,3 +56,18 @@ async fn scaling_up_and_down_at_once_leaves_no_dyno_that_nobody_wants() {
     testkit::until("the end of the workers", only_web).await;
     assert_eq!(app.get("/").await.text(), "one");
 }
+
+#[tokio::test]
+async fn an_app_that_goes_while_its_dynos_start_and_crash_leaves_no_process() {
+    let flow = flow().await;
+    for round in 0..5 {
+        let app = flow.app(&format!("shop-{round}")).await;
+        let procfile = "web: python3 server.py\nworker: sleep 3600\ncrasher: true\n";
+        app.push(Source::answering("one").with("Procfile", procfile)).await.released("v3");
+        app.scale("crasher", 4).await;
+        app.scale("worker", 4).await;
+        assert_eq!(app.call("DELETE", "", None).await.status, 200);
+    }
+    let none_left = async || flow.files("run/dynos").iter().all(|path| !path.ends_with("keeper.sock"));
+    testkit::until("the end of all dynos", none_left).await;
+}
