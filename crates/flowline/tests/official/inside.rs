@@ -31,6 +31,9 @@ pub(crate) async fn walk(heroku: &CommandLine<'_>, file: &str) {
     // The command line ends what it was told with ^D, and falls over when the program did not wait for it.
     heroku.done(&["ps:exec", "--", "cat", file, "-"], &["Connecting to web.1 on shop... up", "http.server.test"]).await;
     heroku.fed(&["ps:exec"], "echo said-$((6*7)); exit\n", &["said-42"]).await;
+    // By the machine's own `ssh`. It asks for no terminal here: its stdin is none.
+    heroku.done(&["ps:exec", "--ssh", "--", "cat", file], &["http.server.test"]).await;
+    heroku.fed(&["ps:exec", "--ssh"], "echo said-$((6*7)); exit\n", &["said-42"]).await;
     heroku.done(&["ps:copy", file, "--output", "copied"], &["Copying", "to copied"]).await;
     let read = |name: &str| std::fs::read_to_string(heroku.folder.join(name)).unwrap_or_default();
     heroku.holds(read("copied") == read(file), "the copy is the file");

@@ -11,7 +11,6 @@ const WRITE: &str = "FLOWLINE_WRITE_COMPATIBILITY";
 
 /// Commands that were run and lack something.
 const PARTLY: &[(&str, &str)] = &[
-    ("ps:exec", "its flag `--ssh` needs `flowline serve --ssh` at port 80; without it, it works"),
     ("addons", "always empty"),
     ("pipelines:diff", "it compares through GitHub only, and says so: `flowline pipelines:diff` compares what is here"),
     ("auth:2fa:disable", "the command line itself has taken it out: `flowline auth:2fa:disable`"),
