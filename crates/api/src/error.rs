@@ -338,7 +338,7 @@ impl From<DeliveryError> for ApiError {
 const MESSAGE_LIMIT_CHARS: usize = 2000;
 
 /// Messages repeat what was sent, and end in terminals: control characters are written out.
-fn tame(message: &str) -> String {
+pub(crate) fn tame(message: &str) -> String {
     let written = |c: char| if c.is_control() && c != '\n' { c.escape_default().collect() } else { c.to_string() };
     message.chars().take(MESSAGE_LIMIT_CHARS).map(written).collect()
 }

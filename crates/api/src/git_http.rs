@@ -3,7 +3,7 @@
 use crate::audit;
 use crate::auth;
 use crate::door::Door;
-use crate::error::ApiError;
+use crate::error::{ApiError, tame};
 use crate::gzip;
 use axum::body::Body;
 use axum::extract::{Path, Query, Request, State};
@@ -44,7 +44,7 @@ impl From<ApiError> for Refused {
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
         let ask = self.0.status == StatusCode::UNAUTHORIZED;
-        let mut response = (self.0.status, format!("{}\n", self.0.message)).into_response();
+        let mut response = (self.0.status, format!("{}\n", tame(&self.0.message))).into_response();
         if ask {
             // Without this git never asks its credential helper.
             response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"Flowline\""));

@@ -1,6 +1,6 @@
 //! What the registry refuses, in the form of the OCI distribution specification ("Error Codes").
 
-use crate::error::ApiError;
+use crate::error::{ApiError, tame};
 use axum::Json;
 use axum::http::StatusCode;
 use axum::http::header::{HeaderValue, RANGE, WWW_AUTHENTICATE};
@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use control::image::ImageError;
 use control::image_upload::UploadError;
 use control::objects::ObjectError;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::fmt::Display;
 
 /// An answer that is no success.
@@ -17,18 +17,19 @@ pub(crate) struct RegistryError {
     status: StatusCode,
     code: &'static str,
     message: String,
-    detail: Value,
+    /// What it is about, as it was sent.
+    detail: Option<String>,
     /// How much of an upload has come.
     came: Option<u64>,
 }
 
 impl RegistryError {
     fn new(status: StatusCode, code: &'static str, message: impl Display) -> Self {
-        Self { status, code, message: message.to_string(), detail: Value::Null, came: None }
+        Self { status, code, message: message.to_string(), detail: None, came: None }
     }
 
-    fn about(self, detail: impl Into<Value>) -> Self {
-        Self { detail: detail.into(), ..self }
+    fn about(self, detail: &str) -> Self {
+        Self { detail: Some(detail.to_owned()), ..self }
     }
 
     /// 416: a part that is not the next.
@@ -59,9 +60,9 @@ impl From<ImageError> for RegistryError {
                 Self::new(StatusCode::NOT_FOUND, "BLOB_UNKNOWN", &error).about(digest.as_str())
             }
             ImageError::NoSuchManifest(which) => {
-                Self::new(StatusCode::NOT_FOUND, "MANIFEST_UNKNOWN", &error).about(which.as_str())
+                Self::new(StatusCode::NOT_FOUND, "MANIFEST_UNKNOWN", &error).about(which)
             }
-            ImageError::BadReference(which) => bad("MANIFEST_INVALID").about(which.as_str()),
+            ImageError::BadReference(which) => bad("MANIFEST_INVALID").about(which),
             ImageError::BadDigest(_) | ImageError::OtherDigest { .. } => bad("DIGEST_INVALID"),
             ImageError::BadType(_) => bad("NAME_INVALID"),
             ImageError::Manifest(_)
@@ -100,7 +101,8 @@ impl From<UploadError> for RegistryError {
 
 impl IntoResponse for RegistryError {
     fn into_response(self) -> Response {
-        let body = json!({ "errors": [{ "code": self.code, "message": self.message, "detail": self.detail }] });
+        let (message, detail) = (tame(&self.message), self.detail.as_deref().map(tame));
+        let body = json!({ "errors": [{ "code": self.code, "message": message, "detail": detail }] });
         let mut answer = (self.status, Json(body)).into_response();
         if self.status == StatusCode::UNAUTHORIZED {
             // Without this, clients do not send what they were told at their login.
@@ -112,5 +114,20 @@ impl IntoResponse for RegistryError {
             answer.headers_mut().insert(RANGE, range);
         }
         answer
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::to_bytes;
+
+    #[tokio::test]
+    async fn a_name_that_moves_a_cursor_comes_back_written_out() {
+        let answer = RegistryError::from(ImageError::NoSuchManifest("a\u{1b}[2J".into())).into_response();
+        let body = to_bytes(answer.into_body(), 4096).await.unwrap();
+        let error = serde_json::from_slice::<serde_json::Value>(&body).unwrap()["errors"][0].clone();
+        assert_eq!(error["detail"], "a\\u{1b}[2J");
+        assert!(error["message"].as_str().unwrap().contains("a\\u{1b}[2J"), "{error}");
     }
 }

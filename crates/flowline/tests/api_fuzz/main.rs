@@ -135,7 +135,14 @@ fn check(made: &Made, answer: &Answer) {
     let status = answer.status.as_u16();
     assert!(status < 500, "{made}: {status} {}", answer.text());
     assert!(!answer.header("request-id").is_empty(), "api_8: {made}: {status}");
-    if made.method == "HEAD" || status < 400 || !answer.header("content-type").starts_with("application/json") {
+    if made.method == "HEAD" || status < 400 {
+        return;
+    }
+    let content_type = answer.header("content-type");
+    if content_type.starts_with("text/plain") {
+        moves_no_cursor(made, &answer.text());
+    }
+    if !content_type.starts_with("application/json") {
         return;
     }
     let body = answer.json();
@@ -147,6 +154,13 @@ fn check(made: &Made, answer: &Answer) {
     };
     let (id, message) = (said[name].as_str(), said["message"].as_str());
     assert!(id.is_some_and(|id| !id.is_empty()) && message.is_some(), "api_3: {made}: {status} {body}");
-    let moves = message.unwrap_or_default().chars().find(|c| c.is_control() && *c != '\n');
-    assert!(moves.is_none(), "{made}: the message moves a terminal's cursor: {body}");
+    for text in [message, said["detail"].as_str()] {
+        moves_no_cursor(made, text.unwrap_or_default());
+    }
+}
+
+/// What is refused is told in terminals.
+fn moves_no_cursor(made: &Made, text: &str) {
+    let moves = text.chars().any(|c| c.is_control() && c != '\n');
+    assert!(!moves, "{made}: the message moves a terminal's cursor: {text:?}");
 }
