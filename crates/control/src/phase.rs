@@ -173,7 +173,7 @@ pub(crate) async fn follow(
     if out_of_memory.is_some() {
         writer.line(&format!(" !     The {what} ran out of memory and was killed"));
     }
-    let stopped = !late && control.registry.state(dyno.id) == Some(DynoState::Stopping);
+    let stopped = control.registry.over(dyno.id) == Some(DynoState::Stopping) && !late;
     if stopped && !dropped {
         writer.line(&format!(" !     The {what} was stopped"));
     }

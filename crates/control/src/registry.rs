@@ -34,7 +34,7 @@ struct Entry {
     control: Option<DynoControl>,
     /// Somebody has taken it on to end the process.
     ending: bool,
-    /// Its process has ended by now. Whoever still thinks that it runs orders nothing of it any more.
+    /// Its process has ended, or could not be started. Whoever still thinks that it runs orders nothing of it any more.
     over: bool,
 }
 
@@ -237,15 +237,14 @@ impl Registry {
         moved
     }
 
-    /// It is to end. Nothing becomes of one that has ended by itself: that is a crash, which its own end tells.
-    pub(crate) fn turn_off(&self, id: DynoId, now: Timestamp) {
-        if let Some(entry) = self.known().dynos.get_mut(&id) {
-            entry.turn_off(now, &self.teller);
-        }
+    /// It is to end. `false`: it has ended by itself. That is a crash, which its own end tells.
+    pub(crate) fn turn_off(&self, id: DynoId, now: Timestamp) -> bool {
+        let ends = self.known().dynos.get_mut(&id).is_some_and(|entry| entry.turn_off(now, &self.teller));
         self.changed();
+        ends
     }
 
-    /// Its process has ended; the state that it was in, which only [`Self::crashed`] and [`Self::remove`] change from now on.
+    /// Its process has ended, or there is none; the state that it was in, which only [`Self::crashed`] and [`Self::remove`] change from now on.
     pub(crate) fn over(&self, id: DynoId) -> Option<DynoState> {
         let state = self.known().dynos.get_mut(&id).map(|entry| {
             entry.over = true;

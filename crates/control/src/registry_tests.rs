@@ -35,10 +35,10 @@ fn a_dyno_that_ended_by_itself_stays_crashed_whatever_was_ordered_meanwhile() {
         let (registry, dyno) = registry_with(DynoState::Up);
         assert_eq!(registry.over(dyno.id), Some(DynoState::Up));
         if ordered_before_it_is_told {
-            registry.turn_off(dyno.id, NOW);
+            assert!(!registry.turn_off(dyno.id, NOW));
         }
         let retry_at = registry.crashed(&dyno, NOW, NOW);
-        registry.turn_off(dyno.id, NOW);
+        assert!(!registry.turn_off(dyno.id, NOW));
         assert!(registry.end(dyno.id, NOW).is_none());
         assert_eq!(registry.state(dyno.id), Some(DynoState::Crashed { retry_at }));
         assert_eq!(registry.unended(dyno.app), []);
@@ -49,7 +49,7 @@ fn a_dyno_that_ended_by_itself_stays_crashed_whatever_was_ordered_meanwhile() {
 fn a_dyno_that_was_told_to_end_neither_boots_nor_falls_asleep_nor_wakes() {
     for state in [DynoState::Starting, DynoState::Up, DynoState::Idle] {
         let (registry, dyno) = registry_with(state);
-        registry.turn_off(dyno.id, NOW);
+        assert!(registry.turn_off(dyno.id, NOW));
         let moved = [registry.booted(dyno.id, NOW), registry.frozen(dyno.id, NOW), registry.thawed(dyno.id, NOW)];
         assert_eq!(moved, [false; 3], "{state:?}");
         assert_eq!(registry.over(dyno.id), Some(DynoState::Stopping));

@@ -5,8 +5,9 @@ use crate::{
     Control, app_setup, attach, build_end, life, promotion_target, release_phase, sandbox, test_end, verify_run,
 };
 use model::dyno::{Dyno, DynoRole, DynoState};
-use model::id::{ReleaseId, VerificationId};
+use model::id::{AppId, ReleaseId, VerificationId};
 use runtime::Adopted;
+use std::collections::HashSet;
 use std::path::Path;
 use store::StoreError;
 
@@ -25,7 +26,8 @@ pub(crate) struct Resumed {
 pub(crate) async fn adopt(control: &Control, adopted: Vec<Adopted>) -> Result<Resumed, StoreError> {
     let mut resumed = Resumed::default();
     let mut kept = Vec::new();
-    let asleep = store::idle::asleep(control.store.db()).await?;
+    let asleep: HashSet<AppId> =
+        store::idle::asleep(control.store.db()).await?.into_iter().map(|(app, _)| app).collect();
     for Adopted { spec, mark, dyno: running } in adopted {
         let handle = running.control();
         let Some(mut dyno) = sandbox::from_labels(&spec, running.addr) else {
@@ -45,8 +47,7 @@ pub(crate) async fn adopt(control: &Control, adopted: Vec<Adopted>) -> Result<Re
             Some(Mark::Ending) => dyno.state = DynoState::Stopping,
             None => {}
         }
-        let slept = dyno.role == DynoRole::Formation && asleep.iter().any(|(app, _)| *app == dyno.app);
-        if slept && handle.is_lost() {
+        if handle.is_lost() && dyno.role == DynoRole::Formation && asleep.contains(&dyno.app) {
             // It ended while there was no server, as when the machine was started anew: that is no crash.
             dyno.state = DynoState::Stopping;
         }

@@ -156,22 +156,24 @@ pub(crate) async fn wake(control: &Control, app: AppId) -> Result<(), SyncError>
 /// Thaws what is frozen and tells the router; what is missing is started by the app's own loop.
 async fn rouse(control: &Control, app: AppId) -> Result<(), SyncError> {
     control.registry.set_asleep(app, None);
-    let idle = formation(control, app, DynoState::Idle);
-    for dyno in &idle {
+    let mut woken = Vec::new();
+    for dyno in formation(control, app, DynoState::Idle) {
         let Some(handle) = control.registry.control(dyno.id) else { continue };
         if let Err(error) = handle.thaw().await {
             tracing::error!(app.id = %app, dyno = %dyno.name, %error, "A dyno cannot be thawed; it is replaced");
             crate::life::kill(&handle);
             continue;
         }
-        control.registry.thawed(dyno.id, control.now());
+        if control.registry.thawed(dyno.id, control.now()) {
+            woken.push(dyno);
+        }
     }
     if let Some(known) = crate::app::by_id(control, app).await? {
         let wanted = crate::supervisor::wanted(control, app).await?;
         routing::publish(control, &known, wanted.as_ref()).await?;
     }
     control.supervisor.wake(app);
-    for dyno in &idle {
+    for dyno in &woken {
         journal::dyno(control, app, &dyno.name, "Unidling").await;
         journal::dyno(control, app, &dyno.name, "State changed from idle to up").await;
     }

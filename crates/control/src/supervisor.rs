@@ -258,11 +258,11 @@ async fn end(control: &Control, app: AppId) -> Result<(), SyncError> {
     control.registry.forget_app(app);
     control.slumber.forget(app);
     for dyno in control.registry.of_app(app) {
-        control.registry.turn_off(dyno.id, control.now());
+        let ends = control.registry.turn_off(dyno.id, control.now());
         match control.registry.control(dyno.id) {
             Some(handle) => life::kill(&handle),
             // Ended as soon as it has a process, and taken away then.
-            None if control.registry.state(dyno.id) == Some(DynoState::Stopping) => {}
+            None if ends => {}
             None => control.registry.remove(dyno.id),
         }
     }

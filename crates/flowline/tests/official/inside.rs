@@ -31,7 +31,7 @@ pub(crate) async fn walk(heroku: &CommandLine<'_>, file: &str) {
     // The command line ends what it was told with ^D, and falls over when the program did not wait for it.
     heroku.done(&["ps:exec", "--", "cat", file, "-"], &["Connecting to web.1 on shop... up", "http.server.test"]).await;
     heroku.fed(&["ps:exec"], "echo said-$((6*7)); exit\n", &["said-42"]).await;
-    // By the machine's own `ssh`. It asks for no terminal here: its stdin is none.
+    // By the machine's own `ssh`. Its stdin is no terminal here, so it asks for none.
     heroku.done(&["ps:exec", "--ssh", "--", "cat", file], &["http.server.test"]).await;
     heroku.fed(&["ps:exec", "--ssh"], "echo said-$((6*7)); exit\n", &["said-42"]).await;
     heroku.done(&["ps:copy", file, "--output", "copied"], &["Copying", "to copied"]).await;
