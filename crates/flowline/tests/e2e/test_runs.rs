@@ -1,17 +1,14 @@
-//! Tests before the build: what a push goes through where its pipeline's test gate is on, and runs that are asked for.
+//! Tests before the build: what a push goes through where its pipeline's test gate is on.
 
 use crate::flow;
-use crate::push::archive;
 use crate::schema::Schema;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::path::Path;
-use std::process::Stdio;
-use testkit::{App, Flow, Source, eventually, path_of, within};
-use tokio::io::{AsyncBufReadExt, BufReader};
+use testkit::{App, Flow, Source, eventually, path_of};
 
 /// Puts an app into a pipeline of its own name whose gate is on.
-async fn gated(flow: &Flow, app: &str) -> String {
+pub(crate) async fn gated(flow: &Flow, app: &str) -> String {
     let made = flow.post("/pipelines", &json!({ "name": app })).await;
     assert_eq!(made.status, 201, "{}", made.text());
     let id = made.json()["id"].as_str().unwrap().to_owned();
@@ -23,7 +20,7 @@ async fn gated(flow: &Flow, app: &str) -> String {
 }
 
 /// An app that is tested by this command.
-fn tested(test: &str) -> Source {
+pub(crate) fn tested(test: &str) -> Source {
     with_app_json(json!({ "environments": { "test": { "scripts": { "test": test } } } }))
 }
 
@@ -32,7 +29,7 @@ fn with_app_json(app: Value) -> Source {
 }
 
 /// The run of a pipeline with this number, and its one node.
-async fn run(flow: &Flow, pipeline: &str, number: u32) -> (Value, Value) {
+pub(crate) async fn run(flow: &Flow, pipeline: &str, number: u32) -> (Value, Value) {
     let run = flow.get(&format!("/pipelines/{pipeline}/test-runs/{number}")).await;
     assert_eq!(run.status, 200, "{}", run.text());
     let run = run.json();
@@ -42,7 +39,7 @@ async fn run(flow: &Flow, pipeline: &str, number: u32) -> (Value, Value) {
 }
 
 /// Waits until a run is so far.
-async fn until(flow: &Flow, pipeline: &str, number: u32, status: &str) -> Value {
+pub(crate) async fn until(flow: &Flow, pipeline: &str, number: u32, status: &str) -> Value {
     eventually(&format!("run {number} to be {status}"), async || {
         let run = flow.get(&format!("/pipelines/{pipeline}/test-runs/{number}")).await;
         Some(run).filter(|run| run.status == 200).map(|run| run.json()).filter(|run| run["status"] == status)
@@ -51,13 +48,13 @@ async fn until(flow: &Flow, pipeline: &str, number: u32, status: &str) -> Value 
 }
 
 /// What stands at one of the addresses of a node.
-async fn output(flow: &Flow, node: &Value, which: &str) -> String {
+pub(crate) async fn output(flow: &Flow, node: &Value, which: &str) -> String {
     let answer = flow.raw("GET", path_of(&node[which]), &[], bytes::Bytes::new()).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     answer.text()
 }
 
-async fn is_untouched(app: &App<'_>) {
+pub(crate) async fn is_untouched(app: &App<'_>) {
     assert_eq!(app.read("/builds").await, json!([]), "nothing is built");
     assert_eq!(app.latest_release().await["version"], 2);
 }
@@ -301,38 +298,6 @@ async fn ci_8_a_run_that_takes_too_long_is_ended_without_a_verdict() {
 }
 
 #[tokio::test]
-async fn a_run_does_not_outlive_a_server_that_was_killed_and_says_so() {
-    let mut flow = flow().await;
-    let pipeline = {
-        let app = flow.app("shop").await;
-        let pipeline = gated(&flow, "shop").await;
-        app.commit(tested("echo hanging; sleep 100000")).await;
-        pipeline
-    };
-    let mut push = {
-        let app = flow.known_app("shop");
-        let url = app.git_url();
-        let mut push = app.git_command(&["push", &url, "HEAD:refs/heads/main"]);
-        push.stderr(Stdio::piped()).spawn().unwrap()
-    };
-    let mut lines = BufReader::new(push.stderr.take().unwrap()).lines();
-    let live =
-        async { while lines.next_line().await.unwrap().is_some_and(|line| line.trim_end() != "remote: hanging") {} };
-    within("the tests' own words, live", live).await;
-    flow.end_serve(Signal::KILL).await;
-    assert!(!within("the end of git", push.wait()).await.unwrap().success());
-    flow.start_serve().await;
-    let (run, node) = run(&flow, &pipeline, 1).await;
-    assert_eq!((&run["status"], &node["error_status"]), (&json!("errored"), &json!("running")));
-    assert!(run["message"].as_str().unwrap().contains("Flowline was stopped during it; push again"), "{run}");
-    let tests = output(&flow, &node, "output_stream_url").await;
-    assert!(tests.contains("hanging\n") && tests.contains("Flowline was stopped during it"), "{tests}");
-    let app = flow.known_app("shop");
-    is_untouched(&app).await;
-    app.push(tested("true")).await.released("v3");
-}
-
-#[tokio::test]
 async fn ci_a_node_app_is_tested_by_npm_test_in_its_own_environment() {
     let flow = flow().await;
     let app = flow.app("shop").await;
@@ -375,94 +340,4 @@ async fn what_a_pipelines_tests_left_goes_with_the_pipeline() {
     testkit::until("the leavings to be gone", async || kept(&caches, "") + kept(&outputs, "test-") == 0).await;
     assert_eq!(kept(&outputs, "build-"), 1, "what is the app's stays");
     flow.known_app("shop").push(tested("exit 1")).await.released("v4");
-}
-
-#[tokio::test]
-async fn ci_runs_that_are_asked_for_and_who_may_ask() {
-    let flow = flow().await;
-    let app = flow.app("shop").await;
-    let pipeline = gated(&flow, "shop").await;
-    let slots = flow.post("/sources", &json!({})).await.json();
-    let app_json = json!({ "scripts": { "test": "cat greeting" } }).to_string();
-    let files = [("Procfile", "web: x"), ("greeting", "hello from an archive"), ("app.json", app_json.as_str())];
-    let put = flow.raw("PUT", path_of(&slots["source_blob"]["put_url"]), &[], archive(&files)).await;
-    assert!(put.status.is_success());
-    let body = |more: Value| {
-        let mut body = json!({ "commit_branch": "main", "commit_message": "m", "commit_sha": "c0ffee", "pipeline": pipeline,
-            "source_blob_url": slots["source_blob"]["get_url"], "organization": null });
-        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        body
-    };
-    let made = flow.post("/test-runs", &body(json!({ "clear_cache": true }))).await;
-    assert_eq!((made.status.as_u16(), &made.json()["number"]), (201, &json!(1)), "{}", made.text());
-    let (_, node) = run(&flow, &pipeline, 1).await;
-    assert!(output(&flow, &node, "output_stream_url").await.contains("hello from an archive"), "live to its end");
-    assert_eq!(until(&flow, &pipeline, 1, "succeeded").await["clear_cache"], true);
-    is_untouched(&app).await;
-    let refused = [
-        (json!({ "source_blob_url": "" }), "source_blob_url is missing"),
-        (json!({ "source_blob_url": "file:///etc/passwd" }), "is not an http or https address"),
-        (json!({ "debug": true }), "no debug runs"),
-        (json!({ "commit_sha": "" }), "commit_sha must be text"),
-        (json!({ "commit_branch": "a\nb" }), "commit_branch must be text"),
-    ];
-    for (more, words) in refused {
-        let refused = flow.post("/test-runs", &body(more)).await;
-        assert!(refused.status == 422 && refused.text().contains(words), "{words}: {}", refused.text());
-    }
-    let broken = flow.post("/test-runs", &body(json!({ "source_blob_url": "http://127.0.0.1:9/x" }))).await;
-    assert_eq!(broken.status, 201);
-    let broken = until(&flow, &pipeline, 2, "errored").await;
-    assert!(broken["message"].as_str().unwrap().contains("could not be fetched"), "{broken}");
-    // A collaborator of one app sees the pipeline and its runs, and may not run anything with its secrets.
-    let viewer = flow.account("viewer@example.org").await;
-    let added = json!({ "user": "viewer@example.org" });
-    assert_eq!(app.call("POST", "/collaborators", Some(&added)).await.status, 201);
-    let path = format!("/test-runs/{}", broken["id"].as_str().unwrap());
-    assert_eq!(flow.call_as(&viewer, "GET", &path, None).await.status, 200);
-    assert_eq!(flow.call_as(&viewer, "POST", "/test-runs", Some(&body(json!({})))).await.status, 403);
-    let cancel = json!({ "status": "cancelled", "message": "" });
-    assert_eq!(flow.call_as(&viewer, "PATCH", &path, Some(&cancel)).await.status, 403);
-    let stranger = flow.account("stranger@example.org").await;
-    for path in [path.clone(), format!("{path}/test-nodes"), format!("{path}/test-cases")] {
-        assert_eq!(flow.call_as(&stranger, "GET", &path, None).await.status, 404, "{path}");
-    }
-    assert_eq!(flow.call_as(&stranger, "POST", "/test-runs", Some(&body(json!({})))).await.status, 404);
-}
-
-#[tokio::test]
-async fn the_command_line_runs_shows_cancels_and_sets_up_tests() {
-    let flow = flow().await;
-    let app = flow.app("shop").await;
-    let pipeline = gated(&flow, "shop").await;
-    let folder = app.working_copy();
-    let cli = async |words: &[&str], code: i32| {
-        let output = within("the command", flow.cli_command(words).current_dir(&folder).output()).await.unwrap();
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let said = format!("{}{}", text(&output.stdout), text(&output.stderr));
-        assert_eq!(output.status.code(), Some(code), "{words:?}:\n{said}");
-        said
-    };
-    app.commit(tested("echo $GREETING from here; test -n \"$GREETING\"")).await;
-    assert!(cli(&["ci", "-p", "shop"], 0).await.contains("shop has no test runs"));
-    let red = cli(&["ci:run", "-p", "shop"], 1).await;
-    assert!(red.contains("Test run #1 (main ") && red.contains("Test run #1 failed"), "{red}");
-    cli(&["ci:config:set", "GREETING=hello", "-p", "shop"], 0).await;
-    assert_eq!(cli(&["ci:config:get", "GREETING", "-a", "shop"], 0).await.trim(), "hello");
-    let green = cli(&["ci:rerun", "1", "-p", "shop", "--no-cache"], 0).await;
-    assert!(green.contains("hello from here") && green.contains("Test run #2 succeeded"), "{green}");
-    let listed = cli(&["ci", "-a", "shop"], 0).await;
-    assert!(listed.find("#2").unwrap() < listed.find("#1").unwrap() && listed.contains("A change"), "{listed}");
-    assert!(cli(&["ci:info", "1", "-p", "shop"], 1).await.contains(" from here"));
-    assert!(cli(&["ci:last", "-p", "shop"], 0).await.contains("hello from here"));
-    let as_json: Value = serde_json::from_str(&cli(&["ci:last", "-p", "shop", "--json"], 0).await).unwrap();
-    assert_eq!((&as_json["test_run"]["number"], &as_json["test_nodes"][0]["exit_code"]), (&json!(2), &json!(0)));
-    let over = cli(&["ci:cancel", "2", "-p", "shop"], 1).await;
-    assert!(over.contains("over already"), "{over}");
-    assert!(cli(&["ci:gate", "off", "--time-limit", "5", "-p", "shop"], 0).await.contains("without a test run"));
-    let gate = flow.get(&format!("/pipelines/{pipeline}/test-gate")).await.json();
-    assert_eq!(gate, json!({ "enabled": false, "time_limit_s": 300 }));
-    cli(&["ci:config:unset", "GREETING", "-p", "shop"], 0).await;
-    assert!(cli(&["ci:config", "-p", "shop"], 0).await.contains("no test config vars"));
-    cli(&["ci:info", "99", "-p", "shop"], 4).await;
 }

@@ -2,11 +2,13 @@
 //! green, and the push after it says what became of the one before.
 
 use crate::flow;
+use crate::test_runs::{gated, is_untouched, output, run, tested};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::process::Stdio;
 use std::time::Duration;
 use testkit::{Flow, Source, until, within};
+use tokio::io::{AsyncBufReadExt, BufReader};
 
 /// The steps of a run, in their order.
 const STEPS: [&str; 4] = ["pending", "creating", "building", "running"];
@@ -111,4 +113,36 @@ async fn ci_1_a_killed_server_leaves_no_test_run_open_in_any_of_its_steps() {
     }
     flow.known_app("shop").push(Source::answering("last").with("app.json", "{\"scripts\":{\"test\":\"true\"}}")).await;
     flow.known_app("shop").served("/", "last").await;
+}
+
+#[tokio::test]
+async fn a_run_does_not_outlive_a_server_that_was_killed_and_says_so() {
+    let mut flow = flow().await;
+    let pipeline = {
+        let app = flow.app("shop").await;
+        let pipeline = gated(&flow, "shop").await;
+        app.commit(tested("echo hanging; sleep 100000")).await;
+        pipeline
+    };
+    let mut push = {
+        let app = flow.known_app("shop");
+        let url = app.git_url();
+        let mut push = app.git_command(&["push", &url, "HEAD:refs/heads/main"]);
+        push.stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let mut lines = BufReader::new(push.stderr.take().unwrap()).lines();
+    let live =
+        async { while lines.next_line().await.unwrap().is_some_and(|line| line.trim_end() != "remote: hanging") {} };
+    within("the tests' own words, live", live).await;
+    flow.end_serve(Signal::KILL).await;
+    assert!(!within("the end of git", push.wait()).await.unwrap().success());
+    flow.start_serve().await;
+    let (run, node) = run(&flow, &pipeline, 1).await;
+    assert_eq!((&run["status"], &node["error_status"]), (&json!("errored"), &json!("running")));
+    assert!(run["message"].as_str().unwrap().contains("Flowline was stopped during it; push again"), "{run}");
+    let tests = output(&flow, &node, "output_stream_url").await;
+    assert!(tests.contains("hanging\n") && tests.contains("Flowline was stopped during it"), "{tests}");
+    let app = flow.known_app("shop");
+    is_untouched(&app).await;
+    app.push(tested("true")).await.released("v3");
 }

@@ -2,7 +2,7 @@
 //!
 //! Where the machine gives no walls (an ordinary user), the doctor says so, and that is all there is to test.
 
-use crate::support::{Machine, PATIENCE, Run, keeper, line, open, spec};
+use crate::support::{Machine, PATIENCE, Run, keeper, line, spec};
 use runtime::{DynoSpec, Level, Runtime, RuntimeConfig, doctor_with};
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -74,7 +74,7 @@ pub(crate) async fn lines(machine: &Machine, script: &str) -> Vec<String> {
 }
 
 /// A service that says `secret` to whoever connects.
-fn service(at: impl Into<IpAddr>) -> SocketAddr {
+pub(crate) fn service(at: impl Into<IpAddr>) -> SocketAddr {
     let listener = TcpListener::bind((at.into(), 0)).unwrap();
     let addr = listener.local_addr().unwrap();
     std::thread::spawn(move || {
@@ -338,48 +338,6 @@ print(said(lambda: socket.socket(socket.AF_UNIX).connect('\\0own') or 'open'))"
     );
     let said = lines(&Machine::new().await, &script).await;
     assert_eq!(said, [if closed { "EPERM" } else { "open" }, "open"]);
-}
-
-#[tokio::test]
-async fn adopted_dynos_keep_their_network_and_its_limits() {
-    let Some(machine) = walled().await else { return };
-    let local = service(Ipv4Addr::LOCALHOST).port();
-    let script = format!("
-serve(listen('127.0.0.1', 7001), lambda c, peer: 'self')
-serve(listen('0.0.0.0', int(os.environ['PORT'])), lambda c, peer: tcp('127.0.0.1', {local}) + ' ' + tcp('localhost', 7001) + ' ' + tcp('169.254.169.254', 80))
-print('up')
-threading.Event().wait()");
-    let mut web = python(&script);
-    web.port = true;
-    let mut first = machine.runtime.start(web).await.unwrap();
-    assert_eq!(line(&mut first).await, "up");
-    let addr = first.addr.unwrap();
-    let ask = || {
-        let mut text = String::new();
-        TcpStream::connect(addr).unwrap().read_to_string(&mut text).unwrap();
-        text
-    };
-    let wanted = "ECONNREFUSED open self EPERM";
-    assert_eq!(ask(), wanted);
-    drop(first);
-    let Machine { runtime, dir } = machine;
-    drop(runtime);
-    assert_eq!(ask(), wanted, "while nobody is there");
-    let (runtime, mut adopted) = open(dir.path()).await;
-    assert_eq!(runtime.admitted(), Some(1));
-    let mut dyno = adopted.remove(0).dyno;
-    assert_eq!((dyno.addr, ask().as_str()), (Some(addr), wanted));
-    // A new one gets another address.
-    let machine = Machine { runtime, dir };
-    let mut other = python("print('up'); threading.Event().wait()");
-    other.port = true;
-    let mut other = machine.runtime.start(other).await.unwrap();
-    assert_ne!(other.addr.unwrap().ip(), addr.ip());
-    for dyno in [&mut dyno, &mut other] {
-        dyno.control().kill().await;
-        Run::of(dyno).await;
-    }
-    assert_eq!(machine.runtime.admitted(), Some(0));
 }
 
 #[tokio::test]

@@ -1,9 +1,12 @@
 //! Keepers outlive whoever started them; a later runtime on the same folder finds them again.
 
+use crate::network::{python, service, walled};
 use crate::support::{Machine, PATIENCE, Run, line, open, shell};
 use model::dyno::Exit;
 use model::id::DynoId;
 use runtime::{Adopted, Dyno, Output, Runtime};
+use std::io::Read;
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::Path;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -191,4 +194,46 @@ pub(crate) fn parent(pid: u32) -> rustix::process::Pid {
 
 fn is_zombie(pid: u32) -> bool {
     std::fs::read_to_string(format!("/proc/{pid}/status")).is_ok_and(|status| status.contains("State:\tZ"))
+}
+
+#[tokio::test]
+async fn adopted_dynos_keep_their_network_and_its_limits() {
+    let Some(machine) = walled().await else { return };
+    let local = service(Ipv4Addr::LOCALHOST).port();
+    let script = format!("
+serve(listen('127.0.0.1', 7001), lambda c, peer: 'self')
+serve(listen('0.0.0.0', int(os.environ['PORT'])), lambda c, peer: tcp('127.0.0.1', {local}) + ' ' + tcp('localhost', 7001) + ' ' + tcp('169.254.169.254', 80))
+print('up')
+threading.Event().wait()");
+    let mut web = python(&script);
+    web.port = true;
+    let mut first = machine.runtime.start(web).await.unwrap();
+    assert_eq!(line(&mut first).await, "up");
+    let addr = first.addr.unwrap();
+    let ask = || {
+        let mut text = String::new();
+        TcpStream::connect(addr).unwrap().read_to_string(&mut text).unwrap();
+        text
+    };
+    let wanted = "ECONNREFUSED open self EPERM";
+    assert_eq!(ask(), wanted);
+    drop(first);
+    let Machine { runtime, dir } = machine;
+    drop(runtime);
+    assert_eq!(ask(), wanted, "while nobody is there");
+    let (runtime, mut adopted) = open(dir.path()).await;
+    assert_eq!(runtime.admitted(), Some(1));
+    let mut dyno = adopted.remove(0).dyno;
+    assert_eq!((dyno.addr, ask().as_str()), (Some(addr), wanted));
+    // A new one gets another address.
+    let machine = Machine { runtime, dir };
+    let mut other = python("print('up'); threading.Event().wait()");
+    other.port = true;
+    let mut other = machine.runtime.start(other).await.unwrap();
+    assert_ne!(other.addr.unwrap().ip(), addr.ip());
+    for dyno in [&mut dyno, &mut other] {
+        dyno.control().kill().await;
+        Run::of(dyno).await;
+    }
+    assert_eq!(machine.runtime.admitted(), Some(0));
 }
